@@ -1,0 +1,5 @@
+"""`python -m customspec`."""
+
+from customspec.cli import main
+
+main()

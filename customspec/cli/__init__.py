@@ -1,0 +1,104 @@
+"""The command line: arguments to calls, results to exit codes. One file per command, imported when it is called."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from types import FrameType
+
+import click
+
+from customspec import __version__
+from customspec.errors import CustomspecError, Exit, SpecError
+
+COMMANDS: Mapping[str, str] = {
+    "init": "write a first spec",
+    "validate": "check specs: every problem at once, with its place",
+    "plan": "show what a run would do, and what is cached",
+    "run": "run a spec, or a saved plan",
+    "show": "show rows as the model sees them",
+    "predict": "answer new rows with a run's chosen candidate",
+    "techniques": "list the installed techniques, or describe one",
+    "schema": "print the JSON Schema of specs",
+}
+
+
+class Terminated(BaseException):
+    """SIGTERM, raised where the program stands so that every `finally` runs."""
+
+
+class Lazy(click.Group):
+    """A group that imports a command's module only when that command is called."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = import_module(f"customspec.cli.{name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="customspec")
+def group() -> None:
+    """Customization of foundation models as code.
+
+    A YAML spec names a base model, prompts, data, techniques and a goal; customspec checks it, plans it, runs it, and
+    tells which technique is the cheapest that meets the goal.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command and end the process with its exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: list[str] | None) -> int:
+    try:
+        outcome = group.main(arguments, prog_name="customspec", standalone_mode=False)
+        return int(outcome or Exit.DONE)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.ClickException as wrong:
+        wrong.show()
+        return Exit.BAD_INPUT
+    except CustomspecError as error:
+        return _tell(error)
+    except (KeyboardInterrupt, click.Abort):
+        return _interrupted("interrupted", Exit.INTERRUPTED)
+    except Terminated:
+        return _interrupted("terminated", Exit.TERMINATED)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone; there is nobody left to tell
+        return Exit.DONE
+
+
+def _tell(error: CustomspecError) -> int:
+    from customspec.report.text import escape
+
+    if isinstance(error, SpecError):
+        from customspec.cli.common import show_problems
+
+        show_problems(error.problems)
+    else:
+        click.echo(f"error: {escape(str(error))}", err=True)
+    return error.exit
+
+
+def _interrupted(how: str, code: Exit) -> int:
+    click.echo(f"{how}: finished steps are kept; run the same command again to continue", err=True)
+    return code
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated

@@ -1,0 +1,91 @@
+"""`customspec plan SPEC`: the steps, what is cached, the parameters of each candidate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from customspec.cli.common import (
+    choice_options,
+    device_option,
+    json_option,
+    read_document,
+    show_json,
+    spec_argument,
+    store_option,
+    store_root,
+)
+from customspec.cli.printing import print_table
+from customspec.compiler import Choices, Compiled, compile_document
+from customspec.errors import Exit, UsageError
+from customspec.machine import Machine, detect
+from customspec.plan import Plan, digest
+from customspec.registry import discover
+from customspec.store import Store, store_key
+
+
+@click.command("plan")
+@spec_argument
+@choice_options
+@device_option
+@store_option
+@click.option("--out", type=click.Path(path_type=Path), help="Write the plan, for `customspec run PLAN`.")
+@json_option
+def command(spec: Path, store: Path | None, out: Path | None, device: str, *, as_json: bool, **choices: Any) -> int:
+    """Show what `customspec run SPEC` would do. Runs nothing, opens no connection."""
+    machine = detect(device)
+    root = store_root(spec, store)
+    compiled = make_plan(spec, root, machine, **choices)
+    cached = cached_steps(compiled.plan, Store(root), machine)
+    if out is not None:
+        _write(compiled, out)
+    if as_json:
+        show_json({**compiled.plan.to_json(), "digest": compiled.plan.digest, "cached": cached})
+    else:
+        _print(compiled, cached)
+    return Exit.DONE
+
+
+def make_plan(
+    spec: Path,
+    root: Path,
+    machine: Machine,
+    *,
+    sets: tuple[str, ...] = (),
+    only: tuple[str, ...] = (),
+    limit: int | None = None,
+    max_steps: int | None = None,
+) -> Compiled:
+    """Compile a spec with what the command line adds. Raises SpecError."""
+    document = read_document(spec, sets)
+    # `--set` is in the plan already: what must not change is the file it was laid over
+    sources = {"spec": str(spec.resolve()), "document": digest(read_document(spec).data if sets else document.data)}
+    choices = Choices(only, limit, max_steps, machine.compute_dtype, sources)
+    return compile_document(document, discover(), root=spec.resolve().parent, cache=root, choices=choices)
+
+
+def cached_steps(plan: Plan, store: Store, machine: Machine) -> dict[str, bool]:
+    """For every step, whether the store holds its result."""
+    return {step.id: store.has(store_key(step.fingerprint, machine.key())) for step in plan.steps}
+
+
+def _write(compiled: Compiled, out: Path) -> None:
+    if compiled.unresolved:
+        raise UsageError(f"no plan is written: {', '.join(compiled.unresolved)} is not here yet; `run` fetches it")
+    out.write_text(json.dumps(compiled.plan.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _print(compiled: Compiled, cached: dict[str, bool]) -> None:
+    from customspec.report.tables import candidates_table, plan_table
+
+    plan = compiled.plan
+    print_table(candidates_table(plan))
+    click.echo()
+    print_table(plan_table(plan, cached))
+    done = sum(cached.values())
+    click.echo(f"\n{plan.name}: {len(plan.steps) - done} steps to run, {done} cached ({plan.digest[:19]})")
+    for label in compiled.unresolved:
+        click.echo(f"unresolved: {label} is not in the local cache; `customspec run` fetches it")

@@ -1,0 +1,88 @@
+"""How a run looks while it goes: bars on a terminal, plain lines elsewhere. All on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from customspec.hookspecs import Watcher
+from customspec.report.text import escape
+
+QUIET_SECONDS = 10.0  # between two plain lines of one step
+
+
+@contextmanager
+def watching() -> Iterator[Watcher]:
+    """The watcher that fits where stderr goes."""
+    if not sys.stderr.isatty():
+        yield Lines(sys.stderr.write)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=False) as progress:
+        yield Bars(progress)
+
+
+class Bars:
+    """One bar per step, with rate and time left."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[str, TaskID] = {}
+
+    def started(self, step: str, total: int | None) -> None:
+        self._tasks[step] = self._progress.add_task(escape(step), total=total, rate="")
+
+    def progress(self, step: str, done: int, total: int | None, note: str = "") -> None:
+        task = self._tasks[step]
+        speed = self._progress.tasks[self._progress.task_ids.index(task)].speed
+        rate = f"{speed:.1f}/s {note}" if speed else note
+        self._progress.update(task, completed=done, total=total, rate=rate)
+
+    def finished(self, step: str, status: str, seconds: float, reason: str | None = None) -> None:
+        task = self._tasks.pop(step, None)
+        if task is not None:
+            self._progress.remove_task(task)
+        self._progress.console.print(ended(step, status, seconds, reason), markup=False, highlight=False)
+
+
+class Lines:
+    """A line when a step starts and ends, and now and then in between."""
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self._write = write
+        self._began: dict[str, float] = {}
+        self._told: dict[str, float] = {}
+
+    def started(self, step: str, total: int | None) -> None:
+        self._began[step] = self._told[step] = time.monotonic()
+        self._write(f"{escape(step)}: started\n")
+
+    def progress(self, step: str, done: int, total: int | None, note: str = "") -> None:
+        now = time.monotonic()
+        if now - self._told[step] < QUIET_SECONDS or not done:
+            return
+        self._told[step] = now
+        rate = done / (now - self._began[step])
+        left = f", {(total - done) / rate:.0f} s left" if total else ""
+        self._write(f"{escape(step)}: {done}/{total or '?'} at {rate:.1f}/s{left} {note}\n")
+
+    def finished(self, step: str, status: str, seconds: float, reason: str | None = None) -> None:
+        self._write(ended(step, status, seconds, reason) + "\n")
+
+
+def ended(step: str, status: str, seconds: float, reason: str | None) -> str:
+    """A step's last line."""
+    time_taken = f" in {seconds:.1f} s" if status == "done" else ""
+    return f"{escape(step)}: {status}{time_taken}" + (f": {escape(reason)}" if reason else "")

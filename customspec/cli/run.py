@@ -1,0 +1,108 @@
+"""`customspec run SPEC|PLAN`: executes; a table and the decision at the end, or the results document."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from customspec.cli.common import (
+    choice_options,
+    device_option,
+    json_option,
+    read_document,
+    show_json,
+    spec_argument,
+    store_option,
+    store_root,
+)
+from customspec.cli.plan import make_plan
+from customspec.cli.printing import print_table
+from customspec.cli.progress import watching
+from customspec.compiler import read_spec
+from customspec.errors import Exit, UsageError
+from customspec.machine import Machine, detect
+from customspec.plan import Plan
+from customspec.registry import discover
+from customspec.report.tables import decision_lines, results_table
+from customspec.runners.fetching import fetch
+from customspec.runners.folder import logging_to, write_run
+from customspec.runners.freshness import check_fresh
+from customspec.runners.local import run_plan
+from customspec.runners.outcome import Outcome
+from customspec.store import Store
+
+
+@click.command("run")
+@spec_argument
+@choice_options
+@device_option
+@store_option
+@click.option("--require-goal", is_flag=True, help="Exit with 3 when the goal was not met.")
+@json_option
+def command(
+    spec: Path, store: Path | None, device: str, *, require_goal: bool, as_json: bool, **choices: Any
+) -> int:
+    """Run a spec, or a plan that `customspec plan --out` wrote. What the store already holds is not run again."""
+    machine = detect(device)
+    if spec.suffix == ".json":
+        plan, root = _saved_plan(spec, store, choices)
+    else:
+        root = store_root(spec, store)
+        plan = _fresh_plan(spec, root, machine, choices)
+    return _run(plan, Store(root), machine, require_goal=require_goal, as_json=as_json)
+
+
+def _fresh_plan(spec: Path, root: Path, machine: Machine, choices: dict[str, Any]) -> Plan:
+    compiled = make_plan(spec, root, machine, **choices)
+    if compiled.unresolved:
+        parsed, _ = read_spec(read_document(spec, choices["sets"]), discover())
+        fetch(parsed, root, lambda text: click.echo(text, err=True))
+        compiled = make_plan(spec, root, machine, **choices)
+    return compiled.plan
+
+
+def _saved_plan(file: Path, store: Path | None, choices: dict[str, Any]) -> tuple[Plan, Path]:
+    if any(choices.values()):
+        raise UsageError("a saved plan runs as it is: --only, --set, --limit and --max-steps belong to `plan --out`")
+    try:
+        plan = Plan.from_json(json.loads(file.read_bytes()))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UsageError(f"{file} is no plan of `customspec plan --out`: {error}") from error
+    root = store_root(Path(plan.sources["spec"]), store)
+    check_fresh(plan, discover(), root)
+    return plan, root
+
+
+def _run(plan: Plan, store: Store, machine: Machine, *, require_goal: bool, as_json: bool) -> int:
+    folder = store.new_run(plan.name)
+    registry = discover()
+    with logging_to(folder), watching() as watcher:
+        outcome = run_plan(plan, store, registry, machine, watcher)
+        document = write_run(folder, plan, outcome, machine, registry)
+    if as_json:
+        show_json(document)
+    else:
+        _print(document, plan, outcome, folder)
+    if outcome.failed:
+        return Exit.STEP_FAILED
+    missed = require_goal and document["decision"]["goal_met"] is not True
+    return Exit.GOAL_NOT_MET if missed else Exit.DONE
+
+
+def _print(document: dict[str, Any], plan: Plan, outcome: Outcome, folder: Path) -> None:
+    click.echo()
+    print_table(results_table(document, plan.metrics[0]))
+    click.echo("\n" + "\n".join(decision_lines(document)))
+    if not outcome.executed and not outcome.failed:
+        click.echo("nothing was executed: every result was in the store")
+    click.echo(f"run folder: {_near(folder)}")
+
+
+def _near(folder: Path) -> Path:
+    """Relative to where the person stands, when it lies below."""
+    here = Path.cwd()
+    whole = folder.resolve()
+    return whole.relative_to(here) if whole.is_relative_to(here) else whole

@@ -1,0 +1,17 @@
+"""`customspec schema`: the JSON Schema of specs, with the options of every installed technique."""
+
+from __future__ import annotations
+
+import click
+
+from customspec.cli.common import show_json
+from customspec.errors import Exit
+from customspec.registry import discover
+from customspec.schema import spec_schema
+
+
+@click.command("schema")
+def command() -> int:
+    """Print the JSON Schema, for editors and checkers."""
+    show_json(spec_schema(discover()))
+    return Exit.DONE

@@ -1,0 +1,79 @@
+"""`customspec show SPEC`: some rows as the model sees them: text, tokens, and what the loss sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from customspec.cli.common import choice_options, device_option, json_option, show_json, spec_argument, store_option, store_root
+from customspec.cli.plan import make_plan
+from customspec.compiler.candidates import Ready, selector
+from customspec.errors import Exit, UsageError
+from customspec.inputs.models import Unresolved
+from customspec.inputs.tokens import Chat
+from customspec.machine import detect
+from customspec.prompts import Example, messages
+from customspec.report.text import escape
+
+
+@click.command("show")
+@spec_argument
+@choice_options
+@device_option
+@store_option
+@click.option("--rows", type=click.IntRange(1), default=1, show_default=True, help="How many rows of each candidate.")
+@click.option("--split", type=click.Choice(["train", "validation", "test"]), default="test", show_default=True)
+@json_option
+def command(
+    spec: Path, store: Path | None, device: str, rows: int, split: str, *, as_json: bool, **choices: Any
+) -> int:
+    """Show rendered prompts and tokens of some rows, with what the loss sees."""
+    compiled = make_plan(spec, store_root(spec, store), detect(device), **choices)
+    shown = [row for ready in compiled.ready for row in _rows(ready, split, rows)]
+    if as_json:
+        show_json(shown)
+        return Exit.DONE
+    for row in shown:
+        _print(row)
+    return Exit.DONE
+
+
+def _rows(ready: Ready, split: str, count: int) -> Iterator[dict[str, Any]]:
+    if isinstance(ready.model, Unresolved):
+        raise UsageError(f"{ready.model.label} is not in the local cache; `customspec run` fetches it")
+    examples = ready.rendered.examples.get(split, ())
+    if not examples:
+        raise UsageError(f"there are no {split} rows")
+    select = selector(ready.draft, ready.rendered, ready.seed)
+    for example in examples[:count]:
+        yield _row(ready, example, select(example), ready.model.chat)
+
+
+def _row(ready: Ready, example: Example, shots: Any, chat: Chat) -> dict[str, Any]:
+    conversation = messages(example, shots)
+    prompt, answer = chat.prompt_ids(conversation), chat.answer_ids(example.answer)
+    return {
+        "candidate": ready.key,
+        "row": example.id,
+        "messages": [{"role": turn.role, "content": turn.content} for turn in conversation],
+        "prompt": chat.prompt_text(conversation),
+        "answer": example.answer + chat.end,
+        "prompt_tokens": len(prompt),
+        "prompt_ids": prompt,
+        "answer_ids": answer,
+        "answer_pieces": chat.pieces(answer),
+        "choices": None if ready.rendered.choices is None else list(ready.rendered.choices),
+    }
+
+
+def _print(row: dict[str, Any]) -> None:
+    click.secho(f"── {row['candidate']}, row {row['row']}: {row['prompt_tokens']} prompt tokens", bold=True)
+    click.echo("\n".join(escape(line) for line in row["prompt"].splitlines()))
+    pieces = " ".join(f"⟨{escape(piece)}⟩" for piece in row["answer_pieces"])
+    click.echo(f"the loss sees, and scoring counts, {len(row['answer_ids'])} answer tokens: {pieces}")
+    if row["choices"]:
+        click.echo(f"one of {len(row['choices'])} choices: {', '.join(map(escape, row['choices']))}")
+    click.echo()

@@ -1,0 +1,156 @@
+"""Document + Registry -> Spec -> Plan: everything checked, nothing run, no weight read, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from customspec.compiler.candidates import Ready, make_ready
+from customspec.compiler.data import LookedData, look_at_data
+from customspec.compiler.entries import Draft, check_later_work, read_entries
+from customspec.compiler.findings import Findings
+from customspec.compiler.metrics import read_metrics
+from customspec.compiler.models import LookedModel, look_at_model
+from customspec.compiler.steps import (
+    candidate_of,
+    candidate_steps,
+    data_step,
+    decide_step,
+    evaluated_splits,
+    gate_of,
+    model_step,
+)
+from customspec.compiler.validation import validate
+from customspec.errors import Code
+from customspec.inputs.digests import Digests
+from customspec.inputs.models import Unresolved
+from customspec.plan import Plan, Step, digest
+from customspec.registry import Registry
+from customspec.source import Document, KeyPath
+from customspec.spec import BaseModelSpec, Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the command line adds to a spec."""
+
+    only: tuple[str, ...] = ()
+    limit: int | None = None
+    max_steps: int | None = None
+    compute_dtype: str = "float32"
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A spec that can run, and its plan. `unresolved` names what is on a hub and not here yet."""
+
+    spec: Spec
+    plan: Plan
+    ready: tuple[Ready, ...]
+    data: LookedData
+    unresolved: tuple[str, ...]
+
+
+def read_spec(document: Document, registry: Registry) -> tuple[Spec, tuple[Draft, ...]]:
+    """Both passes of validation. Raises SpecError with every problem of either."""
+    findings = Findings(document)
+    spec = validate(Spec, document.data, findings)
+    drafts = read_entries(document.data, registry, findings)
+    if spec is not None:
+        check_later_work(spec, drafts, findings)
+    findings.stop_if_any()
+    assert spec is not None
+    return spec, drafts
+
+
+def compile_document(
+    document: Document, registry: Registry, *, root: Path, cache: Path, choices: Choices = Choices()
+) -> Compiled:
+    """The spec and its plan. `root` is the spec's folder, `cache` the store's. Raises SpecError."""
+    spec, drafts = read_spec(document, registry)
+    drafts = _only(drafts, choices.only, document)
+    findings, digests = Findings(document), Digests(cache)
+    metrics = read_metrics(spec, registry, findings)
+    data = look_at_data(spec, root, cache, digests, findings, limit=choices.limit)
+    models = {
+        ref: look_at_model(ref, at, root, cache, digests, findings) for ref, at in _model_places(spec, drafts).items()
+    }
+    broken = bool(findings)
+    ready: list[Ready] = []
+    for draft in drafts:
+        ready += make_ready(
+            draft, spec, data, models, findings, max_steps=choices.max_steps, compute_dtype=choices.compute_dtype
+        )
+    if broken or findings:
+        findings.stop_if_any()
+    ordered = _ordered(spec, ready)
+    plan = _plan(document, spec, ordered, data, metrics, choices.sources)
+    hub = sorted({model.label for model in models.values() if isinstance(model, Unresolved)})
+    return Compiled(spec, plan, tuple(ordered), data, (*hub, *data.unresolved))
+
+
+def _only(drafts: tuple[Draft, ...], only: Sequence[str], document: Document) -> tuple[Draft, ...]:
+    known = {draft.id for draft in drafts}
+    findings = Findings(document)
+    for name in only:
+        if name not in known:
+            message = f"no candidate `{name}`; there are: {', '.join(sorted(known))}"
+            findings.add(Code.NOTHING_TO_RUN, ("techniques",), message)
+    findings.stop_if_any()
+    return tuple(draft for draft in drafts if not only or draft.id in only)
+
+
+def _model_places(spec: Spec, drafts: Sequence[Draft]) -> dict[BaseModelSpec, KeyPath]:
+    """Each different base model once, with the first place that names it."""
+    places: dict[BaseModelSpec, KeyPath] = {spec.base_model: ("base_model",)}
+    for draft in drafts:
+        if draft.entry.base_model is not None:
+            places.setdefault(draft.entry.base_model, (*draft.at, "base_model"))
+    return places
+
+
+def _ordered(spec: Spec, ready: Sequence[Ready]) -> list[Ready]:
+    """As written, but a ladder of the spec's own candidates is climbed from cheap to expensive."""
+    if spec.strategy != "ladder" or spec.techniques is None:
+        return list(ready)
+    rungs: dict[str, list[Ready]] = {}
+    for candidate in ready:
+        rungs.setdefault(candidate.draft.id, []).append(candidate)
+    return [candidate for rung in sorted(rungs.values(), key=lambda r: r[0].estimate.rung) for candidate in rung]
+
+
+def _plan(
+    document: Document,
+    spec: Spec,
+    ordered: Sequence[Ready],
+    data: LookedData,
+    metrics: tuple[str, ...],
+    sources: Mapping[str, str],
+) -> Plan:
+    rows, splits = data_step(data), evaluated_splits(data)
+    models: dict[BaseModelSpec, Step] = {}
+    own: list[Step] = []
+    deciding: list[Step] = []
+    for ready in ordered:
+        if ready.ref not in models:
+            models[ready.ref] = model_step(ready.ref, ready, "model" if not models else f"model:{len(models) + 1}")
+        model = models[ready.ref]
+        earlier = [step for step in deciding if not (step.candidate or "").startswith(f"{ready.draft.id}@")]
+        gate = gate_of(spec.goal, earlier) if spec.strategy == "ladder" else None
+        steps = candidate_steps(ready, spec, model, rows, splits, metrics, gate)
+        own += steps
+        if ready.ships:
+            deciding.append(next(step for step in steps if step.kind == "evaluate"))
+    decide = decide_step(spec, ordered, own, metrics[0])
+    return Plan(
+        name=spec.name,
+        spec_digest=digest(document.data),
+        strategy=spec.strategy,
+        goal=None if spec.goal is None else spec.goal.model_dump(exclude_none=True),
+        metrics=metrics,
+        candidates=tuple(candidate_of(ready) for ready in ordered),
+        steps=(*models.values(), rows, *own, decide),
+        sources=sources,
+    )

@@ -1,0 +1,156 @@
+"""From drafts to candidates: prompt, model, options and costs joined, everything checked against everything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from statistics import fmean
+
+from customspec.compiler.data import LookedData
+from customspec.compiler.entries import Draft, prompting_of, tuning_of
+from customspec.compiler.findings import Findings
+from customspec.compiler.models import LookedModel, check_lengths, with_recipe
+from customspec.compiler.prompting import Rendered, check_shots, render_all
+from customspec.errors import Code
+from customspec.estimate import Estimate, artifact_bytes, training_flops, training_steps
+from customspec.hookspecs import Selector
+from customspec.inputs.encoding import no_shots
+from customspec.inputs.models import Unresolved
+from customspec.prompts import messages
+from customspec.registry import Registry
+from customspec.spec import BaseModelSpec, Generation, Spec, TrainingOptions
+
+SAMPLE = 16  # rows whose tokens are counted for an estimate
+DEFAULT_NEW_TOKENS = 256  # where no answer's length is known
+
+
+@dataclass(frozen=True)
+class Ready:
+    """One candidate (one seed), with all that its steps need to know."""
+
+    draft: Draft
+    seed: int
+    ships: bool
+    """Whether this is its id's first seed, the one that decides."""
+    rendered: Rendered
+    model: LookedModel | Unresolved
+    ref: BaseModelSpec
+    options: TrainingOptions | None
+    generation: Generation | None
+    max_steps: int | None
+    compute_dtype: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.draft.id}@{self.seed}"
+
+    @cached_property
+    def trainable(self) -> int | None:
+        """Exact; None while the model is not there."""
+        tuning = tuning_of(self.draft)
+        if tuning is None:
+            return 0
+        if isinstance(self.model, Unresolved) or self.options is None:
+            return None
+        return tuning[0].trainable_parameters(self.options, self.model.known.header)
+
+    @cached_property
+    def total(self) -> int | None:
+        return None if isinstance(self.model, Unresolved) else self.model.known.header.total_parameters
+
+    @cached_property
+    def estimate(self) -> Estimate:
+        tokens = self._prompt_tokens()
+        if self.options is None or not self.trainable or self.total is None:
+            return Estimate(tokens, 0, 0.0)
+        rows = len(self.rendered.examples["train"])
+        seen = training_steps(self.options, rows) * (self.options.per_device_train_batch_size or 1)
+        return Estimate(
+            tokens,
+            artifact_bytes(self.trainable, self.total, self.compute_dtype),
+            training_flops(self.trainable, self.total, tokens, seen),
+        )
+
+    def _prompt_tokens(self) -> float:
+        examples = self.rendered.examples.get("validation") or self.rendered.examples.get("test") or ()
+        if isinstance(self.model, Unresolved) or not examples:
+            return 0.0
+        select = selector(self.draft, self.rendered, self.seed)
+        chat = self.model.chat
+        return fmean(len(chat.prompt_ids(messages(e, select(e)))) for e in islice(examples, SAMPLE))
+
+
+def selector(draft: Draft, rendered: Rendered, seed: int) -> Selector:
+    """Which demonstrations a query of this candidate gets."""
+    chosen = prompting_of(draft)
+    train = rendered.examples.get("train", ())
+    return no_shots if chosen is None else chosen[0].select(chosen[1], train, seed)
+
+
+def make_ready(
+    draft: Draft,
+    spec: Spec,
+    data: LookedData,
+    models: Mapping[BaseModelSpec, LookedModel | Unresolved | None],
+    findings: Findings,
+    *,
+    max_steps: int | None,
+    compute_dtype: str,
+) -> tuple[Ready, ...]:
+    """One candidate per seed; none, with problems added, where something is wrong."""
+    ref = draft.entry.base_model or spec.base_model
+    model = models[ref]
+    train = () if data.rows is None else data.rows.train
+    check_shots(draft, train, findings, has_train=spec.data.train is not None)
+    rendered = render_all(spec.prompt, draft.entry.prompt, draft.at, data.rows, findings)
+    options = None
+    if draft.tuning is not None and isinstance(model, LookedModel) and train:
+        options = with_recipe(draft, model, len(train), findings)
+    if rendered is None or model is None or findings:
+        return ()
+    generation = _generation(spec, rendered, model)
+    seeds = draft.entry.seeds or spec.seeds
+    ready = tuple(
+        Ready(draft, seed, seed == seeds[0], rendered, model, ref, options, generation, max_steps, compute_dtype)
+        for seed in seeds
+    )
+    if isinstance(model, LookedModel) and spec.data.on_long == "error":
+        _check_lengths(ready[0], data, findings)
+    return ready
+
+
+def _generation(spec: Spec, rendered: Rendered, model: LookedModel | Unresolved) -> Generation | None:
+    """The generation settings with a maximum from the training answers' lengths; None for a classification."""
+    if rendered.choices is not None or rendered.prompt.choices is not None:
+        return None
+    if spec.generation.max_new_tokens is not None or isinstance(model, Unresolved):
+        return spec.generation
+    known = rendered.examples.get("train") or rendered.examples.get("validation") or ()
+    longest = max((len(model.chat.answer_ids(example.answer)) for example in known), default=0)
+    # a quarter more than the longest answer seen, so that the limit cuts runaways and not answers
+    limit = longest + longest // 4 + 1 if longest else DEFAULT_NEW_TOKENS
+    return spec.generation.model_copy(update={"max_new_tokens": limit})
+
+
+def _check_lengths(ready: Ready, data: LookedData, findings: Findings) -> None:
+    assert isinstance(ready.model, LookedModel)
+    assert data.rows is not None
+    chat, rows = ready.model.chat, data.rows
+    reserve = ready.generation.max_new_tokens if ready.generation is not None else None
+    if ready.rendered.choices is not None:
+        reserve = max(len(chat.answer_ids(choice)) for choice in ready.rendered.choices)
+    if reserve is not None and reserve >= ready.model.known.header.context_length:
+        limit = ready.model.known.header.context_length
+        findings.add(
+            Code.WRONG_VALUE, ("generation", "max_new_tokens"), f"{reserve} new tokens fill the whole context of {limit}"
+        )
+        return
+    used = ("train", "validation", "test") if ready.draft.tuning else ("validation", "test")
+    examples = {name: ready.rendered.examples[name] for name in used}
+    places = {row.id: row.place for name in used for row in rows.named(name)}
+    own = ready.draft.entry.prompt is not None and ready.draft.entry.prompt.user is not None
+    at = (*ready.draft.at, "prompt", "user") if own else ("prompt", "user")
+    select = selector(ready.draft, ready.rendered, ready.seed)
+    check_lengths(examples, select, ready.model, reserve, places, at, findings)

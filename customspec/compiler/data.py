@@ -1,0 +1,121 @@
+"""What `data` names: the files found, read once and divided, every fault at the line that names them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from customspec.compiler.findings import Findings
+from customspec.errors import Code
+from customspec.inputs.digests import Digests, folder_digest
+from customspec.inputs.hub_rows import cached_rows
+from customspec.inputs.rows import RowError
+from customspec.inputs.splits import SPLITS, Files, Splits, divide, read_splits
+from customspec.spec import DataSpec, Spec, Split
+
+
+@dataclass(frozen=True)
+class LookedData:
+    """The rows, and how the data step can make them again. `rows` is None while a hub data set is not fetched."""
+
+    files: Files
+    digests: Mapping[str, str | None]
+    rule: Mapping[str, Any]
+    rows: Splits | None
+    given: Splits | None
+    unresolved: tuple[str, ...]
+
+
+def look_at_data(
+    spec: Spec, root: Path, cache: Path, digests: Digests, findings: Findings, *, limit: int | None
+) -> LookedData:
+    """Find, read and divide the splits. Problems go to `findings`; `rows` is then None."""
+    files, unresolved = _find_files(spec.data, root, cache)
+    rule = _rule(spec, limit)
+    given = None if unresolved else _read(spec.data, files, findings)
+    rows = None
+    if given is not None and _check_columns(spec.data, given, findings):
+        rows = _divide(given, rule, findings)
+    return LookedData(files, _digests(spec.data, files, digests), rule, rows, given, unresolved)
+
+
+def _find_files(data: DataSpec, root: Path, cache: Path) -> tuple[Files, tuple[str, ...]]:
+    files: dict[str, list[tuple[str, Path]]] = {}
+    unresolved: list[str] = []
+    for name in SPLITS:
+        split: Split | None = getattr(data, name)
+        if split is None:
+            continue
+        if split.hub is None:
+            files[name] = [(path, root / path) for path in split.path or ()]
+        elif (fetched := cached_rows(split, cache)) is not None:
+            files[name] = [(split.hub, fetched)]
+        else:
+            unresolved.append(split.hub)
+    return files, tuple(unresolved)
+
+
+def _rule(spec: Spec, limit: int | None) -> dict[str, Any]:
+    """See `inputs.splits.divide`."""
+    split_off = spec.data.validation is None and spec.data.train is not None
+    stratify = spec.prompt.answer if split_off and spec.prompt.choices is not None else None
+    return {
+        "split_off": split_off,
+        "seed": spec.seeds[0] if split_off else None,
+        "group": spec.data.group if split_off else None,
+        "stratify": stratify,
+        "limit": limit,
+    }
+
+
+def _read(data: DataSpec, files: Files, findings: Findings) -> Splits | None:
+    read: dict[str, Any] = {}
+    for name, paths in files.items():
+        try:
+            read[name] = read_splits({name: paths}).named(name)
+        except RowError as fault:
+            findings.add(fault.code, ("data", name), str(fault), hint=fault.hint, exit=fault.exit)
+    _check_same_file(files, findings)
+    return Splits(**read) if len(read) == len(files) else None
+
+
+def _check_same_file(files: Files, findings: Findings) -> None:
+    seen: dict[tuple[int, int], str] = {}
+    for name, paths in files.items():
+        for _, path in paths:
+            if not path.is_file():
+                continue
+            identity = (path.stat().st_dev, path.stat().st_ino)
+            other = seen.setdefault(identity, name)
+            if other != name:
+                message = f"`{name}` is the same file as `{other}`; a score on rows seen before means nothing"
+                findings.add(Code.DATA_SAME_FILE, ("data", name), message)
+
+
+def _check_columns(data: DataSpec, rows: Splits, findings: Findings) -> bool:
+    columns = [set(part[0].fields) for name in SPLITS if (part := rows.named(name))]
+    if data.group is not None and any(data.group not in found for found in columns):
+        listed = ", ".join(sorted(columns[0]))
+        findings.add(Code.DATA_GROUP, ("data", "group"), f"no column `{data.group}`", hint=f"columns: {listed}")
+        return False
+    return True
+
+
+def _divide(rows: Splits, rule: Mapping[str, Any], findings: Findings) -> Splits | None:
+    try:
+        return divide(rows, rule)
+    except ValueError as fault:  # a template that fails here is reported, with its place, by the prompt's own check
+        if rule["stratify"] is None:
+            findings.add(Code.TOO_FEW_ROWS, ("data", "train"), f"no validation rows can be split off: {fault}")
+            return None
+        return _divide(rows, {**rule, "stratify": None}, findings)
+
+
+def _digests(data: DataSpec, files: Files, digests: Digests) -> dict[str, str | None]:
+    found: dict[str, str | None] = {name: None for name in SPLITS if getattr(data, name) is not None}
+    for name, paths in files.items():
+        if all(path.is_file() for _, path in paths):
+            found[name] = folder_digest({str(index): digests.sha256(path) for index, (_, path) in enumerate(paths)})
+    return found

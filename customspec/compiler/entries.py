@@ -1,0 +1,194 @@
+"""Pass two: each entry of `techniques`, its technique found by name and its options checked by the technique."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from customspec.compiler.findings import Findings
+from customspec.compiler.validation import validate
+from customspec.compiler.wording import shown
+from customspec.errors import Code, Exit, PluginError
+from customspec.hookspecs import PromptingTechnique, Technique, TuningTechnique
+from customspec.registry import Offer, Registry
+from customspec.source import KeyPath
+from customspec.spec import LADDER, RESERVED, Options, Spec, TechniqueEntry, TrainingOptions
+from customspec.suggest import closest
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A technique with its validated options, and who offers it."""
+
+    technique: Technique
+    options: Options
+    offer: Offer
+    at: KeyPath
+
+
+@dataclass(frozen=True)
+class Draft:
+    """One entry, understood: a prompting technique, a tuning technique, or both."""
+
+    id: str
+    entry: TechniqueEntry
+    at: KeyPath
+    prompting: Chosen | None
+    tuning: Chosen | None
+
+    @property
+    def main(self) -> Chosen:
+        chosen = self.tuning or self.prompting
+        assert chosen is not None
+        return chosen
+
+
+def read_entries(data: Mapping[str, Any], registry: Registry, findings: Findings) -> tuple[Draft, ...]:
+    """Every entry of the document, or of the default ladder where it names none. Problems go to `findings`."""
+    raw = data.get("techniques")
+    if raw is None:
+        raw = [name for name in LADDER if ("technique", name) in registry.offers]
+    if not isinstance(raw, list):
+        return ()
+    drafts = [draft for index, item in enumerate(raw) if (draft := _read(index, item, registry, findings))]
+    _check_ids(drafts, findings)
+    return tuple(drafts)
+
+
+def check_later_work(spec: Spec, drafts: tuple[Draft, ...], findings: Findings) -> None:
+    """What the format knows and this version does not do yet is refused in a sentence, never ignored."""
+    later: list[tuple[KeyPath, str]] = []
+    if spec.budget is not None:
+        later.append((("budget",), "a budget is not enforced"))
+    if spec.prompt.messages is not None:
+        later.append((("prompt", "messages"), "chat data is not read"))
+    for draft in drafts:
+        for key, what in {
+            "search": "options are not searched",
+            "quantization": "weights are not quantized",
+            "resources": "resources are not assigned",
+        }.items():
+            if getattr(draft.entry, key) is not None:
+                later.append(((*draft.at, key), what))
+        if draft.entry.prompt is not None and draft.entry.prompt.messages is not None:
+            later.append(((*draft.at, "prompt", "messages"), "chat data is not read"))
+    for path, what in later:
+        findings.add(
+            Code.NOT_YET, path, f"`{path[-1]}` is not supported yet: {what}; remove it to run", key=True
+        )
+
+
+def _read(index: int, item: object, registry: Registry, findings: Findings) -> Draft | None:
+    at: KeyPath = ("techniques", index)
+    named = [item] if isinstance(item, str) else _named(item)
+    if len(named) != 1:
+        found = " and ".join(f"`{name}`" for name in named) or "none"
+        findings.add(Code.TECHNIQUE_ENTRY, at, f"an entry names exactly one technique; found {found}")
+        return None
+    options = item.get(named[0]) if isinstance(item, dict) else None
+    main = _choose(named[0], options, at if isinstance(item, str) else (*at, named[0]), registry, findings)
+    if main is None:
+        return None
+    try:
+        entry = TechniqueEntry.model_validate({named[0]: {}} if isinstance(item, str) else item)
+    except ValueError:
+        return None  # pass one has said what is wrong
+    return _draft(at, entry, main, registry, findings)
+
+
+def _named(item: object) -> list[str]:
+    return [str(key) for key in item if key not in RESERVED] if isinstance(item, dict) else []
+
+
+def _draft(at: KeyPath, entry: TechniqueEntry, main: Chosen, registry: Registry, findings: Findings) -> Draft | None:
+    beside = _beside(entry, (*at, "prompting"), registry, findings)
+    if main.technique.family == "prompting" and entry.prompting is not None:
+        findings.add(
+            Code.TECHNIQUE_ENTRY,
+            (*at, "prompting"),
+            f"`prompting` stands beside a tuning technique; `{main.technique.name}` is a prompting technique itself",
+            key=True,
+        )
+    tuned = main.technique.family == "tuning"
+    return Draft(
+        id=entry.id or main.technique.name,
+        entry=entry,
+        at=at,
+        prompting=beside if tuned else main,
+        tuning=main if tuned else None,
+    )
+
+
+def _beside(entry: TechniqueEntry, at: KeyPath, registry: Registry, findings: Findings) -> Chosen | None:
+    raw = {entry.prompting: {}} if isinstance(entry.prompting, str) else entry.prompting
+    if raw is None:
+        return None
+    if len(raw) != 1:
+        findings.add(Code.TECHNIQUE_ENTRY, at, "`prompting` names exactly one prompting technique")
+        return None
+    name, options = next(iter(raw.items()))
+    chosen = _choose(str(name), options, at if isinstance(entry.prompting, str) else (*at, name), registry, findings)
+    if chosen is not None and chosen.technique.family != "prompting":
+        findings.add(Code.TECHNIQUE_ENTRY, chosen.at, f"`{name}` is no prompting technique", key=True)
+        return None
+    return chosen
+
+
+def _choose(name: str, raw: object, at: KeyPath, registry: Registry, findings: Findings) -> Chosen | None:
+    if ("technique", name) not in registry.offers:
+        known = registry.names("technique")
+        nearest = closest(name, known)
+        hint = f"did you mean `{nearest}`?" if nearest else f"installed: {', '.join(known)}"
+        findings.add(Code.UNKNOWN_TECHNIQUE, at, f"no technique `{name}` is installed", hint=hint, key=True)
+        return None
+    try:
+        offer = registry.offer("technique", name)
+    except PluginError as clash:
+        findings.add(Code.PLUGIN_CLASH, at, str(clash), key=True, exit=Exit.ENVIRONMENT)
+        return None
+    try:
+        technique = registry.technique(name)
+    except PluginError as broken:
+        findings.add(Code.PLUGIN_BROKEN, at, str(broken), key=True, exit=Exit.ENVIRONMENT)
+        return None
+    if raw is not None and not isinstance(raw, dict):
+        findings.add(Code.WRONG_TYPE, at, f"the options of `{name}` must be a mapping; found {shown(raw)}")
+        return None
+    options = validate(technique.options, raw or {}, findings, at, f"technique `{name}`")
+    return None if options is None else Chosen(technique, options, offer, at)
+
+
+def _check_ids(drafts: list[Draft], findings: Findings) -> None:
+    first: dict[str, Draft] = {}
+    for draft in drafts:
+        other = first.setdefault(draft.id, draft)
+        if other is not draft:
+            place = findings.document.locate(other.at)
+            at = (*draft.at, "id") if draft.entry.id else draft.main.at
+            findings.add(
+                Code.DUPLICATE_ID,
+                at,
+                f"the id `{draft.id}` is already used at {place.line}:{place.column}",
+                hint="give one of them an `id` of its own",
+                key=draft.entry.id is None,
+            )
+
+
+def tuning_of(draft: Draft) -> tuple[TuningTechnique, TrainingOptions] | None:
+    """The tuning technique and its options, typed."""
+    if draft.tuning is None:
+        return None
+    technique, options = draft.tuning.technique, draft.tuning.options
+    assert technique.family == "tuning"
+    assert isinstance(options, TrainingOptions)
+    return technique, options
+
+
+def prompting_of(draft: Draft) -> tuple[PromptingTechnique, Options] | None:
+    """The prompting technique and its options, typed."""
+    if draft.prompting is None:
+        return None
+    technique = draft.prompting.technique
+    assert technique.family == "prompting"
+    return technique, draft.prompting.options

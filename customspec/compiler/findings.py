@@ -1,0 +1,55 @@
+"""Collects problems while a document is read, each at its place in the person's file."""
+
+from __future__ import annotations
+
+import re
+
+from customspec.errors import Code, Exit, Location, Problem, SpecError
+from customspec.source import Document, KeyPath
+
+
+class Findings:
+    """Every problem found so far. The one thing in the compiler that grows; it never leaves it."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self._problems: list[Problem] = []
+
+    def add(
+        self,
+        code: Code,
+        path: KeyPath,
+        message: str,
+        *,
+        hint: str | None = None,
+        key: bool = False,
+        word: str | None = None,
+        exit: Exit = Exit.BAD_INPUT,
+    ) -> None:
+        """A problem at a path's value, at its key, or at a word inside its value."""
+        place = self.document.locate(path, key=key)
+        if word is not None:
+            place = _find(self.document.text, place, word)
+        problem = Problem(code, message, place, hint, exit)
+        if problem not in self._problems:
+            self._problems.append(problem)
+
+    def stop_if_any(self) -> None:
+        """Raises SpecError with all problems, when there is one."""
+        if self._problems:
+            raise SpecError(tuple(self._problems))
+
+    def __bool__(self) -> bool:
+        return bool(self._problems)
+
+
+def _find(text: str, place: Location, word: str) -> Location:
+    """Where a word stands in a value that begins at `place`; the value's own place if it cannot be found."""
+    lines = text.splitlines()
+    edge = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)" if word.isidentifier() else re.escape(word))
+    for line in range(place.line, min(place.line + 50, len(lines)) + 1):
+        start = place.column - 1 if line == place.line else 0
+        found = edge.search(lines[line - 1], start)
+        if found:
+            return Location(place.file, line, found.start() + 1)
+    return place

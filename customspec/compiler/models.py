@@ -1,0 +1,108 @@
+"""What `base_model` names: found, its header read, techniques that cannot take it refused, long rows found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from customspec.compiler.entries import Draft, tuning_of
+from customspec.compiler.findings import Findings
+from customspec.errors import Code, Exit
+from customspec.hookspecs import Refusal, Selector
+from customspec.inputs.digests import Digests
+from customspec.inputs.encoding import TooLongError, encode, surely_fits
+from customspec.inputs.headers import KnownModel, read_model
+from customspec.inputs.models import ModelError, Unresolved, find_model
+from customspec.inputs.tokens import Chat, ChatError
+from customspec.prompts import Example, messages
+from customspec.source import KeyPath
+from customspec.spec import BaseModelSpec, TrainingOptions
+
+
+@dataclass(frozen=True)
+class LookedModel:
+    """A model that can be used, with its way of reading a conversation."""
+
+    known: KnownModel
+    chat: Chat
+
+
+def look_at_model(
+    ref: BaseModelSpec, at: KeyPath, root: Path, cache: Path, digests: Digests, findings: Findings
+) -> LookedModel | Unresolved | None:
+    """The model at its place in the spec; None with a problem added when it cannot be used."""
+    try:
+        files = find_model(ref, root, digests)
+        if isinstance(files, Unresolved):
+            return files
+        known = read_model(files, cache / "headers")
+        return LookedModel(known, Chat.load(known.tokenizer))
+    except ModelError as fault:
+        part = next((name for name in ("hub", "path", "package") if getattr(ref, name)), "")
+        where = "file" if part == "package" and fault.exit == Exit.BAD_INPUT else part
+        findings.add(fault.code, (*at, where), str(fault), hint=fault.hint, exit=fault.exit)
+    except ChatError as fault:
+        findings.add(Code.MODEL_UNUSABLE, at, str(fault), exit=Exit.ENVIRONMENT)
+    return None
+
+
+def with_recipe(draft: Draft, model: LookedModel, rows: int, findings: Findings) -> TrainingOptions | None:
+    """The tuning options with every open one filled by the recipe; None where the model cannot be taken."""
+    tuning = tuning_of(draft)
+    assert tuning is not None
+    technique, options = tuning
+    header = model.known.header
+    refusal = technique.refusal(options, header)
+    if refusal is not None:
+        _refuse(refusal, draft, findings)
+        return None
+    given = options.model_dump(exclude_none=True)
+    recipe = dict(technique.recipe(options, header, rows))
+    if "max_steps" in given:
+        recipe.pop("num_train_epochs", None)
+    return technique.options.model_validate({**recipe, **given})
+
+
+def check_lengths(
+    examples: Mapping[str, Sequence[Example]],
+    select: Selector,
+    model: LookedModel,
+    reserve: int | None,
+    places: Mapping[str, str],
+    at: KeyPath,
+    findings: Findings,
+) -> None:
+    """Under `on_long: error`: the first row of each split that the model's context cannot hold."""
+    context = model.known.header.context_length
+    for rows in examples.values():
+        for row in rows:
+            conversation = messages(row, select(row))
+            room = context - (reserve or 0) - 4 * len(row.answer) - model.chat.overhead
+            if surely_fits(conversation, model.chat, room):
+                continue
+            try:
+                encode([row], select, model.chat, context=context, reserve=reserve, on_long="error")
+            except TooLongError as fault:
+                message = str(fault).replace(f"row {row.id}", places[row.id])
+                hint = "shorten it, or set `data.on_long` to truncate or drop"
+                findings.add(Code.TOO_LONG, at, message, hint=hint)
+                break
+            except ChatError as fault:
+                findings.add(Code.MODEL_UNUSABLE, at, str(fault), exit=Exit.ENVIRONMENT)
+                return
+
+
+def _refuse(refusal: Refusal, draft: Draft, findings: Findings) -> None:
+    at = draft.main.at
+    path = at if refusal.option is None else (*at, refusal.option)
+    path = path if refusal.item is None else (*path, refusal.item)
+    findings.add(
+        Code.MODEL_REFUSES_TECHNIQUE,
+        path,
+        f"technique `{draft.main.technique.name}`: {refusal.message}",
+        hint=refusal.hint,
+        key=refusal.option is None,
+        # an option that is wrong can be mended in the spec; a model that cannot be taken cannot
+        exit=Exit.BAD_INPUT if refusal.option else Exit.ENVIRONMENT,
+    )

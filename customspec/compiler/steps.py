@@ -1,0 +1,125 @@
+"""Candidates -> steps: what is shared is one step, what differs is a candidate's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from customspec.compiler.candidates import Ready
+from customspec.compiler.data import LookedData
+from customspec.compiler.entries import Chosen
+from customspec.inputs.models import Unresolved
+from customspec.plan import Candidate, Gate, Resources, Step, make_step
+from customspec.spec import BaseModelSpec, Goal, Spec
+
+EVALUATED = ("validation", "test")
+
+
+def model_step(ref: BaseModelSpec, ready: Ready, name: str) -> Step:
+    """Resolve a base model: convert a GGUF file once, or verify a folder."""
+    if isinstance(ready.model, Unresolved):
+        params: dict[str, Any] = {"kind": "unresolved", "digest": None, "label": ready.model.label}
+        return make_step(name, "model", params, sources={"label": ready.model.label})
+    files = ready.model.known.files
+    params = {"kind": files.kind, "digest": files.digest}
+    sources = {"path": str(files.path.resolve()), "label": files.label, "ref": ref.model_dump(exclude_none=True)}
+    return make_step(name, "model", params, sources=sources)
+
+
+def data_step(data: LookedData) -> Step:
+    """Read the files whose digests the plan saw, divide them, keep the rows."""
+    sources = {name: [[label, str(path.resolve())] for label, path in paths] for name, paths in data.files.items()}
+    return make_step("data", "data", {"splits": dict(data.digests), "rule": dict(data.rule)}, sources=sources)
+
+
+def candidate_steps(
+    ready: Ready, spec: Spec, model: Step, data: Step, splits: Sequence[str], metrics: Sequence[str], gate: Gate | None
+) -> tuple[Step, ...]:
+    """Train, where there is something to train, then evaluate each split."""
+    common = _common(ready, spec)
+    needs: tuple[Step, ...] = (model, data)
+    steps: list[Step] = []
+    if ready.draft.tuning is not None:
+        options = ready.options.model_dump() if ready.options is not None else dict(ready.draft.entry.options)
+        technique = {**_named(ready.draft.tuning), "options": options}
+        params = {**common, "technique": technique, "max_steps": ready.max_steps}
+        train = make_step(
+            f"train:{ready.key}", "train", params, needs, gate=gate, resources=Resources(1), candidate=ready.key
+        )
+        steps.append(train)
+        needs = (*needs, train)
+        common = {**common, "technique": technique}
+    for split in splits:
+        params = {**common, **_evaluation(ready, metrics), "split": split}
+        id = f"evaluate:{ready.key}:{split}"
+        step = make_step(id, "evaluate", params, needs, gate=gate, resources=Resources(1), candidate=ready.key)
+        steps.append(step)
+    return tuple(steps)
+
+
+def evaluated_splits(data: LookedData) -> tuple[str, ...]:
+    """Validation where there are rows for it, and test."""
+    has_validation = data.rule["split_off"] or "validation" in data.files or "validation" in data.digests
+    return EVALUATED if has_validation else ("test",)
+
+
+def gate_of(goal: Goal | None, earlier: Sequence[Step]) -> Gate | None:
+    """Closed once an earlier rung's estimate reaches the goal; open on the first rung."""
+    if goal is None or not earlier:
+        return None
+    return Gate(goal.metric, tuple(step.id for step in earlier), goal.at_least, goal.at_most)
+
+
+def candidate_of(ready: Ready) -> Candidate:
+    """What the plan shows of a candidate."""
+    main = ready.draft.main
+    return Candidate(
+        key=ready.key,
+        id=ready.draft.id,
+        technique=main.technique.name,
+        family=main.technique.family,
+        seed=ready.seed,
+        distribution=main.offer.distribution,
+        version=main.offer.version,
+        trainable_parameters=ready.trainable,
+        total_parameters=ready.total,
+    )
+
+
+def decide_step(spec: Spec, ordered: Sequence[Ready], measured: Sequence[Step], metric: str) -> Step:
+    """Choose among the candidates that ran; each id stands with its first seed."""
+    shipping = [ready.key for ready in ordered if ready.ships]
+    params = {
+        "strategy": spec.strategy,
+        "goal": None if spec.goal is None else spec.goal.model_dump(exclude_none=True),
+        "metric": metric,
+        "order": shipping,
+    }
+    return make_step("decide", "decide", params, tuple(step for step in measured if step.candidate in shipping))
+
+
+def _common(ready: Ready, spec: Spec) -> dict[str, Any]:
+    prompting = ready.draft.prompting
+    return {
+        "prompt": ready.rendered.prompt.model_dump(include={"system", "user", "answer"}),
+        "prompting": None if prompting is None else {**_named(prompting), "options": prompting.options.model_dump()},
+        "technique": None,
+        "seed": ready.seed,
+        "on_long": spec.data.on_long,
+    }
+
+
+def _evaluation(ready: Ready, metrics: Sequence[str]) -> Mapping[str, Any]:
+    return {
+        "choices": None if ready.rendered.choices is None else list(ready.rendered.choices),
+        "generation": None if ready.generation is None else ready.generation.model_dump(mode="json"),
+        "metrics": list(metrics),
+    }
+
+
+def _named(chosen: Chosen) -> dict[str, Any]:
+    return {
+        "name": chosen.technique.name,
+        "distribution": chosen.offer.distribution,
+        "version": chosen.offer.version,
+    }

@@ -1,0 +1,76 @@
+"""Pydantic's errors in the reader's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+EXPECTED: Mapping[str, str] = {
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "float_type": "a number",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "finite_number": "a finite number",
+    "greater_than": "above {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "below {lt}",
+    "less_than_equal": "at most {le}",
+    "string_too_short": "not empty",
+    "too_short": "a list with at least {min_length} item",
+}
+PATTERNS: Mapping[str, str] = {
+    r"^[a-z0-9][a-z0-9._-]{0,63}$": "a name of a-z 0-9 . _ - that begins with a letter or digit, 64 at most",
+    r"^[\w.-]+/[\w.-]+$": "`owner/name`",
+    r"^[A-Za-z_]\w*$": "the name of an installed package",
+}
+WANTED_KINDS = {"int_type", "float_type", "string_type", "bool_type", "tuple_type"}
+
+
+def expectation(error: ErrorDetails) -> str:
+    """What should have stood there."""
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "literal_error":
+        return str(context["expected"]).replace("'", "`")
+    if kind == "string_pattern_mismatch":
+        return PATTERNS.get(str(context["pattern"]), f"text that matches {context['pattern']}")
+    return EXPECTED.get(kind, error["msg"]).format_map(context)
+
+
+def shown(value: Any) -> str:
+    """What did stand there, with its kind."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return f"the boolean {str(value).lower()}"
+    if isinstance(value, str):
+        return f'text "{value if len(value) <= 40 else value[:37] + "…"}"'
+    if isinstance(value, int | float):
+        return str(value)
+    return "a list" if isinstance(value, list | tuple) else "a mapping"
+
+
+def remedy(error: ErrorDetails) -> str | None:
+    """What to write instead, where that is certain."""
+    kind, value = error["type"], error["input"]
+    if kind in {"int_type", "float_type"} and isinstance(value, str) and _is_number(value):
+        return "remove the quotes"
+    if kind == "string_type" and isinstance(value, int | float):
+        return f'quote it: "{str(value).lower() if isinstance(value, bool) else value}"'
+    if kind == "tuple_type" and isinstance(value, str | int | float):
+        return f"write [{value}]"
+    return None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

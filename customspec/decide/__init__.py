@@ -1,0 +1,1 @@
+"""From measurements to an answer: intervals, and the choice among candidates. Pure functions of plain values."""

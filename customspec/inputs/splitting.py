@@ -1,0 +1,133 @@
+"""Splitting rows off by a seed, stratified and in whole groups; and finding texts that two splits share. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import floor
+from random import Random
+from typing import TypeVar
+from unicodedata import normalize
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """Rows that stay together: their positions, their stratum, and the number that the seed drew for them."""
+
+    rows: tuple[int, ...]
+    stratum: str
+    draw: float
+
+
+def split_off(
+    rows: Sequence[R],
+    *,
+    share: float,
+    seed: int,
+    stratum: Callable[[R], str] | None,
+    group: Callable[[R], str] | None,
+) -> tuple[list[R], list[R]]:
+    """The rows that are kept and those split off, each in the original order. Raises ValueError.
+
+    The same rows and seed give the same split everywhere: each unit, a group or a row of its own, draws one number
+    from `random.Random(seed)` in the order of first appearance, and the smallest draws of a stratum are split off.
+
+    Without `group`, `share` of all rows (to the nearest, at least one on either side) is divided among the strata by
+    largest remainders. Each stratum is within one row of its exact share; of two rows or more it keeps at least one,
+    which can make the whole a little smaller; a stratum of one row is kept while others can give.
+
+    With `group`, a group counts for the stratum of most of its rows (of the first, among equals), and a stratum takes
+    groups only while that brings it closer to its number of rows; what it is short or over, the next stratum makes
+    up for. So stratification is approximate, the better the smaller the groups. A stratum of two groups or more
+    keeps at least one.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"the share to split off must lie between 0 and 1, not {share}")
+    units = _units(rows, Random(seed), stratum, group)
+    if len(units) < 2:
+        found = f"groups; all {len(rows)} rows are of one" if group and rows else f"rows, not {len(rows)}"
+        raise ValueError(f"a split needs at least 2 {found}")
+    off = {row for unit in _both_sides(units, _choose(units, share)) for row in unit.rows}
+    kept = [row for index, row in enumerate(rows) if index not in off]
+    return kept, [rows[index] for index in sorted(off)]
+
+
+def overlap(first: Sequence[str], second: Sequence[str]) -> list[tuple[int, int]]:
+    """Which texts of `first` are also in `second`: for each its index, and the index of the first equal in `second`.
+
+    Equal means: after NFKC, case folding and the collapse of white space.
+    """
+    seen: dict[str, int] = {}
+    for index, text in enumerate(second):
+        seen.setdefault(_normal(text), index)
+    found = ((index, seen.get(_normal(text))) for index, text in enumerate(first))
+    return [(index, other) for index, other in found if other is not None]
+
+
+def _normal(text: str) -> str:
+    return " ".join(normalize("NFKC", normalize("NFKC", text).casefold()).split())
+
+
+def _units(
+    rows: Sequence[R], random: Random, stratum: Callable[[R], str] | None, group: Callable[[R], str] | None
+) -> list[_Unit]:
+    members: dict[str | int, list[int]] = {}
+    for index, row in enumerate(rows):
+        members.setdefault(group(row) if group else index, []).append(index)
+    strata = [stratum(row) if stratum else "" for row in rows]
+    return [
+        _Unit(tuple(indices), Counter(strata[index] for index in indices).most_common(1)[0][0], random.random())
+        for indices in members.values()
+    ]
+
+
+def _choose(units: Sequence[_Unit], share: float) -> list[_Unit]:
+    strata: dict[str, list[_Unit]] = {}
+    for unit in units:
+        strata.setdefault(unit.stratum, []).append(unit)
+    sizes = [sum(len(unit.rows) for unit in members) for members in strata.values()]
+    chosen: list[_Unit] = []
+    owed = 0  # rows
+    for members, wanted in zip(strata.values(), _allocate(sizes, share), strict=True):
+        taken = _take(members, owed + wanted)
+        owed += wanted - sum(len(unit.rows) for unit in taken)
+        chosen += taken
+    return chosen
+
+
+def _allocate(sizes: Sequence[int], share: float) -> list[int]:
+    """How many rows each stratum gives, by largest remainders."""
+    part = Fraction(str(share))  # exactly what was written: 0.3 of 10 is 3
+    exact = [part * size for size in sizes]
+    wanted = [floor(number) for number in exact]
+    total = min(max(round(sum(exact)), 1), sum(sizes) - 1)
+    givers = [index for index, size in enumerate(sizes) if wanted[index] < min(exact[index], max(size - 1, 1))]
+    givers.sort(key=lambda index: (sizes[index] == 1, wanted[index] - exact[index]))
+    for index in givers[: total - sum(wanted)]:
+        wanted[index] += 1
+    return wanted
+
+
+def _take(members: Sequence[_Unit], wanted: int) -> list[_Unit]:
+    most = max(len(members) - 1, 1)  # units; one stays where there are two
+    taken: list[_Unit] = []
+    rows = 0
+    for unit in sorted(members, key=lambda unit: unit.draw):
+        if len(taken) < most and len(unit.rows) < 2 * (wanted - rows):  # closer to `wanted` with it than without
+            taken.append(unit)
+            rows += len(unit.rows)
+    return taken
+
+
+def _both_sides(units: Sequence[_Unit], chosen: list[_Unit]) -> list[_Unit]:
+    """The choice; where it leaves a side empty, the smallest unit changes sides."""
+    smallest = min(units, key=lambda unit: (len(unit.rows), unit.draw))
+    if not chosen:
+        return [smallest]
+    if len(chosen) == len(units):
+        return [unit for unit in chosen if unit is not smallest]
+    return chosen

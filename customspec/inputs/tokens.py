@@ -1,0 +1,147 @@
+"""From messages to token ids, without transformers: the model's chat template and its tokenizer.json.
+
+Used alike by `show`, by the checks, in training, scoring and generation, so that all see the same tokens.
+A prompt and its answer are tokenized apart and joined: generation starts from the prompt's own tokens, so training
+and scoring must too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Template
+from jinja2.exceptions import TemplateError as JinjaError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from tokenizers import Tokenizer
+
+from customspec.prompts import Message
+
+ANSWER = "<<<answer>>>"  # stands for an answer while the template's end of turn is looked for
+STRIPPED = re.compile(r"\{%-?\s*(end)?generation\s*-?%\}")  # marks for transformers' masks; they print nothing
+
+
+class ChatError(ValueError):
+    """A conversation that the model's chat template refuses."""
+
+
+@dataclass(frozen=True)
+class Chat:
+    """How one model reads a conversation."""
+
+    tokenizer: Tokenizer
+    template: Template | None
+    special: dict[str, str]
+    end: str
+    """Text that ends an answer: the template's end of turn, or the end-of-sequence token."""
+    overhead: int = 64
+    """More tokens than one turn's own markup can take."""
+
+    @classmethod
+    def load(cls, folder: Path) -> Chat:
+        """From a folder with tokenizer.json, tokenizer_config.json and, where there is one, chat_template.jinja."""
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        special = _special_tokens(json.loads((folder / "tokenizer_config.json").read_bytes()))
+        file = folder / "chat_template.jinja"
+        if not file.is_file():
+            return cls(tokenizer, None, special, special["eos_token"])
+        source = file.read_text(encoding="utf-8")
+        chat = cls(tokenizer, _compile(source), special, special["eos_token"], overhead=len(source))
+        return replace(chat, end=_end_of_turn(chat))
+
+    @property
+    def pad_id(self) -> int:
+        """Any id will do where a mask hides it; the tokenizer's own where it has one."""
+        return self._id(self.special.get("pad_token") or self.special["eos_token"])
+
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """Tokens at which generation ends."""
+        return frozenset({self.answer_ids("")[-1], self._id(self.special["eos_token"])})
+
+    def prompt_text(self, messages: Sequence[Message]) -> str:
+        """The conversation as the model reads it, up to where its answer begins. Raises ChatError."""
+        if self.template is None:
+            return _plain(messages)
+        return self._render(messages, add_generation_prompt=True)
+
+    def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
+        """Token ids of `prompt_text`; a template writes its own special tokens, plain text gets the tokenizer's."""
+        return self.encode(self.prompt_text(messages), special=self.template is None)
+
+    def answer_ids(self, answer: str) -> list[int]:
+        """Token ids of an answer and its end."""
+        return self.encode(answer + self.end)
+
+    def encode(self, text: str, *, special: bool = False) -> list[int]:
+        return list(self.tokenizer.encode(text, add_special_tokens=special).ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True))
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """Each token as text, for people."""
+        return [str(self.tokenizer.decode([id], skip_special_tokens=False)) for id in ids]
+
+    def _id(self, token: str) -> int:
+        found = self.tokenizer.token_to_id(token)
+        return self.encode(token)[-1] if found is None else int(found)
+
+    def _render(self, messages: Sequence[Message], **options: Any) -> str:
+        assert self.template is not None
+        turns = [{"role": message.role, "content": message.content} for message in messages]
+        try:
+            return self.template.render(messages=turns, **self.special, **options)
+        except (JinjaError, TypeError, ValueError, LookupError) as error:
+            if turns[0]["role"] == "system" and len(messages) > 1:
+                return self._render(_system_into_user(messages), **options)
+            raise ChatError(f"the model's chat template refuses the conversation: {error}") from error
+
+
+def _special_tokens(config: dict[str, Any]) -> dict[str, str]:
+    named = {name: config.get(name) for name in ("bos_token", "eos_token", "pad_token", "unk_token")}
+    texts = {name: value["content"] if isinstance(value, dict) else value for name, value in named.items()}
+    return {name: text for name, text in texts.items() if text is not None}
+
+
+def _compile(source: str) -> Template:
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, optimized=False, extensions=["jinja2.ext.loopcontrols"]
+    )
+    environment.filters["tojson"] = lambda value, **options: json.dumps(value, ensure_ascii=False, **options)
+    environment.globals["raise_exception"] = _refuse
+    environment.globals["strftime_now"] = _fixed_date
+    return environment.from_string(STRIPPED.sub("", source))
+
+
+def _refuse(message: str) -> str:
+    raise ValueError(message)
+
+
+def _fixed_date(form: str) -> str:
+    # the day of the run must not change a prompt, or no result could be repeated
+    return datetime(2024, 7, 26, tzinfo=UTC).strftime(form)
+
+
+def _end_of_turn(chat: Chat) -> str:
+    asked = (Message("user", "question"), Message("assistant", ANSWER))
+    _, found, rest = chat._render(asked, add_generation_prompt=False).rpartition(ANSWER)
+    return rest.strip() if found and rest.strip() else chat.special["eos_token"]
+
+
+def _system_into_user(messages: Sequence[Message]) -> tuple[Message, ...]:
+    system, first, *rest = messages
+    return (Message("user", f"{system.content}\n\n{first.content}"), *rest)
+
+
+def _plain(messages: Sequence[Message]) -> str:
+    """Without a template: turns apart by a blank line, an answer on the line after its question."""
+    parts = [message.content + ("\n" if message.role == "user" else "\n\n") for message in messages]
+    return "".join(parts)

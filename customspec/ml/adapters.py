@@ -1,0 +1,32 @@
+"""PEFT adapters: attached, saved and loaded one way, for every technique that PEFT implements."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from peft import PeftConfig, PeftModel, get_peft_model
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
+
+
+def attach(model: PreTrainedModel, config: PeftConfig) -> nn.Module:
+    """The model with a fresh adapter: adapter weights float32 and trainable, the base frozen as it is."""
+    return cast("nn.Module", get_peft_model(model, config, autocast_adapter_dtype=True))
+
+
+def save(model: nn.Module, folder: Path) -> None:
+    """The adapter in PEFT's layout: `adapter_config.json` and `adapter_model.safetensors`."""
+    adapted = cast(PeftModel, model)
+    for config in adapted.peft_config.values():
+        config.base_model_name_or_path = None  # the base is named by digest in the plan; a path would not travel
+        config.inference_mode = True
+    adapted.save_pretrained(str(folder), safe_serialization=True)
+    (folder / "README.md").unlink(missing_ok=True)  # PEFT's card has blanks to fill in; ours is written on export
+
+
+def load(model: PreTrainedModel, folder: Path) -> nn.Module:
+    """The base with the adapter that `save` wrote."""
+    return cast("nn.Module", PeftModel.from_pretrained(model, str(folder), is_trainable=False))

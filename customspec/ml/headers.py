@@ -1,0 +1,120 @@
+"""The header reader: `python -m customspec.ml.headers MODEL FOLDER` writes header.json and the tokenizer's files.
+
+Runs as a process of its own, so that commands that only look never import torch. A model that cannot be used is
+told as one line of JSON on stdout and exit code 1.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.pytorch_utils import Conv1D
+
+from customspec.errors import Code
+from customspec.header import Linear, ModelHeader
+from customspec.inputs.models import ModelError
+
+UNBOUNDED = 1 << 20  # tokens; state-space models name no limit
+
+
+def read_header(path: Path) -> tuple[ModelHeader, PreTrainedTokenizerBase]:
+    """The header and tokenizer of a .gguf file or a folder. Raises ModelError for what is no causal decoder."""
+    where: dict[str, Any] = {"pretrained_model_name_or_path": str(path)}
+    if path.is_file():
+        where = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
+    config = _config(where)
+    with torch.device("meta"):
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(config)
+    tokenizer = _tokenizer(where)
+    header = _header(model, config, tokenizer)
+    if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
+        raise ModelError(
+            Code.MODEL_UNUSABLE,
+            f"its tokenizer has {len(tokenizer)} tokens, the model embeds {model.get_input_embeddings().weight.shape[0]}",
+        )
+    return header, tokenizer
+
+
+def _config(where: dict[str, Any]) -> PreTrainedConfig:
+    try:
+        config = AutoConfig.from_pretrained(**where, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(Code.MODEL_UNUSABLE, _first_line(error)) from error
+    named = (config.architectures or ["?"])[0]
+    decoder = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and not config.is_encoder_decoder
+    if not decoder or not (named == "?" or named.endswith(("ForCausalLM", "LMHeadModel"))):
+        raise ModelError(
+            Code.MODEL_KIND, f"{named} is no causal decoder; format 1 of the spec speaks of causal decoders only"
+        )
+    return config
+
+
+def _tokenizer(where: dict[str, Any]) -> PreTrainedTokenizerBase:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(**where, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ModelError(Code.MODEL_UNUSABLE, f"no usable tokenizer: {_first_line(error)}") from error
+    if tokenizer.eos_token is None:
+        raise ModelError(Code.MODEL_UNUSABLE, "its tokenizer names no end-of-sequence token")
+    return tokenizer  # type: ignore[no-any-return]
+
+
+def _header(model: PreTrainedModel, config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase) -> ModelHeader:
+    text = config.get_text_config()
+    head = model.get_output_embeddings()
+    linears = [
+        _linear(name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear | Conv1D) and module is not head
+    ]
+    limit = getattr(text, "max_position_embeddings", None) or getattr(text, "n_positions", None)
+    return ModelHeader(
+        architecture=type(model).__name__,
+        model_type=config.model_type,
+        context_length=int(limit or min(tokenizer.model_max_length, UNBOUNDED)),
+        vocabulary=model.get_input_embeddings().weight.shape[0],
+        hidden_size=int(text.hidden_size),
+        layers=int(text.num_hidden_layers),
+        parameters={name: tuple(parameter.shape) for name, parameter in model.named_parameters()},
+        linears=tuple(linears),
+        config=json.loads(config.to_json_string(use_diff=False)),
+    )
+
+
+def _linear(name: str, module: torch.nn.Module) -> Linear:
+    first, second = module.weight.shape
+    # GPT-2's Conv1D keeps its weight as (inputs, outputs)
+    return Linear(name, first, second) if isinstance(module, Conv1D) else Linear(name, second, first)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def main(source: str, target: str) -> int:
+    """Write the header and tokenizer of `source` into the folder `target`; 1 and a line of JSON when it cannot be."""
+    try:
+        header, tokenizer = read_header(Path(source))
+    except ModelError as error:
+        sys.stdout.write(json.dumps({"code": error.code, "message": str(error), "exit": error.exit}) + "\n")
+        return 1
+    tokenizer.save_pretrained(target)
+    (Path(target) / "header.json").write_text(json.dumps(header.to_json()), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,145 @@
+"""The tokens with which all prompts begin: found, run through the model once, shown to every batch."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from peft import PeftConfig, PeftModel, PeftType
+from torch import Tensor, nn
+from transformers import DynamicCache, PreTrainedConfig
+from transformers.cache_utils import DynamicLayer
+
+from customspec.ml.batching import bare
+
+# the prompt-learning methods whose whole effect lies in the keys and values ahead of the first token
+_BEFORE_THE_PROMPT = frozenset({PeftType.PREFIX_TUNING, PeftType.PROMPT_TUNING, PeftType.P_TUNING})
+_PLAIN_LAYERS = frozenset({"full_attention", "sliding_attention"})
+
+
+def supports_shared_prefix(model: nn.Module, *, longest: int | None = None) -> str | None:
+    """None when keys and values of a prefix can be shared and masked at will, else the reason why not, in words.
+
+    `longest` is the number of tokens of the longest sequence; a sliding window that no sequence outgrows is no
+    obstacle. Without it, any window is.
+    """
+    return next(_obstacles(model, longest), None)
+
+
+def learns_prompt(model: nn.Module) -> bool:
+    """Whether a PEFT wrapper puts learned vectors before the prompt, so that the bare model lacks them."""
+    return isinstance(model, PeftModel) and model.active_peft_config.is_prompt_learning
+
+
+def common_length(prompts: Sequence[Sequence[int]]) -> int:
+    """How many first tokens all prompts share; at least one own token of each prompt is left over."""
+    first, last = min(prompts), max(prompts)  # in sorted order these two differ earliest
+    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    return min(same, min(map(len, prompts)) - 1)
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """Keys and values, each (1, heads, `length`, head size), of every layer; `length` counts learned vectors too."""
+
+    layers: tuple[tuple[Tensor, Tensor], ...] = ()
+    length: int = 0
+
+    def shown(self) -> DynamicCache | None:
+        """A cache for one forward of any number of rows; it is never written to, nor copied as a whole."""
+        return _cache(_PrefixLayer(keys, values) for keys, values in self.layers) if self.layers else None
+
+
+def run_prefix(model: nn.Module, tokens: Sequence[int]) -> Prefix:
+    """`tokens` through the model, with what a PEFT wrapper puts before them; no tokens, no prefix."""
+    if not tokens:
+        return Prefix()
+    ids = torch.tensor([tokens], device=bare(model).device)
+    cache = model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
+    return Prefix(tuple((layer.keys, layer.values) for layer in cache.layers), cache.get_seq_length())
+
+
+class _PrefixLayer(DynamicLayer):
+    """A prefix's keys and values, kept for one row and joined to a batch's own for the time of one layer's attention."""
+
+    def __init__(self, keys: Tensor, values: Tensor) -> None:
+        super().__init__()
+        self.keys, self.values = keys, values
+        self.dtype, self.device, self.is_initialized = keys.dtype, keys.device, True
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        return _joined(self.keys, key_states), _joined(self.values, value_states)
+
+
+def _joined(shared: Tensor | None, own: Tensor) -> Tensor:
+    assert shared is not None  # the base class allows a layer that holds nothing yet; ours never is one
+    return torch.cat([shared.expand(own.shape[0], -1, -1, -1), own], dim=-2)
+
+
+def _cache(layers: Iterator[_PrefixLayer]) -> DynamicCache:
+    cache = DynamicCache()
+    cache.layers = list(layers)
+    return cache
+
+
+def _obstacles(model: nn.Module, longest: int | None) -> Iterator[str]:
+    base = bare(model)
+    config = base.config.get_text_config(decoder=True)
+    if base.config.is_encoder_decoder:
+        yield "it is an encoder-decoder"
+    if getattr(base, "_is_stateful", False):
+        yield "it carries a state from token to token"
+    if missing := {"position_ids", "past_key_values", "logits_to_keep"} - set(inspect.signature(base.forward).parameters):
+        yield f"its forward takes no {' and no '.join(sorted(missing))}"
+    if (attention := config._attn_implementation) not in ("eager", "sdpa"):
+        yield f"its attention is {attention}, which takes no mask of ours"
+    if getattr(config, "alibi", False):
+        yield "it places tokens by ALiBi, which ignores position ids"
+    if odd := _layer_types(config) - _PLAIN_LAYERS:
+        yield f"it has layers of {', '.join(sorted(odd))}"
+    if isinstance(model, PeftModel):
+        yield from _adapter_obstacles(model.active_peft_config)
+    yield from _limits(config, longest)
+
+
+def _adapter_obstacles(adapter: PeftConfig) -> Iterator[str]:
+    if adapter.is_prompt_learning and adapter.peft_type not in _BEFORE_THE_PROMPT:
+        yield f"its adapter, {adapter.peft_type}, does more than stand before the prompt"
+    if getattr(adapter, "alora_invocation_tokens", None):
+        yield "its adapter wakes up at a token of the prompt"
+
+
+def _limits(config: PreTrainedConfig, longest: int | None) -> Iterator[str]:
+    window, trained = _window(config), _changing_rope(config)
+    if window is not None and (longest is None or longest > window):
+        yield f"its attention slides over windows of {window} tokens"
+    if trained is not None and (longest is None or longest > trained):
+        yield f"its rotary frequencies change beyond {trained} tokens"
+
+
+def _layer_types(config: PreTrainedConfig) -> set[str]:
+    return set(getattr(config, "layer_types", None) or ())
+
+
+def _window(config: PreTrainedConfig) -> int | None:
+    if "local" in getattr(config, "attention_layers", ()):  # GPT-Neo's own words
+        return int(config.window_size)
+    types = _layer_types(config)
+    window = getattr(config, "sliding_window", None)
+    return int(window) if window is not None and (not types or "sliding_attention" in types) else None
+
+
+def _changing_rope(config: PreTrainedConfig) -> int | None:
+    # these frequencies follow the longest row of a forward: a prefix alone would get others than the whole prompt
+    rope: Mapping[str, Any] = getattr(config, "rope_parameters", None) or {}
+    kinds = [rope, *(kind for kind in rope.values() if isinstance(kind, Mapping))]  # one for all layers, or by layer type
+    changing = [kind for kind in kinds if kind.get("rope_type") in ("dynamic", "longrope")]
+    return min((_trained_length(kind, config) for kind in changing), default=None)
+
+
+def _trained_length(rope: Mapping[str, Any], config: PreTrainedConfig) -> int:
+    name = "original_max_position_embeddings"
+    return int(rope.get(name) or getattr(config, name, None) or config.max_position_embeddings)

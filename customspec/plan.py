@@ -1,0 +1,158 @@
+"""The plan: frozen steps in order, each with a fingerprint of all that it depends on. Plain JSON, no functions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Kind = Literal["model", "data", "train", "evaluate", "decide"]
+
+# Raised when a kind's executor changes what it computes: older results no longer answer the same question.
+REVISION: Mapping[Kind, int] = {"model": 1, "data": 1, "train": 1, "evaluate": 1, "decide": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The ladder's condition: run only while none of the steps in `after` reached the threshold."""
+
+    metric: str
+    after: tuple[str, ...]
+    at_least: float | None = None
+    at_most: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a step asks of a machine."""
+
+    devices: int = 0
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One unit of work. `sources` says where bytes lie on this machine; it is no part of the fingerprint."""
+
+    id: str
+    kind: Kind
+    params: Mapping[str, Any]
+    fingerprint: str
+    needs: tuple[str, ...] = ()
+    gate: Gate | None = None
+    resources: Resources = Resources()
+    sources: Mapping[str, Any] = field(default_factory=dict)
+    candidate: str | None = None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Step:
+        gate = data["gate"] and Gate(**{**data["gate"], "after": tuple(data["gate"]["after"])})
+        return cls(
+            **{**data, "needs": tuple(data["needs"]), "gate": gate, "resources": Resources(**data["resources"])}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One technique with one seed, as the plan knows it."""
+
+    key: str
+    id: str
+    technique: str
+    family: Literal["prompting", "tuning"]
+    seed: int
+    distribution: str
+    version: str
+    trainable_parameters: int | None
+    total_parameters: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The steps, in an order in which each comes after what it needs."""
+
+    name: str
+    spec_digest: str
+    strategy: Literal["compare", "ladder"]
+    goal: Mapping[str, Any] | None
+    metrics: tuple[str, ...]
+    candidates: tuple[Candidate, ...]
+    steps: tuple[Step, ...]
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Where the spec lies on this machine, and the digest of what stood in it; no part of the plan's digest."""
+    plan: int = 1
+
+    @property
+    def digest(self) -> str:
+        """Of what would be computed: equal plans on two machines have equal digests."""
+        return digest([step.fingerprint for step in self.steps])
+
+    def step(self, id: str) -> Step:
+        return next(step for step in self.steps if step.id == id)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Plan:
+        return cls(
+            **{
+                **data,
+                "metrics": tuple(data["metrics"]),
+                "candidates": tuple(Candidate(**candidate) for candidate in data["candidates"]),
+                "steps": tuple(Step.from_json(step) for step in data["steps"]),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a step left in the store: plain values, and a folder of files."""
+
+    step: str
+    key: str
+    values: Mapping[str, Any]
+    folder: Path
+
+
+def canonical(value: object) -> bytes:
+    """One spelling of a JSON value, whatever the order of its keys."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def digest(value: object) -> str:
+    """sha256 of a JSON value's canonical spelling, as `sha256:…`."""
+    return "sha256:" + hashlib.sha256(canonical(value)).hexdigest()
+
+
+def fingerprint(kind: Kind, params: Mapping[str, Any], needs: Iterable[Step]) -> str:
+    """Of what a step does and all that it depends on; not of paths, times or the machine."""
+    return digest([kind, REVISION[kind], params, [step.fingerprint for step in needs]])
+
+
+def make_step(
+    id: str,
+    kind: Kind,
+    params: Mapping[str, Any],
+    needs: tuple[Step, ...] = (),
+    *,
+    gate: Gate | None = None,
+    resources: Resources = Resources(),
+    sources: Mapping[str, Any] | None = None,
+    candidate: str | None = None,
+) -> Step:
+    """A step with its fingerprint."""
+    return Step(
+        id=id,
+        kind=kind,
+        params=params,
+        fingerprint=fingerprint(kind, params, needs),
+        needs=tuple(step.id for step in needs),
+        gate=gate,
+        resources=resources,
+        sources=sources or {},
+        candidate=candidate,
+    )

@@ -1,0 +1,119 @@
+"""Prompt templates: sandboxed Jinja2 over a row's columns. Pure: text and plain data in, messages out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from jinja2 import StrictUndefined, TemplateSyntaxError, meta, nodes
+from jinja2.exceptions import TemplateError as JinjaError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+Role = Literal["system", "user", "assistant"]
+
+
+class TemplateError(ValueError):
+    """A template that cannot be read or filled; `line` counts in the template, `word` is the text at fault."""
+
+    def __init__(self, message: str, *, line: int = 1, word: str | None = None) -> None:
+        super().__init__(message)
+        self.line = line
+        self.word = word
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a split: its columns, and the place it was read from."""
+
+    id: str
+    fields: Mapping[str, Any]
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A row as the prompt sees it: what is shown and what should come back."""
+
+    id: str
+    system: str | None
+    user: str
+    answer: str
+
+
+def messages(query: Example, shots: Sequence[Example] = ()) -> tuple[Message, ...]:
+    """The conversation that asks `query`, with `shots` as answered turns before it."""
+    system = () if query.system is None else (Message("system", query.system),)
+    turns = (turn for shot in shots for turn in (Message("user", shot.user), Message("assistant", shot.answer)))
+    return (*system, *turns, Message("user", query.user))
+
+
+class Template:
+    """One compiled template. Raises TemplateError when the text is not a template that we accept."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        environment = _environment()
+        try:
+            tree = environment.parse(source)
+            _check(tree)
+            self.variables = frozenset(meta.find_undeclared_variables(tree))
+            self._compiled = environment.from_string(tree)
+        except TemplateSyntaxError as error:
+            raise TemplateError(error.message or "not a template", line=error.lineno) from error
+
+    def render(self, fields: Mapping[str, Any]) -> str:
+        """The filled text. Raises TemplateError when a value does not fit the template."""
+        try:
+            return self._compiled.render(fields)
+        except (JinjaError, ArithmeticError, LookupError, TypeError, ValueError, MemoryError) as error:
+            raise TemplateError(str(error)) from error
+
+
+@dataclass(frozen=True)
+class PromptTemplate:
+    """The three templates of a prompt."""
+
+    user: Template
+    answer: Template
+    system: Template | None = None
+
+    @classmethod
+    def of(cls, user: str, answer: str, system: str | None = None) -> PromptTemplate:
+        return cls(Template(user), Template(answer), None if system is None else Template(system))
+
+    def render(self, row: Row, *, answered: bool = True) -> Example:
+        """The row as an example; without `answered` the answer's columns need not be there."""
+        return Example(
+            id=row.id,
+            system=None if self.system is None else self.system.render(row.fields).strip(),
+            user=self.user.render(row.fields),
+            answer=self.answer.render(row.fields).strip() if answered else "",
+        )
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    # `optimized=False`: constant folding would run `9**(9**9)` while compiling, before any limit can act
+    return ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True, optimized=False
+    )
+
+
+def _check(tree: nodes.Template) -> None:
+    for power in tree.find_all(nodes.Pow):
+        raise TemplateError("operator `**` is not allowed in templates", line=power.lineno, word="**")
+    for outside in tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
+        raise TemplateError("a template may not load another template", line=outside.lineno)
+    for access in tree.find_all(nodes.Getattr):
+        if access.attr.startswith("_"):
+            raise TemplateError(
+                f"access to `{access.attr}` is not allowed in templates", line=access.lineno, word=access.attr
+            )

@@ -1,0 +1,145 @@
+"""Entry points -> an immutable Registry. Names are read first; a module is imported only when asked for by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from typing import Any, Literal, cast
+
+import pluggy
+
+from customspec.errors import PluginError
+from customspec.hookspecs import CONTRACT, GROUP, Metric, Plugin, PromptingTechnique, Technique, TuningTechnique
+from customspec.spec import RESERVED, Options, TrainingOptions
+
+Kind = Literal["technique", "metric"]
+METRIC_PREFIX = "metric."
+METHODS: Mapping[str, tuple[str, ...]] = {
+    "prompting": ("shots", "select"),
+    "tuning": ("recipe", "refusal", "trainable_parameters", "adapt", "save", "load"),
+    "metric": ("score",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A name that an installed distribution offers; nothing is imported yet."""
+
+    kind: Kind
+    name: str
+    distribution: str
+    version: str
+    entry: EntryPoint
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}"
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Every name on offer, with all who offer it."""
+
+    offers: Mapping[tuple[Kind, str], tuple[Offer, ...]]
+
+    def names(self, kind: Kind) -> tuple[str, ...]:
+        return tuple(sorted(name for offered, name in self.offers if offered == kind))
+
+    def offer(self, kind: Kind, name: str) -> Offer:
+        """The one offer of a name. Raises PluginError when two distributions claim it, KeyError when none does."""
+        found = self.offers[kind, name]
+        if len(found) > 1:
+            claimants = " and ".join(str(offer) for offer in found)
+            raise PluginError(f"{kind} `{name}` is offered by {claimants}; uninstall one of them")
+        return found[0]
+
+    def technique(self, name: str) -> Technique:
+        """The technique, imported and checked. Raises PluginError, naming the plugin and the cause."""
+        offer = self.offer("technique", name)
+        return cast(Technique, _one(offer, _offered(offer)))
+
+    def prompting(self, name: str) -> PromptingTechnique:
+        """A technique of the family `prompting`. Raises PluginError for another."""
+        return cast(PromptingTechnique, _of_family(self.technique(name), "prompting"))
+
+    def tuning(self, name: str) -> TuningTechnique:
+        """A technique of the family `tuning`. Raises PluginError for another."""
+        return cast(TuningTechnique, _of_family(self.technique(name), "tuning"))
+
+    def metric(self, name: str) -> Metric:
+        """The metric, imported and checked. Raises PluginError, naming the plugin and the cause."""
+        offer = self.offer("metric", name)
+        return cast(Metric, _one(offer, _offered(offer)))
+
+
+def discover(found: Iterable[EntryPoint] | None = None) -> Registry:
+    """All that the installed distributions offer, without importing any of it."""
+    offers: dict[tuple[Kind, str], tuple[Offer, ...]] = {}
+    for entry in entry_points(group=GROUP) if found is None else found:
+        offer = _read(entry)
+        key = (offer.kind, offer.name)
+        offers[key] = (*offers.get(key, ()), offer)
+    return Registry(offers)
+
+
+def _read(entry: EntryPoint) -> Offer:
+    distribution, version = (entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "0")
+    if entry.name.startswith(METRIC_PREFIX):
+        return Offer("metric", entry.name.removeprefix(METRIC_PREFIX), distribution, version, entry)
+    return Offer("technique", entry.name, distribution, version, entry)
+
+
+def _offered(offer: Offer) -> list[Any]:
+    module = _load(offer)
+    wanted = vars(module).get("CUSTOMSPEC_CONTRACT", CONTRACT)
+    if wanted != CONTRACT:
+        raise PluginError(f"plugin {offer} needs contract {wanted}; this customspec speaks {CONTRACT}")
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(Plugin)
+    try:
+        manager.register(module, name=offer.entry.name)
+        manager.check_pending()
+        hooks = manager.hook
+        lists = hooks.customspec_techniques() if offer.kind == "technique" else hooks.customspec_metrics()
+        return [item for items in lists for item in items]
+    except Exception as error:
+        raise PluginError(f"plugin {offer} is broken: {_cause(error)}") from error
+
+
+def _load(offer: Offer) -> ModuleType:
+    try:
+        return cast(ModuleType, offer.entry.load())
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"plugin {offer} cannot be imported ({offer.entry.value}): {_cause(error)}") from error
+
+
+def _one(offer: Offer, items: list[Any]) -> Any:
+    named = [item for item in items if getattr(item, "name", None) == offer.name]
+    if len(named) != 1:
+        raise PluginError(f"plugin {offer} promises {offer.kind} `{offer.name}` but its hook offers {len(named)} of it")
+    family = "metric" if offer.kind == "metric" else getattr(named[0], "family", None)
+    missing = [name for name in METHODS.get(str(family), ("family",)) if not callable(getattr(named[0], name, None))]
+    if missing:
+        raise PluginError(f"plugin {offer}: {offer.kind} `{offer.name}` lacks {', '.join(missing)}")
+    if offer.kind == "technique":
+        _check_options(offer, named[0], family)
+    return named[0]
+
+
+def _check_options(offer: Offer, technique: Technique, family: object) -> None:
+    base = TrainingOptions if family == "tuning" else Options
+    if not (isinstance(technique.options, type) and issubclass(technique.options, base)):
+        raise PluginError(f"plugin {offer}: `{offer.name}`.options must be a subclass of {base.__name__}")
+    if offer.name in RESERVED:
+        raise PluginError(f"plugin {offer}: `{offer.name}` is a reserved key and cannot name a technique")
+
+
+def _of_family(technique: Technique, family: str) -> Technique:
+    if technique.family != family:
+        raise PluginError(f"technique `{technique.name}` is of the family {technique.family}, not {family}")
+    return technique
+
+
+def _cause(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

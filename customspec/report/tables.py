@@ -1,0 +1,112 @@
+"""Plans and results as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+
+from customspec.plan import Plan
+from customspec.report.text import escape
+
+
+def plan_table(plan: Plan, cached: Mapping[str, bool]) -> Table:
+    """The steps in order: what would run, and what the store already holds."""
+    table = _table("step", "kind", "state", "after", "condition")
+    for step in plan.steps:
+        gate = step.gate
+        bound = "" if gate is None else (f"≥ {gate.at_least:g}" if gate.at_least is not None else f"≤ {gate.at_most:g}")
+        condition = "" if gate is None else f"unless an earlier rung has {gate.metric} {bound}"
+        state = "cached" if cached[step.id] else "to run"
+        table.add_row(step.id, step.kind, state, ", ".join(step.needs) if len(step.needs) < 4 else "all above", condition)
+    return table
+
+
+def candidates_table(plan: Plan) -> Table:
+    """The candidates with their trained and total parameters."""
+    table = _table("candidate", "technique", "trained parameters", "of", "from", right=(2, 3))
+    for candidate in plan.candidates:
+        table.add_row(
+            candidate.key,
+            candidate.technique,
+            _count(candidate.trainable_parameters),
+            _count(candidate.total_parameters),
+            f"{candidate.distribution} {candidate.version}",
+        )
+    return table
+
+
+def results_table(document: Mapping[str, Any], metric: str) -> Table:
+    """One line per candidate: quality with its interval, and what it cost."""
+    percent = int(100 * _confidence(document))
+    table = _table(
+        "candidate",
+        f"{metric} (validation)",
+        f"{metric} (test), {percent} % interval",
+        "trained",
+        "train s",
+        "evaluate s",
+        "memory",
+        "status",
+        right=(1, 2, 3, 4, 5, 6),
+    )
+    chosen = document["decision"]["chosen_key"]
+    for candidate in document["candidates"]:
+        cost = candidate["cost"]
+        table.add_row(
+            ("→ " if candidate["key"] == chosen else "  ") + candidate["key"],
+            _value(candidate["metrics"]["validation"], metric),
+            _with_interval(candidate["metrics"]["test"], metric),
+            _count(cost["trainable_parameters"]),
+            _seconds(cost["train_seconds"]),
+            _seconds(cost["evaluate_seconds"]),
+            _bytes(cost["peak_memory_bytes"]),
+            candidate["status"] + (f": {escape(candidate['reason'])}" if candidate["reason"] else ""),
+        )
+    return table
+
+
+def decision_lines(document: Mapping[str, Any]) -> list[str]:
+    """The answer in words."""
+    decision = document["decision"]
+    met = {True: "goal met", False: "goal not met", None: "no goal"}[decision["goal_met"]]
+    chosen = decision["chosen"] or "none"
+    return [f"decision: {chosen} ({met})", *(f"  - {escape(reason)}" for reason in decision["reasons"])]
+
+
+def _table(*titles: str, right: tuple[int, ...] = ()) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for index, title in enumerate(titles):
+        table.add_column(title, justify="right" if index in right else "left", overflow="fold")
+    return table
+
+
+def _confidence(document: Mapping[str, Any]) -> float:
+    for candidate in document["candidates"]:
+        for measured in (candidate["metrics"]["test"] or {}).values():
+            return float(measured["confidence"])
+    return 0.95
+
+
+def _value(metrics: Mapping[str, Any] | None, name: str) -> str:
+    return "-" if not metrics else f"{metrics[name]['value']:.3f}"
+
+
+def _with_interval(metrics: Mapping[str, Any] | None, name: str) -> str:
+    if not metrics:
+        return "-"
+    low, high = metrics[name]["ci"]
+    return f"{metrics[name]['value']:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _count(number: int | None) -> str:
+    return "-" if number is None else f"{number:,}"
+
+
+def _seconds(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:.1f}"
+
+
+def _bytes(size: int | None) -> str:
+    return "-" if size is None else f"{size / 2**30:.2f} GiB"

@@ -1,0 +1,17 @@
+"""Text that others wrote, made safe to show."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len
+
+__all__ = ["cell_len", "escape"]
+
+
+def escape(text: str) -> str:
+    r"""The text with every character that is not printable as an escape: `\x1b`, `\u202e`, `\n`.
+
+    Nothing in what is returned can move a cursor, colour a terminal, break a line or reorder what is beside it.
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)

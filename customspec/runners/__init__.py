@@ -1,0 +1,1 @@
+"""Plan -> Results. A runner schedules steps; `execute` does one, in any process that sees the store."""

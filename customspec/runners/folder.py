@@ -1,0 +1,106 @@
+"""The run folder: plan, results, environment, log, and every candidate's artifact, prompt and predictions."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from customspec.machine import Machine
+from customspec.plan import Candidate, Plan, Step
+from customspec.registry import Registry
+from customspec.runners.outcome import Outcome, StepOutcome
+from customspec.runners.results import artifact_of, environment_of, results_document
+from customspec.runners.rows import load_rows
+from customspec.runners.work import selector_of, template_of
+from customspec.store import link_tree
+
+LOG = "log.txt"
+
+
+def write_run(
+    folder: Path, plan: Plan, outcome: Outcome, machine: Machine, registry: Registry
+) -> dict[str, Any]:
+    """Fill a run folder; returns the results document that stands in it. `results.json` is written last."""
+    document = results_document(plan, outcome, machine, folder.name)
+    _write_json(folder / "plan.json", plan.to_json())
+    _write_json(folder / "environment.json", environment_of(machine))
+    for candidate in plan.candidates:
+        steps = [(step, outcome.steps[step.id]) for step in plan.steps if step.candidate == candidate.key]
+        if all(taken.result is not None for _, taken in steps):
+            _write_candidate(folder / artifact_of(candidate.key), candidate, steps, outcome, registry)
+    _write_json(folder / "results.json", document)
+    return document
+
+
+@contextmanager
+def logging_to(folder: Path) -> Iterator[None]:
+    """Everything that customspec logs, tracebacks of failed steps included, goes to the run's log."""
+    handler = logging.FileHandler(folder / LOG, encoding="utf-8", delay=False)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger = logging.getLogger("customspec")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        handler.close()
+
+
+def _write_candidate(
+    folder: Path,
+    candidate: Candidate,
+    steps: list[tuple[Step, StepOutcome]],
+    outcome: Outcome,
+    registry: Registry,
+) -> None:
+    (folder / "predictions").mkdir(parents=True)
+    for step, taken in steps:
+        assert taken.result is not None
+        if step.kind == "train":
+            link_tree(taken.result.folder, folder)
+        else:
+            link_tree(taken.result.folder, folder / "predictions" / step.params["split"])
+    evaluation = next(step for step, _ in reversed(steps) if step.kind == "evaluate")
+    _write_json(folder / "prompt.json", _prompt(evaluation, candidate, outcome, registry))
+
+
+def _prompt(step: Step, candidate: Candidate, outcome: Outcome, registry: Registry) -> dict[str, Any]:
+    """The prompt, and the demonstrations as the first evaluated row saw them."""
+    params = step.params
+    data = outcome.steps["data"].result
+    shown: list[dict[str, str]] = []
+    if params["prompting"] is not None and data is not None:
+        template = template_of(params)
+        train = tuple(template.render(row) for row in load_rows(data.folder / "train.jsonl"))
+        queries = load_rows(data.folder / f"{params['split']}.jsonl")
+        shots = selector_of(params, train, registry)(template.render(queries[0]))
+        shown = [{"id": shot.id, "user": shot.user, "answer": shot.answer} for shot in shots]
+    return {
+        "candidate": candidate.key,
+        **params["prompt"],
+        "choices": params["choices"],
+        "generation": params["generation"],
+        "prompting": params["prompting"],
+        "technique": params["technique"],
+        "shots": shown,
+    }
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_run(folder: Path) -> tuple[Plan, dict[str, Any]]:
+    """The plan and results of a run folder. Raises FileNotFoundError, ValueError for what is none."""
+    plan = Plan.from_json(json.loads((folder / "plan.json").read_bytes()))
+    document: dict[str, Any] = json.loads((folder / "results.json").read_bytes())
+    return plan, document
+
+

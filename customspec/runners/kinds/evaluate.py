@@ -1,0 +1,61 @@
+"""Evaluate one candidate on one split: predictions, metrics with intervals, and what a request costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from customspec.decide.statistics import CONFIDENCE, bootstrap, wilson
+from customspec.errors import StepError
+from customspec.hookspecs import Metric
+from customspec.inputs.encoding import Encoded
+from customspec.plan import Step
+from customspec.runners import measure
+from customspec.runners.answers import answer, load_candidate, reserve_of
+from customspec.runners.rows import write_lines
+from customspec.runners.work import Work, encode_rows
+
+
+def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
+    """Writes `predictions.jsonl`; the values are the metrics and the costs."""
+    params, machine = step.params, work.machine
+    resettable = measure.can_reset()
+    measure.reset_peak(machine.device)
+    _, chat = work.header_and_chat()
+    queries = work.rows(params["split"])
+    encoded = encode_rows(params, queries, work, reserve=reserve_of(params, chat))
+    if not encoded.rows:
+        raise StepError(f"no {params['split']} row is left to evaluate: {len(encoded.dropped)} were dropped as too long")
+    work.tell(0, None, "loading the model")
+    answers = answer(params, load_candidate(params, work), encoded.rows, chat, work)
+    records = [_record(row, given) for row, given in zip(encoded.rows, answers.records, strict=True)]
+    write_lines(folder / "predictions.jsonl", records)
+    return {
+        "metrics": {name: measured(work.registry.metric(name), records) for name in params["metrics"]},
+        "rows": len(records),
+        "evaluate_seconds": answers.seconds,
+        "rows_per_second": len(records) / answers.seconds,
+        "prompt_tokens_per_example": fmean(len(row.prompt) for row in encoded.rows),
+        "peak_memory_bytes": measure.peak_bytes(machine.device, resettable=resettable),
+        "dropped": list(encoded.dropped),
+        "cut": list(encoded.cut),
+    }
+
+
+def _record(row: Encoded, given: Mapping[str, Any]) -> dict[str, Any]:
+    reference = row.example.answer
+    return {"id": row.example.id, "answer": reference, "correct": given["prediction"] == reference, **given}
+
+
+def measured(metric: Metric, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The metric with its interval: Wilson's for a proportion, a bootstrap over rows for the rest."""
+    predictions = [record["prediction"] for record in records]
+    references = [record["answer"] for record in records]
+    value = metric.score(predictions, references)
+    if metric.proportion:
+        interval = wilson(round(value * len(records)), len(records))
+    else:
+        interval = bootstrap(metric.score, predictions, references)
+    return {"value": value, "ci": list(interval), "confidence": CONFIDENCE, "n": len(records)}

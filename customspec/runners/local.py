@@ -1,0 +1,85 @@
+"""The local runner: one step after another in this process."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from customspec.errors import CustomspecError, RefusedError
+from customspec.hookspecs import Watcher
+from customspec.machine import Machine
+from customspec.plan import Gate, Plan, Result, Step
+from customspec.registry import Registry
+from customspec.runners.execute import execute, find
+from customspec.runners.outcome import Outcome, StepOutcome
+from customspec.runners.work import Need
+from customspec.spec import Goal
+from customspec.store import Store
+
+log = logging.getLogger("customspec")
+
+
+def run_plan(plan: Plan, store: Store, registry: Registry, machine: Machine, watcher: Watcher) -> Outcome:
+    """Every step of the plan, in its order: from the store, worked on, skipped, or failed. Never raises for a step;
+    a refusal (the inputs changed under the run) and an interrupt end the run at once."""
+    taken: dict[str, StepOutcome] = {}
+    for step in plan.steps:
+        began = time.monotonic()
+        taken[step.id] = _take(step, plan, taken, store, registry, machine, watcher)
+        ended = taken[step.id]
+        watcher.finished(step.id, ended.status, time.monotonic() - began, ended.reason)
+    return Outcome(taken)
+
+
+def _take(
+    step: Step,
+    plan: Plan,
+    taken: Mapping[str, StepOutcome],
+    store: Store,
+    registry: Registry,
+    machine: Machine,
+    watcher: Watcher,
+) -> StepOutcome:
+    closed = _closed(step, taken)
+    if closed is not None:
+        return StepOutcome("skipped", reason=closed)
+    complete = all(taken[need].status in {"done", "cached"} for need in step.needs)
+    if complete and (found := find(step, store, machine)) is not None:
+        return StepOutcome("cached", found)
+    needs = {
+        need: Need(plan.step(need), result) for need in step.needs if (result := taken[need].result) is not None
+    }
+    watcher.started(step.id, None)
+    try:
+        result, worked = execute(step, needs, store, registry, machine, _teller(step, watcher))
+    except RefusedError:
+        raise
+    except CustomspecError as error:
+        log.error("%s failed", step.id, exc_info=error)
+        return StepOutcome("failed", reason=str(error))
+    return StepOutcome("done" if worked else "cached", result)
+
+
+def _closed(step: Step, taken: Mapping[str, StepOutcome]) -> str | None:
+    """Why a step cannot or need not run: what it needs is not there, or the ladder has reached the goal."""
+    if step.gate is not None and (reached := _reached(step.gate, taken)) is not None:
+        return reached
+    if step.kind == "decide":
+        return None  # decides among whatever was reached
+    missing = [need for need in step.needs if taken[need].result is None]
+    return f"{missing[0]} {taken[missing[0]].status}" if missing else None
+
+
+def _reached(gate: Gate, taken: Mapping[str, StepOutcome]) -> str | None:
+    goal = Goal(metric=gate.metric, at_least=gate.at_least, at_most=gate.at_most)
+    for id in gate.after:
+        result: Result | None = taken[id].result
+        if result is not None and goal.reached_by(value := result.values["metrics"][gate.metric]["value"]):
+            return f"{id.split(':')[1]} already reaches the goal: {gate.metric} {value:.3f} on validation rows"
+    return None
+
+
+def _teller(step: Step, watcher: Watcher) -> Any:
+    return lambda done, total, note: watcher.progress(step.id, done, total, note)

@@ -1,0 +1,40 @@
+"""What became of each step of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from customspec.plan import Result
+
+Status = Literal["done", "cached", "skipped", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutcome:
+    """A step's end: its result when it has one, the reason when it was skipped or failed."""
+
+    status: Status
+    result: Result | None = None
+    reason: str | None = None
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        return {} if self.result is None else self.result.values
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Every step's end, by step id, in the plan's order."""
+
+    steps: Mapping[str, StepOutcome]
+
+    @property
+    def failed(self) -> bool:
+        return any(step.status == "failed" for step in self.steps.values())
+
+    @property
+    def executed(self) -> int:
+        """Steps that were worked on, rather than found in the store."""
+        return sum(step.status == "done" for step in self.steps.values())

@@ -1,0 +1,117 @@
+"""The results document: what every candidate reached and cost, and the decision. Readers ignore keys they don't know."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from customspec.machine import Machine
+from customspec.plan import Candidate, Plan, Step
+from customspec.runners.outcome import Outcome, StepOutcome
+
+VERSION = 1
+
+
+def results_document(plan: Plan, outcome: Outcome, machine: Machine, run: str) -> dict[str, Any]:
+    """Plain JSON; what is not a finite number is null."""
+    document = {
+        "results": VERSION,
+        "name": plan.name,
+        "spec_digest": plan.spec_digest,
+        "plan_digest": plan.digest,
+        "run": run,
+        "strategy": plan.strategy,
+        "goal": plan.goal,
+        "environment": environment_of(machine),
+        "candidates": [_candidate(candidate, plan, outcome) for candidate in plan.candidates],
+        "decision": _decision(plan, outcome),
+        "steps": {id: {"status": step.status, "reason": step.reason} for id, step in outcome.steps.items()},
+    }
+    return finite(document)  # type: ignore[no-any-return]
+
+
+def environment_of(machine: Machine) -> dict[str, Any]:
+    """What the numbers were made with."""
+    return {
+        "python": machine.python,
+        "torch": machine.torch,
+        "transformers": machine.transformers,
+        "peft": machine.peft,
+        "device": machine.device,
+        "device_name": machine.device_name,
+        "compute_dtype": machine.compute_dtype,
+        "cores": machine.cores,
+        "memory_bytes": machine.memory_bytes,
+    }
+
+
+def artifact_of(key: str) -> str:
+    """A candidate's folder in the run folder."""
+    return f"candidates/{key}"
+
+
+def finite(value: Any) -> Any:
+    """The same value with null for every number that JSON cannot hold."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    return [finite(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _candidate(candidate: Candidate, plan: Plan, outcome: Outcome) -> dict[str, Any]:
+    steps = [(step, outcome.steps[step.id]) for step in plan.steps if step.candidate == candidate.key]
+    status, reason = _status([taken for _, taken in steps])
+    evaluated = {step.params["split"]: taken for step, taken in steps if step.kind == "evaluate" and taken.result}
+    metrics = {split: taken.values["metrics"] for split, taken in evaluated.items()}
+    return {
+        "key": candidate.key,
+        "id": candidate.id,
+        "technique": candidate.technique,
+        "family": candidate.family,
+        "seed": candidate.seed,
+        "status": status,
+        "reason": reason,
+        "metrics": {"validation": metrics.get("validation"), "test": metrics.get("test")},
+        "cost": _cost(candidate, steps),
+        "artifact": artifact_of(candidate.key) if status in {"done", "cached"} else None,
+    }
+
+
+def _status(steps: Sequence[StepOutcome]) -> tuple[str, str | None]:
+    for status in ("failed", "skipped"):
+        found = [step for step in steps if step.status == status]
+        if found:
+            return status, found[0].reason
+    return ("cached" if all(step.status == "cached" for step in steps) else "done"), None
+
+
+def _cost(candidate: Candidate, steps: Sequence[tuple[Step, StepOutcome]]) -> dict[str, Any]:
+    done = [(step, taken) for step, taken in steps if taken.result]
+    trained: Mapping[str, Any] = next((taken.values for step, taken in done if step.kind == "train"), {})
+    evaluated = [taken.values for step, taken in done if step.kind == "evaluate"]
+    seconds = sum(values["evaluate_seconds"] for values in evaluated)
+    rows = sum(values["rows"] for values in evaluated)
+    peaks = [taken.values["peak_memory_bytes"] for _, taken in done if taken.values.get("peak_memory_bytes")]
+    tokens = sum(values["prompt_tokens_per_example"] * values["rows"] for values in evaluated)
+    return {
+        "train_seconds": trained.get("train_seconds", 0.0 if candidate.family == "prompting" else None),
+        "train_rows_per_second": trained.get("rows_per_second"),
+        "evaluate_seconds": seconds if evaluated else None,
+        "rows_per_second": rows / seconds if seconds else None,
+        "trainable_parameters": candidate.trainable_parameters,
+        "total_parameters": candidate.total_parameters,
+        "peak_memory_bytes": max(peaks, default=None),
+        "artifact_bytes": trained.get("artifact_bytes", 0 if candidate.family == "prompting" else None),
+        "prompt_tokens_per_example": tokens / rows if rows else None,
+        "dropped_rows": sum(len(taken.values.get("dropped", ())) for _, taken in done),
+    }
+
+
+def _decision(plan: Plan, outcome: Outcome) -> dict[str, Any]:
+    decided = outcome.steps["decide"]
+    if decided.result is not None:
+        return dict(decided.values)
+    missed = False if plan.goal is not None else None
+    return {"goal_met": missed, "chosen": None, "chosen_key": None, "reasons": [decided.reason or "nothing was decided"]}

@@ -1,0 +1,131 @@
+"""Reading: a text, a file, or one value of the command line."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import stat
+
+from customspec.errors import Code, Location, Problem, SpecError, UsageError
+from customspec.source.document import Document
+from customspec.source.text import SourceText
+from customspec.source.walk import Walk
+
+MAX_BYTES = 1024 * 1024
+
+_BOM = "\ufeff"
+_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+_CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7})(?=[ \r\n]|$)", re.MULTILINE)
+# What YAML forbids, and the three line breaks of YAML 1.1 that YAML 1.2 and most editors take for text.
+_UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def read(path: pathlib.Path) -> Document:
+    """The document in a file. Raises SpecError with every problem that was found."""
+    file = str(path)
+    return parse(_decode(_bytes(path, file), file), file)
+
+
+def parse(text: str, file: str) -> Document:
+    """The document in a text that was read from `file`. Raises SpecError with every problem that was found."""
+    source = _readable(text, file)
+    walk = Walk(source)
+    data = walk.document()
+    problems = [*walk.problems, *_not_a_mapping(data, walk.root, source)]
+    if problems or not isinstance(data, dict):
+        raise SpecError(tuple(problems))
+    return Document(file, source.text, data, walk.marks)
+
+
+def parse_scalar(text: str) -> object:
+    """The value behind `--set key=`: a YAML scalar or flow collection. Raises UsageError if it is neither."""
+    try:
+        walk = Walk(_readable(text, "--set"))
+        value = walk.document()
+        if walk.problems:
+            raise SpecError(tuple(walk.problems))
+    except SpecError as error:
+        first = error.problems[0]
+        hint = f"; {first.hint}" if first.hint else ""
+        raise UsageError(f"`{text}` is not a value in YAML: {first.message}{hint}") from None
+    if isinstance(value, dict | list) and not text.lstrip().startswith(("[", "{")):
+        raise UsageError(f"`{text}` is not one value: quote it if it is text, or write [a, b] or {{key: value}}")
+    return value
+
+
+def _bytes(path: pathlib.Path, file: str) -> bytes:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise _missing(file, "this is a folder" if stat.S_ISDIR(status.st_mode) else "this is not a regular file")
+        if status.st_size > MAX_BYTES:
+            raise _too_big(file, status.st_size)
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise _missing(file, "there is no such file") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise _missing(file, f"the file cannot be read: {reason}") from None
+
+
+def _decode(raw: bytes, file: str) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = SourceText(file, raw[: error.start].decode("utf-8").removeprefix(_BOM))
+        byte = raw[error.start]
+        kind = "the file is UTF-16" if raw.startswith(_UTF16_BOMS) else f"looks like Latin-1 `{chr(byte)}`"
+        message = f"byte 0x{byte:02X} at offset {error.start} is not UTF-8 ({kind})"
+        place = before.place(len(before.text))
+        raise SpecError((Problem(Code.YAML_ENCODING, message, place, "save the file as UTF-8"),)) from None
+
+
+def _readable(text: str, file: str) -> SourceText:
+    source = SourceText(file, text.removeprefix(_BOM))
+    size = len(source.text.encode("utf-8", "surrogatepass"))
+    if size > MAX_BYTES:
+        raise _too_big(file, size)
+    problems = [*_conflicts(source), *_characters(source)]
+    if problems:
+        raise SpecError(tuple(problems))
+    return source
+
+
+def _characters(source: SourceText) -> list[Problem]:
+    found = list(_UNREADABLE.finditer(source.text))[:20]
+    messages = ((f"character U+{ord(one.group()):04X} is not allowed", one.start()) for one in found)
+    return [source.problem(Code.YAML_SYNTAX, message, index, "remove it") for message, index in messages]
+
+
+def _conflicts(source: SourceText) -> list[Problem]:
+    marks = list(_CONFLICT.finditer(source.text))
+    first = next((mark for mark in marks if mark.group().startswith("<")), None)
+    if first is None:
+        return []
+    others = [source.place(mark.start()) for mark in marks if mark is not first]
+    also = " and ".join(f"{place.line}:{place.column}" for place in others[:4])
+    hint = "resolve the merge first" + (f"; markers also at {also}" if also else "")
+    return [source.problem(Code.YAML_SYNTAX, "git conflict marker", first.start(), hint)]
+
+
+def _not_a_mapping(data: object, root: int, source: SourceText) -> list[Problem]:
+    if isinstance(data, dict):
+        return []
+    if data is None:
+        hint = "start with `customspec init`, or write `customspec: 1` in the first line"
+        return [source.problem(Code.YAML_EMPTY, "the spec is empty", 0, hint)]
+    kind = "a list" if isinstance(data, list) else "text" if isinstance(data, str) else "a value"
+    hint = "remove the leading `- `" if source.text.startswith("- ", root) else "write `key: value` lines"
+    message = f"expected a mapping at the top level, found {kind}"
+    return [source.problem(Code.YAML_NOT_MAPPING, message, root, hint)]
+
+
+def _missing(file: str, message: str) -> SpecError:
+    hint = "check the path, or make a first spec with `customspec init`"
+    return SpecError((Problem(Code.FILE_MISSING, message, Location(file, 1, 1), hint),))
+
+
+def _too_big(file: str, size: int) -> SpecError:
+    hint = "move data to files, and name them under `data`"
+    message = f"the spec is {size:,} bytes; the limit is 1 MiB"
+    return SpecError((Problem(Code.YAML_LIMIT, message, Location(file, 1, 1), hint),))

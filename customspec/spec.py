@@ -1,0 +1,292 @@
+"""The spec: frozen, strict models of what a person may write, and the base classes of a technique's options.
+
+A technique's own options are not known here. They stay raw in `TechniqueEntry.options` until the compiler
+hands them to the technique, so that an error's path is always a path in the person's file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+Items = Annotated[tuple[Any, ...], Field(strict=False)]  # a YAML list; only the container is lax, never the items
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Names = Annotated[tuple[Name, ...], Field(strict=False, min_length=1)]
+Seeds = Annotated[tuple[Seed, ...], Field(strict=False, min_length=1)]
+Text = Annotated[str, Field(min_length=1)]
+Texts = Annotated[tuple[Text, ...], Field(strict=False, min_length=1)]
+
+RESERVED = frozenset({"id", "prompt", "prompting", "base_model", "seeds", "search", "quantization", "resources"})
+
+
+class Strict(BaseModel):
+    """Unknown keys, wrong types and non-finite numbers are errors; nothing is coerced; nothing changes later."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class Options(Strict):
+    """Base of every technique's options. A field's docstring is its help, its schema text and its reference."""
+
+
+class TrainingOptions(Options):
+    """What every tuning technique can be told. What is absent is chosen by the technique's recipe."""
+
+    learning_rate: float | None = Field(None, gt=0, le=10)
+    """Peak learning rate of AdamW."""
+    num_train_epochs: float | None = Field(None, gt=0, le=1000)
+    """Passes over the training rows."""
+    max_steps: int | None = Field(None, ge=1, le=10_000_000)
+    """Optimizer steps; instead of `num_train_epochs`."""
+    per_device_train_batch_size: int | None = Field(None, ge=1, le=65_536)
+    """Rows in one forward pass."""
+    gradient_accumulation_steps: int | None = Field(None, ge=1, le=65_536)
+    """Forward passes in one optimizer step."""
+    lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] | None = None
+    """Shape of the learning rate over the steps."""
+    warmup_steps: float | None = Field(None, ge=0, le=10_000_000)
+    """Steps of linear warm-up; a number below 1 is a share of all steps."""
+    weight_decay: float | None = Field(None, ge=0, le=1)
+    """AdamW's decoupled weight decay."""
+    max_grad_norm: float | None = Field(None, gt=0, le=1_000_000)
+    """Gradients are scaled down to this norm."""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> TrainingOptions:
+        if self.num_train_epochs is not None and self.max_steps is not None:
+            raise ValueError("set either `num_train_epochs` or `max_steps`, not both")
+        return self
+
+
+class BaseModelSpec(Strict):
+    """Where the base model comes from: exactly one of `hub`, `path`, `package`."""
+
+    hub: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
+    """Repository on the Hugging Face hub, `owner/name`."""
+    revision: Text | None = None
+    """Commit, tag or branch of the hub repository."""
+    path: Text | None = None
+    """Folder of safetensors, or a .gguf file; relative to the spec."""
+    package: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")] | None = None
+    """Installed Python package that holds the model file; it is located, never imported."""
+    file: Text | None = None
+    """File inside the package."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> BaseModelSpec:
+        given = [name for name in ("hub", "path", "package") if getattr(self, name) is not None]
+        if len(given) != 1:
+            found = " and ".join(f"`{name}`" for name in given) or "none"
+            raise ValueError(f"a model needs exactly one of `hub`, `path`, `package`; found {found}")
+        if (self.package is None) != (self.file is None):
+            raise ValueError("`package` and `file` belong together: the package and the file inside it")
+        if self.revision is not None and self.hub is None:
+            raise ValueError("`revision` belongs to `hub`")
+        return self
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return {"path": [value]}
+    if isinstance(value, list):
+        return {"path": value}
+    if isinstance(value, dict) and isinstance(value.get("path"), str):
+        return {**value, "path": [value["path"]]}
+    return value
+
+
+class Split(Strict):
+    """Rows: one or more files, or a data set on the hub."""
+
+    path: Texts | None = None
+    """File or files: jsonl, json, csv, parquet; relative to the spec."""
+    hub: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
+    """Data set on the Hugging Face hub, `owner/name`."""
+    revision: Text | None = None
+    """Commit, tag or branch of the data set."""
+    subset: Text | None = None
+    """Configuration of the data set."""
+    split: Text | None = None
+    """Split of the data set, for instance `train` or `train[:500]`."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Split:
+        if (self.path is None) == (self.hub is None):
+            raise ValueError("a split needs exactly one of `path` and `hub`")
+        if self.hub is None and (self.revision or self.subset or self.split):
+            raise ValueError("`revision`, `subset` and `split` belong to `hub`")
+        if self.hub is not None and self.split is None:
+            raise ValueError("a hub data set needs `split`, for instance `split: train`")
+        return self
+
+
+AnySplit = Annotated[Split, BeforeValidator(_split, json_schema_input_type=str | list[str] | Split)]
+
+
+class DataSpec(Strict):
+    """The rows: to learn from, to choose by, to claim on."""
+
+    train: AnySplit | None = None
+    """Rows to learn from, and to take demonstrations from."""
+    validation: AnySplit | None = None
+    """Rows to choose by. Absent: split off the training rows by the first seed, stratified, whole groups together."""
+    test: AnySplit
+    """Rows to claim on; nothing else touches them."""
+    group: Text | None = None
+    """Column whose equal values belong together: never divided between splits."""
+    on_long: Literal["error", "truncate", "drop"] = "error"
+    """A row longer than the model's context: refuse, cut the prompt (never the answer), or drop the row and say so."""
+
+
+class PromptPatch(Strict):
+    """A candidate's own prompt: what is absent comes from the spec's prompt."""
+
+    system: Text | None = None
+    """Jinja2 template of the system message."""
+    user: Text | None = None
+    """Jinja2 template of the user's message; the columns are the variables."""
+    answer: Text | None = None
+    """Jinja2 template of the answer to learn and to score."""
+    choices: Literal["from_data"] | Texts | None = None
+    """The possible answers: a list, or `from_data` (the distinct training answers). Absent: free generation."""
+    messages: Text | None = None
+    """Column of chat messages, instead of templates; the last assistant turn is the answer."""
+
+
+class Prompt(PromptPatch):
+    """What the model is shown and what it should answer."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Prompt:
+        if self.messages is not None and (self.user or self.answer or self.system):
+            raise ValueError("`messages` stands instead of `system`, `user` and `answer`")
+        missing = [name for name in ("user", "answer") if getattr(self, name) is None]
+        if self.messages is None and missing:
+            raise ValueError("a prompt needs " + " and ".join(f"`{name}`" for name in missing))
+        return self
+
+
+class Generation(Strict):
+    """Free generation: greedy, up to a maximum, ending early at a stop text."""
+
+    max_new_tokens: int | None = Field(None, ge=1, le=32_768)
+    """Most tokens of one answer. Absent: from the lengths of the training answers."""
+    stop: Texts | None = None
+    """Texts that end an answer; they are not part of it."""
+
+
+class Goal(Strict):
+    """What is good enough."""
+
+    metric: Name
+    """Name of the metric."""
+    at_least: float | None = None
+    """Smallest value that meets the goal."""
+    at_most: float | None = None
+    """Largest value that meets the goal."""
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Goal:
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError("a goal needs exactly one of `at_least` and `at_most`")
+        return self
+
+    def reached_by(self, value: float) -> bool:
+        """Whether an estimate lies on the good side of the threshold."""
+        return value >= self.at_least if self.at_least is not None else value <= (self.at_most or 0.0)
+
+
+class Budget(Strict):
+    """What a run may cost."""
+
+    minutes: float | None = Field(None, gt=0)
+    """Wall-clock minutes of the whole run."""
+
+
+def _entry(value: object) -> object:
+    return {value: {}} if isinstance(value, str) else value
+
+
+class TechniqueEntry(BaseModel):
+    """One entry of `techniques`: the technique's own key with its options, and the reserved keys beside it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    id: Name | None = None
+    """Name of the candidate; absent: the technique's name."""
+    prompt: PromptPatch | None = None
+    """The candidate's own prompt, laid over the spec's."""
+    prompting: str | dict[str, Any] | None = None
+    """A prompting technique beside a tuning technique, used alike in training and evaluation."""
+    base_model: BaseModelSpec | None = None
+    """The candidate's own base model."""
+    seeds: Seeds | None = None
+    """The candidate's own seeds."""
+    search: dict[str, Any] | None = None
+    """Lists or ranges of options to search."""
+    quantization: dict[str, Any] | None = None
+    """Precision of the base model's weights."""
+    resources: dict[str, Any] | None = None
+    """What the candidate's steps need of a machine."""
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The keys that are not reserved: exactly one, the technique, when the entry is right."""
+        return tuple(self.model_extra or ())
+
+    @property
+    def technique(self) -> str:
+        return self.named[0]
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The technique's raw options; `lora:` with nothing behind it means none."""
+        raw = (self.model_extra or {})[self.technique]
+        return {} if raw is None else raw  # type: ignore[no-any-return]  # the compiler refuses what is no mapping
+
+
+Entry = Annotated[TechniqueEntry, BeforeValidator(_entry, json_schema_input_type=str | TechniqueEntry)]
+
+LADDER = ("zero_shot", "one_shot", "few_shot", "prompt_tuning", "p_tuning", "prefix_tuning", "lora", "full")
+
+
+class Spec(Strict):
+    """A whole spec, format 1."""
+
+    customspec: Literal[1]
+    """Version of the spec's format."""
+    name: Name
+    """Name of the spec: lower-case letters, digits, `.`, `_`, `-`."""
+    description: str | None = None
+    """What the spec is for, for people."""
+    base_model: BaseModelSpec
+    """The model to customize."""
+    data: DataSpec
+    """The rows."""
+    prompt: Prompt
+    """What the model is shown, and the answer."""
+    generation: Generation = Generation()
+    """How free answers are generated."""
+    metrics: Names | None = None
+    """Metrics to report; the goal's is always among them."""
+    techniques: Annotated[tuple[Entry, ...], Field(strict=False, min_length=1)] | None = None
+    """The candidates. Absent: the default ladder."""
+    goal: Goal | None = None
+    """What is good enough."""
+    strategy: Literal["compare", "ladder"] = "compare"
+    """`compare` runs every candidate; `ladder` climbs from cheap to expensive and stops at the goal."""
+    budget: Budget | None = None
+    """What the run may cost."""
+    seeds: Seeds = (0,)
+    """The first decides and ships; others show the spread."""
+
+    @model_validator(mode="after")
+    def _ladder_has_goal(self) -> Spec:
+        if self.strategy == "ladder" and self.goal is None:
+            raise ValueError("`strategy: ladder` needs a `goal` to climb to")
+        return self

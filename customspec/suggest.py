@@ -1,0 +1,79 @@
+"""The name that was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+_CUTOFF = 0.6  # difflib's own default: about two letters of five may differ
+_SHORTEST_TYPO = 3  # below, everything is near to everything
+
+SYNONYMS: Mapping[str, str] = MappingProxyType(
+    {
+        "lr": "learning_rate",
+        "epochs": "num_train_epochs",
+        "num_epochs": "num_train_epochs",
+        "n_epochs": "num_train_epochs",
+        "steps": "max_steps",
+        "batch_size": "per_device_train_batch_size",
+        "train_batch_size": "per_device_train_batch_size",
+        "micro_batch_size": "per_device_train_batch_size",
+        "grad_accum": "gradient_accumulation_steps",
+        "grad_accumulation": "gradient_accumulation_steps",
+        "grad_accum_steps": "gradient_accumulation_steps",
+        "gradient_accumulation": "gradient_accumulation_steps",
+        "accumulate_grad_batches": "gradient_accumulation_steps",
+        "warmup": "warmup_steps",
+        "warmup_ratio": "warmup_steps",
+        "scheduler": "lr_scheduler_type",
+        "lr_scheduler": "lr_scheduler_type",
+        "clip_grad_norm": "max_grad_norm",
+        "gradient_clipping": "max_grad_norm",
+        "rank": "r",
+        "lora_r": "r",
+        "lora_rank": "r",
+        "alpha": "lora_alpha",
+        "dropout": "lora_dropout",
+        "prompt_length": "num_virtual_tokens",
+        "prefix_length": "num_virtual_tokens",
+        "virtual_tokens": "num_virtual_tokens",
+        "k": "shots",
+        "n_shots": "shots",
+        "num_shots": "shots",
+        "num_fewshot": "shots",
+        "model": "base_model",
+        "dataset": "data",
+        "datasets": "data",
+        "val": "validation",
+        "valid": "validation",
+        "dev": "validation",
+        "template": "user",
+        "system_prompt": "system",
+        "labels": "choices",
+        "classes": "choices",
+        "max_tokens": "max_new_tokens",
+        "stop_sequences": "stop",
+        "until": "stop",
+        "methods": "techniques",
+    }
+)
+"""What other tools and people call an option, and its name here."""
+
+
+def closest(name: str, known: Iterable[str], synonyms: Mapping[str, str] = SYNONYMS) -> str | None:
+    """The one of `known` that `name` means: spelled otherwise, by a synonym, or mistyped; None if nothing is near."""
+    options: dict[str, str] = {}
+    for option in known:
+        options.setdefault(_spelling(option), option)
+    by_synonym = {_spelling(other): options.get(_spelling(meant)) for other, meant in synonyms.items()}
+    meanings = {other: option for other, option in by_synonym.items() if option} | options
+    spelling = _spelling(name)
+    if spelling in meanings or len(spelling) < _SHORTEST_TYPO:
+        return meanings.get(spelling)
+    near = difflib.get_close_matches(spelling, meanings, n=1, cutoff=_CUTOFF)
+    return meanings[near[0]] if near else None
+
+
+def _spelling(name: str) -> str:
+    return name.casefold().replace("-", "").replace("_", "").replace(" ", "")

@@ -1,0 +1,41 @@
+"""Token F1: how many words an answer shares with the reference."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+from customspec.hookspecs import Metric, hookimpl
+
+
+class TokenF1:
+    """Mean over rows of the harmonic mean of precision and recall of words (Rajpurkar et al. 2016, SQuAD).
+
+    Words are runs of letters and digits, casefolded; unlike SQuAD's script, articles count.
+    """
+
+    name = "token_f1"
+    summary = "Mean overlap of words between answer and reference (F1, as in SQuAD; Rajpurkar et al. 2016)."
+    task: Literal["any"] = "any"
+    lowest = 0.0
+    highest = 1.0
+    higher_is_better = True
+    proportion = False
+
+    def score(self, predictions: Sequence[str], references: Sequence[str]) -> float:
+        return sum(map(overlap, predictions, references)) / len(references)
+
+
+def overlap(prediction: str, reference: str) -> float:
+    """F1 of two texts' words, each counted as often as it stands; two empty texts agree."""
+    ours, theirs = (Counter(re.findall(r"\w+", text.casefold())) for text in (prediction, reference))
+    if not ours or not theirs:
+        return float(ours == theirs)
+    return 2 * (ours & theirs).total() / (ours.total() + theirs.total())
+
+
+@hookimpl
+def customspec_metrics() -> Sequence[Metric]:
+    return [TokenF1()]

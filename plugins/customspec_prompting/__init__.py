@@ -1,0 +1,1 @@
+"""Techniques that change what the model is shown, and train nothing."""

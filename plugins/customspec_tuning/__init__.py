@@ -1,0 +1,1 @@
+"""Techniques that train: the model itself, or a small part beside it."""

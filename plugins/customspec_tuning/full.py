@@ -1,0 +1,67 @@
+"""Full fine-tuning: every weight of the model is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from customspec.header import ModelHeader
+from customspec.hookspecs import Refusal, TuningTechnique, hookimpl
+from customspec.spec import TrainingOptions
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
+
+
+class FullOptions(TrainingOptions):
+    """The training options alone."""
+
+
+class Full:
+    """Trains float32 master weights; the artifact is the whole model in the compute type."""
+
+    name = "full"
+    family: Literal["tuning"] = "tuning"
+    summary = (
+        "Every weight is trained. The most capacity, the most memory (16 bytes a parameter) and an artifact as large "
+        "as the model: the top of the ladder. Howard and Ruder 2018, Universal Language Model Fine-tuning."
+    )
+    options = FullOptions
+
+    def recipe(self, options: FullOptions, model: ModelHeader, rows: int) -> Mapping[str, Any]:
+        return {
+            # small models take larger steps: about 1e-4 at 10^8 parameters, 1e-5 at 10^10 (Ouyang et al. 2022, C.1)
+            "learning_rate": 1e-4 if model.total_parameters < 500_000_000 else 2e-5,
+            "num_train_epochs": 3.0,
+            "per_device_train_batch_size": 8,
+            "lr_scheduler_type": "linear",
+            "warmup_steps": 0.03,
+            "weight_decay": 0.0,
+        }
+
+    def refusal(self, options: FullOptions, model: ModelHeader) -> Refusal | None:
+        return None
+
+    def trainable_parameters(self, options: FullOptions, model: ModelHeader) -> int:
+        return model.total_parameters
+
+    def adapt(self, options: FullOptions, model: PreTrainedModel) -> nn.Module:
+        # bfloat16 masters lose small updates: 8 bits of mantissa round them away
+        return model.float().requires_grad_(True)
+
+    def save(self, model: nn.Module, folder: Path) -> None:
+        from customspec.ml.models import save_whole
+
+        save_whole(model, folder)
+
+    def load(self, model: PreTrainedModel, folder: Path) -> nn.Module:
+        from customspec.ml.models import load_model
+
+        return load_model(folder, model.dtype).to(model.device)
+
+
+@hookimpl
+def customspec_techniques() -> Sequence[TuningTechnique]:
+    return [Full()]
