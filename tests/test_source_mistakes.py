@@ -230,5 +230,9 @@ def test_all_problems_that_do_not_end_the_reading_are_reported_at_once() -> None
     ]
 
 
+def test_a_spec_that_is_only_an_alias_is_not_also_said_to_be_empty() -> None:
+    assert [problem.code for problem in problems_of("*a")] == [Code.YAML_ALIAS]
+
+
 def test_problems_without_end_are_cut_off() -> None:
     assert len(problems_of("a: 1\n" * 10_000)) == 100

@@ -56,7 +56,7 @@ class Digests:
         return found
 
     def _known(self) -> Mapping[str, Any]:
-        return self.folder and read_sealed(self.folder / "digests.json") or {}
+        return (self.folder and read_sealed(self.folder / "digests.json")) or {}
 
     def _remember(self, seen: os.stat_result, found: str) -> None:
         if self.folder is None:

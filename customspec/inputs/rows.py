@@ -157,13 +157,11 @@ def _other_columns(
     new = [column for column in fields if column not in columns]
     column = (missing or new)[0]
     alike, others = _tally(rest, column, present=not missing)
-    counts = f"in {alike + 1} of the {number + others} rows read"
-    fault = f"is in the first row but not here; missing {counts}"
-    if not missing:
-        fault = f"is here but not in the first row; present {counts}"
+    where = "in the first row but not here; missing" if missing else "here but not in the first row; present"
+    message = f"{place}: column {quote(column)} is {where} in {alike + 1} of the {number + others} rows read"
     near = closest(column, new, {}) if missing else None
     hint = f"is {quote(near)} meant to be {quote(column)}?" if near else _UNEVEN
-    return RowError(Code.DATA_ROW, f"{place}: column {quote(column)} {fault}", hint=hint)
+    return RowError(Code.DATA_ROW, message, hint=hint)
 
 
 def _tally(records: Iterator[Record], column: str, *, present: bool) -> tuple[int, int]:

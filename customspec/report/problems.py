@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from rich.cells import cell_len
+
 from customspec.errors import Problem
-from customspec.report.text import cell_len, escape
+from customspec.report.text import escape
 from customspec.source import split_lines
 
 _TAB = "    "

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from rich.cells import cell_len
-
-__all__ = ["cell_len", "escape"]
-
 
 def escape(text: str) -> str:
     r"""The text with every character that is not printable as an escape: `\x1b`, `\u202e`, `\n`.

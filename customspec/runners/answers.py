@@ -28,7 +28,7 @@ def load_candidate(params: Mapping[str, Any], work: Work) -> nn.Module:
     """The base model, with the candidate's artifact where it trained one, ready to answer."""
     from customspec.ml.models import DTYPES, load_model
 
-    base = load_model(work.model_folder(), DTYPES[work.machine.compute_dtype]).to(work.machine.device)  # type: ignore[arg-type]
+    base = load_model(work.model_folder(), DTYPES[work.machine.compute_dtype]).to(work.machine.torch_device)
     if params["technique"] is None:
         return base
     technique = work.registry.tuning(params["technique"]["name"])

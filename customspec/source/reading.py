@@ -5,11 +5,12 @@ from __future__ import annotations
 import pathlib
 import re
 import stat
+from itertools import islice
 
 from customspec.errors import Code, Location, Problem, SpecError, UsageError
 from customspec.source.document import Document
 from customspec.source.text import SourceText
-from customspec.source.walk import Walk
+from customspec.source.walk import MAX_PROBLEMS, Walk
 
 MAX_BYTES = 1024 * 1024
 
@@ -31,9 +32,10 @@ def parse(text: str, file: str) -> Document:
     source = _readable(text, file)
     walk = Walk(source)
     data = walk.document()
-    problems = [*walk.problems, *_not_a_mapping(data, walk.root, source)]
-    if problems or not isinstance(data, dict):
-        raise SpecError(tuple(problems))
+    if walk.problems:
+        raise SpecError(tuple(walk.problems))
+    if not isinstance(data, dict):
+        raise SpecError((_not_a_mapping(data, walk.root, source),))
     return Document(file, source.text, data, walk.marks)
 
 
@@ -92,7 +94,7 @@ def _readable(text: str, file: str) -> SourceText:
 
 
 def _characters(source: SourceText) -> list[Problem]:
-    found = list(_UNREADABLE.finditer(source.text))[:20]
+    found = islice(_UNREADABLE.finditer(source.text), MAX_PROBLEMS)
     messages = ((f"character U+{ord(one.group()):04X} is not allowed", one.start()) for one in found)
     return [source.problem(Code.YAML_SYNTAX, message, index, "remove it") for message, index in messages]
 
@@ -108,16 +110,14 @@ def _conflicts(source: SourceText) -> list[Problem]:
     return [source.problem(Code.YAML_SYNTAX, "git conflict marker", first.start(), hint)]
 
 
-def _not_a_mapping(data: object, root: int, source: SourceText) -> list[Problem]:
-    if isinstance(data, dict):
-        return []
+def _not_a_mapping(data: object, root: int, source: SourceText) -> Problem:
     if data is None:
         hint = "start with `customspec init`, or write `customspec: 1` in the first line"
-        return [source.problem(Code.YAML_EMPTY, "the spec is empty", 0, hint)]
+        return source.problem(Code.YAML_EMPTY, "the spec is empty", 0, hint)
     kind = "a list" if isinstance(data, list) else "text" if isinstance(data, str) else "a value"
     hint = "remove the leading `- `" if source.text.startswith("- ", root) else "write `key: value` lines"
     message = f"expected a mapping at the top level, found {kind}"
-    return [source.problem(Code.YAML_NOT_MAPPING, message, root, hint)]
+    return source.problem(Code.YAML_NOT_MAPPING, message, root, hint)
 
 
 def _missing(file: str, message: str) -> SpecError:

@@ -53,12 +53,8 @@ class Walk:
         value = self._node(first, ())
         self._next()
         if not isinstance(second := self._next(), yaml.StreamEndEvent):
-            self._add(
-                Code.YAML_DOCUMENTS,
-                "a second document starts here; a file holds one",
-                _start(second),
-                "put it in a file of its own",
-            )
+            message = "a second document starts here; a file holds one"
+            self._add(Code.YAML_DOCUMENTS, message, _start(second), "put it in a file of its own")
         return value
 
     def _node(self, event: yaml.Event, path: KeyPath) -> object:

@@ -164,7 +164,7 @@ def test_what_cannot_be_split_is_refused_with_a_sentence(strata: str, share: flo
 
 
 def test_rows_of_one_group_cannot_be_split() -> None:
-    with pytest.raises(ValueError, match="^a split needs at least 2 groups; all 3 rows are of one$"):
+    with pytest.raises(ValueError, match=r"^a split needs at least 2 groups; all 3 rows are of one$"):
         split_off(items("aaa"), share=0.2, seed=0, stratum=None, group=group_of)
 
 

@@ -7,10 +7,11 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from customspec.errors import Code, Location, Problem
 from customspec.report.problems import as_json, render
-from customspec.report.text import cell_len, escape
+from customspec.report.text import escape
 
 TEXT = "customspec: 1\ntechniques:\n  - lora: {alhpa: 16}\n"
 

@@ -29,7 +29,7 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
         raise StepError("every training row was dropped as too long")
     _, chat = work.header_and_chat()
     work.tell(0, None, "loading the model")
-    base = load_model(work.model_folder(), DTYPES[machine.compute_dtype]).to(machine.device)  # type: ignore[arg-type]
+    base = load_model(work.model_folder(), DTYPES[machine.compute_dtype]).to(machine.torch_device)
     set_seed(params["seed"])
     model = technique.adapt(options, base)
     trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

@@ -1,0 +1,117 @@
+"""`customspec init [DIR]`: a first spec, from flags or a few questions."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from customspec.errors import Exit, UsageError
+from customspec.inputs.rows import RowError, read_rows
+from customspec.prompts import Row
+
+FILE = "spec.yaml"
+MODEL_LINES = {
+    "hub": "  hub: {name}   # pin it: revision: <40-digit commit>",
+    "path": "  path: {name}",
+    "package": "  package: {name}\n  file: {file}",
+}
+
+
+@click.command("init")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path())
+@click.option("--name", help="Name of the spec.")
+@click.option("--model", help="owner/name on the hub, a folder or .gguf file, or package:FILE.gguf.")
+@click.option("--train", help="File with training rows, relative to DIR.")
+@click.option("--test", help="File with test rows, relative to DIR.")
+@click.option("--user", help="Template of the user's message, for instance '{{ text }}'.")
+@click.option("--answer", help="Template of the answer, for instance '{{ label }}'.")
+@click.option("--task", type=click.Choice(["classification", "generation"]))
+def command(folder: Path, task: str | None, **answers: str | None) -> int:
+    """Write a first spec into DIR. What no flag says is asked for on a terminal, and guessed from the data elsewhere."""
+    target = folder / FILE
+    if target.exists():
+        raise UsageError(f"{target} exists already; nothing was written")
+    asked = _ask(folder, answers, task)
+    folder.mkdir(parents=True, exist_ok=True)
+    target.write_text(_spec(asked), encoding="utf-8")
+    click.echo(f"wrote {target}\nnext: customspec validate {target}")
+    return Exit.DONE
+
+
+def _ask(folder: Path, answers: dict[str, str | None], task: str | None) -> dict[str, Any]:
+    test = _answer("test", answers["test"], "File with test rows", "data/test.jsonl")
+    train = _answer("train", answers["train"], "File with training rows", "data/train.jsonl")
+    rows = _first_rows(folder / train, train)
+    columns = list(rows[0].fields)
+    user = _answer("user", answers["user"], "Template of the user's message", f"{{{{ {columns[0]} }}}}")
+    answer = _answer("answer", answers["answer"], "Template of the answer", f"{{{{ {columns[-1]} }}}}")
+    default = folder.resolve().name.lower().replace(" ", "-") or "first"
+    return {
+        "name": _answer("name", answers["name"], "Name of the spec", default),
+        "model": _answer("model", answers["model"], "Base model", "HuggingFaceTB/SmolLM2-135M-Instruct"),
+        "train": train,
+        "test": test,
+        "user": user,
+        "answer": answer,
+        "task": task or _guess_task(rows, columns[-1]),
+    }
+
+
+def _answer(name: str, given: str | None, question: str, default: str) -> str:
+    if given is not None:
+        return given
+    return str(click.prompt(f"{question} (--{name})", default=default, err=True)) if sys.stdin.isatty() else default
+
+
+def _first_rows(path: Path, label: str) -> list[Row]:
+    try:
+        return list(read_rows("train", [(label, path)]))
+    except RowError as error:
+        raise UsageError(f"{error}; name the file with --train") from error
+
+
+def _guess_task(rows: list[Row], column: str) -> str:
+    """Few distinct answers, each seen often, are choices."""
+    distinct = {str(row.fields[column]) for row in rows}
+    return "classification" if len(distinct) * 3 <= len(rows) else "generation"
+
+
+def _spec(asked: dict[str, Any]) -> str:
+    quoted = {key: json.dumps(value, ensure_ascii=False) for key, value in asked.items()}
+    classified = asked["task"] == "classification"
+    choices = "  choices: from_data             # or a list of the possible answers\n" if classified else ""
+    goal = "goal: {metric: accuracy, at_least: 0.80}\n" if classified else ""
+    return f"""\
+customspec: 1
+name: {quoted["name"]}
+
+base_model:
+{_model(asked["model"])}
+
+data:
+  train: {quoted["train"]}
+  test: {quoted["test"]}             # without `validation`, a fifth of the training rows is kept apart
+
+prompt:
+  user: {quoted["user"]}
+  answer: {quoted["answer"]}
+{choices}
+techniques:
+  - zero_shot
+  - few_shot: {{shots: 8}}
+  - lora: {{r: 8}}
+
+{goal}strategy: compare                # or: ladder, which climbs from cheap to expensive and stops at the goal
+"""
+
+
+def _model(name: str) -> str:
+    package, colon, file = name.partition(":")
+    if colon:
+        return MODEL_LINES["package"].format(name=package, file=file)
+    local = name.endswith(".gguf") or name.startswith((".", "/")) or name.count("/") != 1
+    return MODEL_LINES["path" if local else "hub"].format(name=name)

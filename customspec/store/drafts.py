@@ -1,0 +1,62 @@
+"""Folders in which results are made, beside the objects and on their file system; a dead process's are removed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from customspec.inputs.digests import private_folder
+
+STALE: Final = 60  # seconds
+
+
+@contextmanager
+def draft(parent: Path) -> Iterator[Path]:
+    """A new folder, named after this process, for as long as the `with` block; dead processes' are removed first."""
+    _sweep(private_folder(parent))
+    folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}@{_processes()}-", dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(parent: Path) -> None:
+    for folder in parent.iterdir():
+        with suppress(FileNotFoundError):  # its owner, or another sweeper, was faster
+            if _is_abandoned(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_abandoned(folder: Path) -> bool:
+    pid, _, rest = folder.name.partition("@")
+    if not pid.isdecimal() or rest.rpartition("-")[0] != _processes() or _is_alive(int(pid)):
+        return False
+    # Two machines of one name may share this folder, and then a pid that is dead here may be alive there. A minute
+    # spares their short steps, and costs nothing: what a dead process left can wait.
+    return time.time() - folder.stat().st_mtime > STALE
+
+
+def _processes() -> str:
+    """Names the processes among which a pid means something; containers have their own, even under their host's name."""
+    try:
+        space = Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:  # not Linux
+        space = 0
+    return f"{os.uname().nodename}.{space}"
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True

@@ -1,0 +1,135 @@
+"""What a published object is: a folder of read-only files, and a sealed manifest that tells each one's sha256."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from customspec.errors import StepError
+from customspec.inputs.digests import private_folder, read_sealed, sha256_file, unseal, write_sealed
+
+FILES: Final = "files"
+MANIFEST: Final = "manifest.json"
+
+_DAMAGE: Final = frozenset({errno.EIO, errno.EISDIR, errno.ENOENT, errno.ENOTDIR})  # not: too many open files
+_OCCUPIED: Final = frozenset({errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR})
+
+
+class DamagedError(Exception):
+    """An object is not as it was published; the message names the file."""
+
+
+def finish(draft: Path, key: str, step: str, values: Any) -> Mapping[str, Any]:
+    """Make a draft ready for its place: read-only, on the disk, its manifest written last. Returns the manifest.
+
+    Raises StepError when there is more in it than files and folders, and OSError.
+    """
+    manifest = {"key": key, "step": step, "values": values, "files": _settle(draft / FILES, step)}
+    write_sealed(draft / MANIFEST, manifest)
+    (draft / MANIFEST).chmod(0o444)
+    _sync(draft / MANIFEST)
+    _sync(draft)
+    return manifest
+
+
+def place(draft: Path, target: Path) -> bool:
+    """Rename a finished draft to its place, for good; False when something is there already. Raises OSError."""
+    private_folder(target.parent)
+    try:
+        draft.rename(target)
+    except OSError as error:
+        if error.errno not in _OCCUPIED:
+            raise
+        return False
+    _sync(target.parent)
+    _sync(target.parent.parent)  # `objects/<2 hex>` may be new as well
+    return True
+
+
+def manifest_of(folder: Path, key: str) -> Mapping[str, Any] | None:
+    """The manifest of an object that is there, or None; the object's files are not read."""
+    manifest: Mapping[str, Any] | None = read_sealed(folder / MANIFEST)
+    return manifest if manifest is not None and manifest["key"] == key else None
+
+
+def verified(folder: Path, key: str) -> Mapping[str, Any]:
+    """The manifest of an object that is as it was published. Raises DamagedError, or OSError for other reasons."""
+    try:
+        manifest: Mapping[str, Any] | None = unseal((folder / MANIFEST).read_bytes())
+        if manifest is None or manifest["key"] != key:
+            raise DamagedError(f"{MANIFEST} has changed")
+        _verify_files(folder / FILES, manifest["files"])
+    except OSError as error:
+        if error.errno not in _DAMAGE:
+            raise
+        raise DamagedError(str(error)) from error
+    return manifest
+
+
+def link_tree(source: Path, target: Path) -> None:
+    """Put a published object's files into a folder, by hard link or else by copy; what has their names is replaced.
+
+    The files are read-only, and as links they are the object's own: change a copy. Raises OSError.
+    """
+    private_folder(target)
+    for path in _files(source):
+        link = target / path.relative_to(source)
+        private_folder(link.parent)
+        link.unlink(missing_ok=True)
+        try:
+            link.hardlink_to(path)
+        except OSError:  # another file system, or one without links
+            shutil.copy(path, link)
+
+
+def _settle(folder: Path, step: str) -> list[dict[str, Any]]:
+    """Make a folder's files read-only and put all of it on the disk; returns its part of the manifest."""
+    files = _files(folder)
+    for path in files:
+        if not _is_regular(path):
+            raise StepError(f"step {step}: {path.relative_to(folder)} is not a regular file")
+        path.chmod(0o444)
+        _sync(path)
+    for parent in {folder, *(path for path in folder.rglob("*") if path.is_dir())}:
+        _sync(parent)
+    return [_entry(path, folder) for path in files]
+
+
+def _verify_files(folder: Path, expected: Sequence[Mapping[str, Any]]) -> None:
+    if not folder.is_dir():
+        raise DamagedError(f"{FILES} is missing")
+    found = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
+    for entry in expected:
+        path = found.pop(entry["path"], None)
+        if path is None:
+            raise DamagedError(f"{entry['path']} is missing")
+        if not _is_regular(path) or _entry(path, folder) != entry:
+            raise DamagedError(f"{entry['path']} has changed")
+    if found:  # a loader may prefer it to what belongs there
+        raise DamagedError(f"{min(found)} does not belong there")
+
+
+def _files(folder: Path) -> list[Path]:
+    """All that is in a folder and its subfolders and is no folder itself, sorted."""
+    return sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+
+
+def _is_regular(path: Path) -> bool:
+    return stat.S_ISREG(path.lstat().st_mode)
+
+
+def _entry(path: Path, root: Path) -> dict[str, Any]:
+    return {"path": path.relative_to(root).as_posix(), "size": path.stat().st_size, "sha256": sha256_file(path)}
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

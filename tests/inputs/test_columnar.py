@@ -1,0 +1,171 @@
+"""Parquet files, and the hub: there a folder `owner/name` stands in for it, as `datasets` itself sees to."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import customspec
+from customspec.errors import Code, Exit
+from customspec.inputs.rows import RowError, read_hub, read_rows
+from customspec.prompts import Row
+
+
+def read(path: Path) -> list[Row]:
+    return list(read_rows("train", [(path.name, path)]))
+
+
+def parquet(folder: Path, columns: dict[str, list[Any]], **options: Any) -> Path:
+    pyarrow = pytest.importorskip("pyarrow")
+    path = folder / "t.parquet"
+    pytest.importorskip("pyarrow.parquet").write_table(pyarrow.table(columns), path, **options)
+    return path
+
+
+def test_parquet_comes_back_as_plain_data(tmp_path: Path) -> None:
+    turn = {"role": "user", "content": "hi"}
+    columns: dict[str, tuple[Any, Any, Any]] = {  # what is written, and what comes back, beside null
+        "text": ("a", None, "a"),
+        "count": (1, None, 1),
+        "share": (0.5, None, 0.5),
+        "flag": (True, None, True),
+        "turns": ([turn], None, [turn]),
+        "day": (date(2024, 2, 29), None, "2024-02-29"),
+        "price": (Decimal("1.50"), None, "1.50"),
+    }
+    path = parquet(tmp_path, {name: [value, null] for name, (value, null, _) in columns.items()})
+    assert read(path) == [
+        Row("train:1", {name: back for name, (_, _, back) in columns.items()}, "t.parquet: row 1"),
+        Row("train:2", dict.fromkeys(columns), "t.parquet: row 2"),
+    ]
+
+
+def test_parquet_of_many_row_groups_is_read_in_order(tmp_path: Path) -> None:
+    path = parquet(tmp_path, {"n": list(range(1000))}, row_group_size=300)
+    assert [row.fields["n"] for row in read(path)] == list(range(1000))
+
+
+@pytest.mark.parametrize(
+    ("columns", "code", "message"),
+    [
+        ({"a": [1.0, float("nan")]}, Code.DATA_ROW, "t.parquet: row 2: `a` is nan, which is not a finite number"),
+        ({"a": [[float("inf")]]}, Code.DATA_ROW, "t.parquet: row 1: `a` is inf, which is not a finite number"),
+        ({"picture": [b"\x89PNG"]}, Code.DATA_ROW, "t.parquet: row 1: `picture` holds bytes, not text"),
+        ({"a": [], "b": []}, Code.DATA_EMPTY, "t.parquet has 0 rows; at least 1 is needed"),
+        ({"a": ["x"], " ": ["y"]}, Code.DATA_FORMAT, "t.parquet: column 2 has no name"),
+    ],
+)
+def test_a_mistake_in_parquet_is_told(tmp_path: Path, columns: dict[str, list[Any]], code: Code, message: str) -> None:
+    with pytest.raises(RowError) as caught:
+        read(parquet(tmp_path, columns))
+    assert (caught.value.code, caught.value.message) == (code, message)
+
+
+def test_two_parquet_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    table = pytest.importorskip("pyarrow").table([[1], [2]], names=["a", "a"])
+    pytest.importorskip("pyarrow.parquet").write_table(table, tmp_path / "t.parquet")
+    with pytest.raises(RowError, match=r"^t\.parquet: two columns have the name `a`$"):
+        read(tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.99])
+def test_a_parquet_file_that_is_cut_off_is_refused(tmp_path: Path, kept: float) -> None:
+    path = parquet(tmp_path, {"a": ["x" * 100] * 100})
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
+    with pytest.raises(
+        RowError, match=r"^t\.parquet cannot be read as parquet: Parquet magic bytes not found"
+    ) as caught:
+        read(path)
+    assert caught.value.code == Code.DATA_FORMAT
+
+
+def hide(monkeypatch: pytest.MonkeyPatch, modules: Iterable[str]) -> None:
+    for module in modules:
+        monkeypatch.setitem(sys.modules, module, None)  # Python's own way of saying: cannot be imported
+
+
+def test_without_pyarrow_a_parquet_file_asks_for_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "t.parquet").write_bytes(b"PAR1")
+    hide(monkeypatch, ["pyarrow", "pyarrow.parquet"])
+    with pytest.raises(RowError, match=r"^t\.parquet needs pyarrow: ") as caught:
+        read(tmp_path / "t.parquet")
+    assert (caught.value.code, caught.value.exit) == (Code.EXTRA_MISSING, Exit.ENVIRONMENT)
+    assert caught.value.hint == "pip install 'customspec[parquet]'"
+
+
+def test_without_datasets_the_hub_asks_for_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    hide(monkeypatch, ["datasets"])
+    with pytest.raises(RowError, match=r"^owner/name needs datasets: ") as caught:
+        next(read_hub("train", "owner/name", None, None, "train"))
+    assert (caught.value.code, caught.value.exit) == (Code.EXTRA_MISSING, Exit.ENVIRONMENT)
+    assert caught.value.hint == "pip install 'customspec[hub]'"
+
+
+HUB = """
+import json, sys
+from customspec.inputs.rows import RowError, read_hub
+try:
+    print(json.dumps([(row.id, row.place, row.fields) for row in read_hub("train", *json.loads(sys.argv[1]))]))
+except RowError as fault:
+    print(json.dumps(f"{fault.code} {fault}"))
+"""
+
+
+def read_offline(folder: Path, *request: str | None) -> Any:
+    """What a process that is told to stay offline reads, or is told, with `folder` as its working directory."""
+    pytest.importorskip("datasets")
+    environment = {
+        **os.environ,
+        "HF_HOME": str(folder / "home"),
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONPATH": str(Path(customspec.__path__[0]).parent),
+    }
+    program = [sys.executable, "-c", HUB, json.dumps(request)]
+    done = subprocess.run(program, cwd=folder, env=environment, capture_output=True, check=True, text=True)
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Path:
+    repository = tmp_path / "owner" / "name"
+    repository.mkdir(parents=True)
+    lines = ['{"text": "a", "n": 1}', '{"text": "b", "n": null}', '{"text": "c", "n": 3}']
+    (repository / "train.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    return tmp_path
+
+
+def test_a_data_set_on_the_hub_is_read_row_by_row(hub: Path) -> None:
+    assert read_offline(hub, "owner/name", None, None, "train[:2]") == [
+        ["train:1", "owner/name: row 1", {"text": "a", "n": 1}],
+        ["train:2", "owner/name: row 2", {"text": "b", "n": None}],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "subset", "split", "cause"),
+    [
+        ("owner/other", None, "train", "Couldn't reach 'owner/other' on the Hub (OfflineModeIsEnabled)"),
+        ("owner/name", "german", "train", "BuilderConfig 'german' not found. Available: ['default']"),
+        ("owner/name", None, "dev", "Unknown split \"dev\". Should be one of ['train']."),
+        ("owner/name", None, "train[:0]", 'Instruction "train[:0]" corresponds to no data!'),
+    ],
+)
+def test_what_the_hub_does_not_give_is_told_with_the_cause(
+    hub: Path, name: str, subset: str | None, split: str, cause: str
+) -> None:
+    assert read_offline(hub, name, None, subset, split) == f"CS401 cannot get {name} from the hub: {cause}"
+
+
+def test_a_broken_file_on_the_hub_is_told_with_the_cause(hub: Path) -> None:
+    (hub / "owner" / "name" / "train.jsonl").write_text('{"a": 1}\n{"a": ', encoding="utf-8")
+    told = read_offline(hub, "owner/name", None, None, "train")
+    assert told.startswith("CS401 cannot get owner/name from the hub: JSON parse error")
