@@ -45,11 +45,21 @@ class Refusal:
 class PromptingTechnique(Protocol):
     """Changes what the model is shown; trains nothing."""
 
-    name: str
-    family: Literal["prompting"]
-    summary: str
-    """One paragraph: when to use it, and its source."""
-    options: type[Options]
+    @property
+    def name(self) -> str:
+        """The entry point's name."""
+
+    @property
+    def family(self) -> Literal["prompting"]:
+        """`prompting`."""
+
+    @property
+    def summary(self) -> str:
+        """One paragraph: when to use it, and its source."""
+
+    @property
+    def options(self) -> type[Options]:
+        """The model of its options; every field has a docstring."""
 
     def shots(self, options: Any) -> int:
         """How many training rows a query's demonstrations need at least, the query itself not counted."""
@@ -65,11 +75,21 @@ class PromptingTechnique(Protocol):
 class TuningTechnique(Protocol):
     """Changes the model, or what stands before it."""
 
-    name: str
-    family: Literal["tuning"]
-    summary: str
-    """One paragraph: when to use it, and its source."""
-    options: type[TrainingOptions]
+    @property
+    def name(self) -> str:
+        """The entry point's name."""
+
+    @property
+    def family(self) -> Literal["tuning"]:
+        """`tuning`."""
+
+    @property
+    def summary(self) -> str:
+        """One paragraph: when to use it, and its source."""
+
+    @property
+    def options(self) -> type[TrainingOptions]:
+        """The model of its options; every field has a docstring."""
 
     def recipe(self, options: Any, model: ModelHeader, rows: int) -> Mapping[str, Any]:
         """Values for options that the person left open, by model and number of training rows."""
@@ -97,15 +117,35 @@ Technique = PromptingTechnique | TuningTechnique
 
 
 class Metric(Protocol):
-    """A number for a set of predictions. `proportion`: the mean of right and wrong, so that Wilson's interval holds."""
+    """A number for a set of predictions."""
 
-    name: str
-    summary: str
-    task: Literal["classification", "generation", "any"]
-    lowest: float
-    highest: float
-    higher_is_better: bool
-    proportion: bool
+    @property
+    def name(self) -> str:
+        """The entry point's name, without `metric.`."""
+
+    @property
+    def summary(self) -> str:
+        """One sentence."""
+
+    @property
+    def task(self) -> Literal["classification", "generation", "any"]:
+        """What it can measure: predicted choices, generated texts, or both."""
+
+    @property
+    def lowest(self) -> float:
+        """The smallest possible value."""
+
+    @property
+    def highest(self) -> float:
+        """The largest possible value."""
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Its direction."""
+
+    @property
+    def proportion(self) -> bool:
+        """Whether it is the mean of right and wrong over rows, so that Wilson's interval holds."""
 
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> float:
         """The metric over all rows; both sequences have equal, non-zero length."""

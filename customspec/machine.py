@@ -8,7 +8,7 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -121,6 +121,13 @@ def cuda_gpus(library: str = "libcuda.so.1") -> tuple[Gpu, ...]:
     return tuple(_gpu(driver, index) for index in range(count.value))
 
 
+def chosen_gpu(gpus: Sequence[Gpu], index: int) -> Gpu:
+    """The GPU of that number, counted from 0. Raises MachineError when there are fewer."""
+    if index >= len(gpus):
+        raise MachineError(f"no device cuda:{index}: the last one is cuda:{len(gpus) - 1}")
+    return gpus[index]
+
+
 def is_cuda_build(version_file: str) -> bool:
     """Whether torch was built for CUDA, by the text of its `version.py`."""
     return re.search(r"""^cuda\b[^=\n]*=\s*['"]""", version_file, re.MULTILINE) is not None
@@ -174,10 +181,7 @@ def _mps() -> _Place:
 def _cuda(index: int) -> _Place:
     if not is_cuda_build(_text(_torch_version_file())):
         raise MachineError(f"no device cuda: torch {_installed('torch')} is built without CUDA")
-    gpus = cuda_gpus()
-    if index >= len(gpus):
-        raise MachineError(f"no device cuda:{index}: the last one is cuda:{len(gpus) - 1}")
-    gpu = gpus[index]
+    gpu = chosen_gpu(cuda_gpus(), index)
     return _Place("cuda", index, gpu.name, gpu.compute_dtype, gpu.memory_bytes)
 
 

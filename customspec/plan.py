@@ -50,9 +50,7 @@ class Step:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Step:
         gate = data["gate"] and Gate(**{**data["gate"], "after": tuple(data["gate"]["after"])})
-        return cls(
-            **{**data, "needs": tuple(data["needs"]), "gate": gate, "resources": Resources(**data["resources"])}
-        )
+        return cls(**{**data, "needs": tuple(data["needs"]), "gate": gate, "resources": Resources(**data["resources"])})
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from customspec.hookspecs import Technique
 from customspec.registry import Registry
 from customspec.spec import RESERVED, Spec, TechniqueEntry
 
+
 def spec_schema(registry: Registry) -> dict[str, Any]:
     """JSON Schema 2020-12. Techniques that cannot be imported are left out."""
     techniques = _usable(registry)
@@ -58,9 +59,7 @@ def _technique(technique: Technique, reference: Mapping[str, Any]) -> dict[str, 
     return {"description": technique.summary, "anyOf": [dict(reference), {"type": "null"}]}
 
 
-def _techniques(
-    envelope: Mapping[str, Any], offered: Mapping[str, Any], beside: Mapping[str, Any]
-) -> dict[str, Any]:
+def _techniques(envelope: Mapping[str, Any], offered: Mapping[str, Any], beside: Mapping[str, Any]) -> dict[str, Any]:
     """A list whose items are a name, or exactly one technique's key with its options and the reserved keys."""
     named = {"enum": sorted(offered), "description": "A technique with its defaults."}
     keyed = {

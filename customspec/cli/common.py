@@ -22,7 +22,9 @@ STORE_FOLDER = ".customspec"
 spec_argument = click.argument("spec", type=click.Path(path_type=Path))
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 store_option = click.option(
-    "--store", type=click.Path(path_type=Path), help=f"Store folder [{STORE_VARIABLE}; default: {STORE_FOLDER} beside the spec]."
+    "--store",
+    type=click.Path(path_type=Path),
+    help=f"Store folder [{STORE_VARIABLE}; default: {STORE_FOLDER} beside the spec].",
 )
 device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 
@@ -32,7 +34,9 @@ def choice_options(command: F) -> F:
     for option in (
         click.option("--max-steps", type=click.IntRange(1), help="At most so many optimizer steps per training."),
         click.option("--limit", type=click.IntRange(1), help="Evaluate the first so many rows of each split only."),
-        click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Set a key of the spec: goal.at_least=0.9"),
+        click.option(
+            "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Set a key of the spec: goal.at_least=0.9"
+        ),
         click.option("--only", multiple=True, metavar="ID", help="Only the candidates of this id; may be repeated."),
     ):
         command = option(command)

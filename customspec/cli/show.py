@@ -8,7 +8,15 @@ from typing import Any
 
 import click
 
-from customspec.cli.common import choice_options, device_option, json_option, show_json, spec_argument, store_option, store_root
+from customspec.cli.common import (
+    choice_options,
+    device_option,
+    json_option,
+    show_json,
+    spec_argument,
+    store_option,
+    store_root,
+)
 from customspec.cli.plan import make_plan
 from customspec.compiler.candidates import Ready, selector
 from customspec.errors import Exit, UsageError

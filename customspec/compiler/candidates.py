@@ -19,7 +19,6 @@ from customspec.hookspecs import Selector
 from customspec.inputs.encoding import no_shots
 from customspec.inputs.models import Unresolved
 from customspec.prompts import messages
-from customspec.registry import Registry
 from customspec.spec import BaseModelSpec, Generation, Spec, TrainingOptions
 
 SAMPLE = 16  # rows whose tokens are counted for an estimate
@@ -144,7 +143,9 @@ def _check_lengths(ready: Ready, data: LookedData, findings: Findings) -> None:
     if reserve is not None and reserve >= ready.model.known.header.context_length:
         limit = ready.model.known.header.context_length
         findings.add(
-            Code.WRONG_VALUE, ("generation", "max_new_tokens"), f"{reserve} new tokens fill the whole context of {limit}"
+            Code.WRONG_VALUE,
+            ("generation", "max_new_tokens"),
+            f"{reserve} new tokens fill the whole context of {limit}",
         )
         return
     used = ("train", "validation", "test") if ready.draft.tuning else ("validation", "test")

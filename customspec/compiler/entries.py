@@ -74,9 +74,7 @@ def check_later_work(spec: Spec, drafts: tuple[Draft, ...], findings: Findings) 
         if draft.entry.prompt is not None and draft.entry.prompt.messages is not None:
             later.append(((*draft.at, "prompt", "messages"), "chat data is not read"))
     for path, what in later:
-        findings.add(
-            Code.NOT_YET, path, f"`{path[-1]}` is not supported yet: {what}; remove it to run", key=True
-        )
+        findings.add(Code.NOT_YET, path, f"`{path[-1]}` is not supported yet: {what}; remove it to run", key=True)
 
 
 def _read(index: int, item: object, registry: Registry, findings: Findings) -> Draft | None:

@@ -44,9 +44,9 @@ def _by_path(errors: Sequence[ErrorDetails], data: object) -> dict[KeyPath, list
 def _existing(path: KeyPath, data: object) -> KeyPath:
     known: list[str | int] = []
     for part in path:
-        if isinstance(data, Mapping) and part in data:
-            data = data[part]
-        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+        if (isinstance(data, Mapping) and part in data) or (
+            isinstance(data, list) and isinstance(part, int) and part < len(data)
+        ):
             data = data[part]
         else:
             continue  # an arm of a union, or a form that we widened ourselves

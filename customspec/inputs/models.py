@@ -106,7 +106,10 @@ def _in_package(package: str, file: str) -> Path:
     if not path.is_relative_to(folder.resolve()) or not path.exists():
         present = ", ".join(sorted(p.name for p in folder.glob("*.gguf"))) or "no .gguf file"
         raise ModelError(
-            Code.MODEL_MISSING, f"package `{package}` has no file {file}", hint=f"it has: {present}", exit=Exit.BAD_INPUT
+            Code.MODEL_MISSING,
+            f"package `{package}` has no file {file}",
+            hint=f"it has: {present}",
+            exit=Exit.BAD_INPUT,
         )
     return path
 

@@ -105,7 +105,9 @@ def _allocate(sizes: Sequence[int], share: float) -> list[int]:
     exact = [part * size for size in sizes]
     wanted = [floor(number) for number in exact]
     total = min(max(round(sum(exact)), 1), sum(sizes) - 1)
-    givers = [index for index, size in enumerate(sizes) if wanted[index] < min(exact[index], max(size - 1, 1))]
+    givers = [
+        index for index, size in enumerate(sizes) if wanted[index] < exact[index] and wanted[index] < max(size - 1, 1)
+    ]
     givers.sort(key=lambda index: (sizes[index] == 1, wanted[index] - exact[index]))
     for index in givers[: total - sum(wanted)]:
         wanted[index] += 1

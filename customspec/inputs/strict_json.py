@@ -40,15 +40,14 @@ def decode_object(text: str, start: int = 0) -> tuple[dict[str, Any], int]:
     try:
         fields: dict[str, Any]
         fields, end = _DECODER.raw_decode(text, start)
+        if _SURROGATE.search(text, start, end):
+            json.dumps(fields, ensure_ascii=False).encode()  # refuses a half of a pair
     except json.JSONDecodeError as error:
         raise JsonError(f"not JSON: {_lower(error.msg)}", error.pos, cut=_is_cut(text, error)) from error
     except RecursionError as error:
         raise JsonError("nested too deeply", start) from error
     except ValueError as error:
-        raise next(_faults(text, start, len(text)), JsonError(f"not JSON: {error}", start)) from error
-    if _SURROGATE.search(text, start, end):
-        for fault in _faults(text, start, end):
-            raise fault
+        raise next(_faults(text, start), JsonError(f"not JSON: {error}", start)) from error
     return fields, end
 
 
@@ -90,11 +89,11 @@ def _is_cut(text: str, error: json.JSONDecodeError) -> bool:
     return error.msg.startswith("Unterminated") or bool(_UNFINISHED.fullmatch(text, error.pos))
 
 
-def _faults(text: str, start: int, end: int) -> Iterator[JsonError]:
-    """The faults of a text that follows JSON's grammar, in its order."""
+def _faults(text: str, start: int) -> Iterator[JsonError]:
+    """The faults of the object at `start`, which follows JSON's grammar, in its order; and of what follows."""
     objects: list[set[str]] = []  # the keys seen so far in each object that is open
     key = ""
-    for token in _TOKEN.finditer(text, start, end):
+    for token in _TOKEN.finditer(text, start):
         kind, word = token.lastgroup, token[token.lastindex or 0]
         if kind == "open":
             objects.append(set())

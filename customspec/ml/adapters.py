@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING, cast
 
 from peft import PeftConfig, PeftModel, get_peft_model
 
+from customspec.ml.quiet import quietly
+
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel
 
 
+@quietly()
 def attach(model: PreTrainedModel, config: PeftConfig) -> nn.Module:
     """The model with a fresh adapter: adapter weights float32 and trainable, the base frozen as it is."""
     return cast("nn.Module", get_peft_model(model, config, autocast_adapter_dtype=True))
 
 
+@quietly()
 def save(model: nn.Module, folder: Path) -> None:
     """The adapter in PEFT's layout: `adapter_config.json` and `adapter_model.safetensors`."""
     adapted = cast(PeftModel, model)
@@ -27,6 +31,7 @@ def save(model: nn.Module, folder: Path) -> None:
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's card has blanks to fill in; ours is written on export
 
 
+@quietly()
 def load(model: PreTrainedModel, folder: Path) -> nn.Module:
     """The base with the adapter that `save` wrote."""
     return cast("nn.Module", PeftModel.from_pretrained(model, str(folder), is_trainable=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import cast
@@ -17,6 +18,16 @@ def bare(model: nn.Module) -> PreTrainedModel:
     return cast(PreTrainedModel, model.get_base_model() if isinstance(model, PeftModel) else model)
 
 
+def accepts(model: nn.Module, *names: str) -> bool:
+    """Whether the bare model's forward declares parameters of all these names; undeclared ones it may just swallow."""
+    return set(names) <= set(inspect.signature(bare(model).forward).parameters)
+
+
+def suited(device: torch.device, *, cpu: int, elsewhere: int) -> int:
+    """The size that suits the device: on a CPU what its caches hold, elsewhere what keeps an accelerator busy."""
+    return cpu if device.type == "cpu" else elsewhere
+
+
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Evaluation mode, no gradients; afterwards, also after an error, every module trains again that did before."""
@@ -30,14 +41,30 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = True
 
 
-def batches(lengths: Sequence[int], fits: Callable[[int, int], bool]) -> Iterator[list[int]]:
+def require_decoder(model: nn.Module) -> None:
+    """Raises ValueError for an encoder-decoder."""
+    if bare(model).config.is_encoder_decoder:
+        raise ValueError("An encoder-decoder does not continue a prompt: only causal decoders can be used.")
+
+
+def check_rows(name: str, rows: Sequence[Sequence[int]]) -> None:
+    """Raises ValueError when there are no rows of tokens, or one of them is empty; `name` is what a row is called."""
+    if not rows:
+        raise ValueError(f"There are no {name}s.")
+    if empty := [number for number, row in enumerate(rows, 1) if not row]:
+        raise ValueError(f"A {name} has no tokens: number {empty[0]}.")
+
+
+def batches(lengths: Sequence[int], fits: Callable[[int, int], bool], *, even: bool = False) -> Iterator[list[int]]:
     """Indices of `lengths`, batch by batch, longest first: what does not fit the memory fails at once, not at the end.
 
     `fits(rows, width)` says whether so many rows of so many tokens may go together; one row alone always may.
+    `even` puts only rows of one length together, so that none is padded.
     """
     batch: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        if batch and not fits(len(batch) + 1, lengths[batch[0]]):
+        width = lengths[batch[0]] if batch else 0
+        if batch and (not fits(len(batch) + 1, width) or (even and lengths[index] < width)):
             yield batch
             batch = []
         batch.append(index)

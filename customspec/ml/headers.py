@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from transformers import (
@@ -40,11 +40,9 @@ def read_header(path: Path) -> tuple[ModelHeader, PreTrainedTokenizerBase]:
         model: PreTrainedModel = AutoModelForCausalLM.from_config(config)
     tokenizer = _tokenizer(where)
     header = _header(model, config, tokenizer)
-    if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
-        raise ModelError(
-            Code.MODEL_UNUSABLE,
-            f"its tokenizer has {len(tokenizer)} tokens, the model embeds {model.get_input_embeddings().weight.shape[0]}",
-        )
+    if len(tokenizer) > header.vocabulary:
+        message = f"its tokenizer has {len(tokenizer)} tokens, the model embeds {header.vocabulary}"
+        raise ModelError(Code.MODEL_UNUSABLE, message)
     return header, tokenizer
 
 
@@ -59,7 +57,7 @@ def _config(where: dict[str, Any]) -> PreTrainedConfig:
         raise ModelError(
             Code.MODEL_KIND, f"{named} is no causal decoder; format 1 of the spec speaks of causal decoders only"
         )
-    return config
+    return cast(PreTrainedConfig, config)
 
 
 def _tokenizer(where: dict[str, Any]) -> PreTrainedTokenizerBase:
@@ -69,7 +67,7 @@ def _tokenizer(where: dict[str, Any]) -> PreTrainedTokenizerBase:
         raise ModelError(Code.MODEL_UNUSABLE, f"no usable tokenizer: {_first_line(error)}") from error
     if tokenizer.eos_token is None:
         raise ModelError(Code.MODEL_UNUSABLE, "its tokenizer names no end-of-sequence token")
-    return tokenizer  # type: ignore[no-any-return]
+    return cast(PreTrainedTokenizerBase, tokenizer)
 
 
 def _header(model: PreTrainedModel, config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase) -> ModelHeader:
@@ -85,7 +83,7 @@ def _header(model: PreTrainedModel, config: PreTrainedConfig, tokenizer: PreTrai
         architecture=type(model).__name__,
         model_type=config.model_type,
         context_length=int(limit or min(tokenizer.model_max_length, UNBOUNDED)),
-        vocabulary=model.get_input_embeddings().weight.shape[0],
+        vocabulary=cast(torch.nn.Embedding, model.get_input_embeddings()).weight.shape[0],
         hidden_size=int(text.hidden_size),
         layers=int(text.num_hidden_layers),
         parameters={name: tuple(parameter.shape) for name, parameter in model.named_parameters()},
@@ -94,7 +92,7 @@ def _header(model: PreTrainedModel, config: PreTrainedConfig, tokenizer: PreTrai
     )
 
 
-def _linear(name: str, module: torch.nn.Module) -> Linear:
+def _linear(name: str, module: torch.nn.Linear | Conv1D) -> Linear:
     first, second = module.weight.shape
     # GPT-2's Conv1D keeps its weight as (inputs, outputs)
     return Linear(name, first, second) if isinstance(module, Conv1D) else Linear(name, second, first)

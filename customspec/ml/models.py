@@ -6,38 +6,45 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import torch
+from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
+from customspec.ml.quiet import quietly, swallowing_bars
+
 if TYPE_CHECKING:
-    from torch import nn
     from transformers import PreTrainedModel
 
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
-def load_model(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
-    """A causal decoder from a folder of safetensors, in evaluation mode on the CPU; no code of the folder's runs."""
+@quietly()
+def load_model(folder: Path, dtype: torch.dtype, device: torch.device | str = "cpu") -> PreTrainedModel:
+    """A causal decoder from a folder of safetensors, in evaluation mode; no code of the folder's runs."""
     model = AutoModelForCausalLM.from_pretrained(
         str(folder), dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True
     )
-    return cast("PreTrainedModel", model.eval())
+    return cast("PreTrainedModel", model.eval().to(device))
 
 
+@quietly()
 def convert_gguf(file: Path, folder: Path, dtype: torch.dtype) -> None:
     """Write a GGUF file's weights, dequantized to `dtype`, and its tokenizer as a folder of safetensors."""
     where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name, "local_files_only": True}
-    model = AutoModelForCausalLM.from_pretrained(
-        **where, dtype=dtype, quantization_config=GgufConfig(dequantize=True), trust_remote_code=False
-    )
+    with swallowing_bars():
+        model = AutoModelForCausalLM.from_pretrained(
+            **where, dtype=dtype, quantization_config=GgufConfig(dequantize=True), trust_remote_code=False
+        )
     _forget_quantization(model)
     model.save_pretrained(str(folder), safe_serialization=True)
     AutoTokenizer.from_pretrained(**where, trust_remote_code=False).save_pretrained(str(folder))
 
 
+@quietly()
 def save_whole(model: nn.Module, folder: Path) -> None:
     """Every weight of a trained model, as safetensors in the type that its base was loaded in."""
     whole = cast("PreTrainedModel", model)
-    whole.to(whole.config.dtype).save_pretrained(str(folder), safe_serialization=True)
+    nn.Module.to(whole, whole.config.dtype)
+    whole.save_pretrained(str(folder), safe_serialization=True)
 
 
 def _forget_quantization(model: PreTrainedModel) -> None:

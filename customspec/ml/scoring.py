@@ -11,29 +11,31 @@ from torch import Tensor, nn
 from torch.nn.functional import pad as pad_tensor
 from transformers import PreTrainedModel
 
-from customspec.ml.batching import bare, batches, evaluating, left_padded
+from customspec.ml.batching import (
+    accepts,
+    bare,
+    batches,
+    check_rows,
+    evaluating,
+    left_padded,
+    require_decoder,
+    suited,
+)
 from customspec.ml.shared_prefix import (
     Prefix,
     common_length,
     learns_prompt,
     run_prefix,
+    shared_length,
     supports_shared_prefix,
 )
 
 __all__ = ["score_choices", "score_shared", "score_simply", "supports_shared_prefix"]
 
-_TOKENS_PER_BATCH = {"cpu": 2048}  # what its caches hold; an accelerator is only filled by more
-_TOKENS_PER_BATCH_ELSEWHERE = 16384
 _KEYS_PER_TOKEN = 16  # a batch may attend to so many times its own tokens: bounds the copies of the prefix
 _LOGITS_PER_BATCH = 2**28  # 512 MiB in bfloat16
-_LOGITS_PER_CHUNK = {"cpu": 2**19}  # float32 that stays in the cache; elsewhere fewer kernels count for more
-_LOGITS_PER_CHUNK_ELSEWHERE = 2**26
 
 _log = logging.getLogger("customspec")
-
-
-def _silent(_: int) -> None:
-    pass
 
 
 def score_choices(
@@ -43,7 +45,7 @@ def score_choices(
     *,
     pad: int,
     tokens_per_batch: int | None = None,
-    progress: Callable[[int], None] = _silent,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> list[list[float]]:
     """Natural log of p(choice | prompt), summed over the choice's tokens: one list a prompt, one number a choice.
 
@@ -51,9 +53,9 @@ def score_choices(
     `tokens_per_batch` bounds what one forward is fed, padding and choices included. `progress` is told after
     each batch how many prompts it scored. Log-softmax is float32, sums are float64.
 
-    Raises ValueError when there are no prompts or no choices, or one of them is empty.
+    Raises ValueError when there are no prompts or no choices, when one of them is empty, and for an encoder-decoder.
     """
-    _check(prompts, choices)
+    _check(model, prompts, choices)
     reason = _why_not(model, prompts, choices, pad)
     if reason is not None:
         _log.info("Scoring each choice on its own, which is slower: %s.", reason)
@@ -66,18 +68,15 @@ def score_simply(
     prompts: Sequence[Sequence[int]],
     choices: Sequence[Sequence[int]],
     *,
-    pad: int,
-    tokens_per_batch: int | None = None,
-    progress: Callable[[int], None] = _silent,
+    pad: int,  # noqa: ARG001  # this one and the next are there to be called as score_choices is
+    tokens_per_batch: int | None = None,  # noqa: ARG001
+    progress: Callable[[int], None] = lambda _: None,
 ) -> list[list[float]]:
     """What score_choices means, written down: one forward a prompt and choice, no cache shared, no batch, no mask.
 
-    `pad` and `tokens_per_batch` have nothing to act on. Raises ValueError as score_choices does, and for an
-    encoder-decoder.
+    `pad` and `tokens_per_batch` have nothing to act on. Raises ValueError as score_choices does.
     """
-    _check(prompts, choices)
-    if bare(model).config.is_encoder_decoder:
-        raise ValueError("An encoder-decoder does not continue a prompt: only causal decoders can be scored.")
+    _check(model, prompts, choices)
     scores = []
     with evaluating(model):
         for prompt in prompts:
@@ -88,7 +87,8 @@ def score_simply(
 
 def _score_one(model: nn.Module, prompt: Sequence[int], choice: Sequence[int]) -> float:
     tokens = torch.tensor([[*prompt, *choice[:-1]]], device=bare(model).device)
-    logits = model(input_ids=tokens, logits_to_keep=len(choice)).logits[0, -len(choice) :]
+    keep = {"logits_to_keep": len(choice)} if accepts(model, "logits_to_keep") else {}
+    logits = model(input_ids=tokens, **keep).logits[0, -len(choice) :]
     likelihood = logits.float().log_softmax(-1).cpu()
     return float(likelihood[torch.arange(len(choice)), torch.tensor(choice)].double().sum())
 
@@ -100,19 +100,18 @@ def score_shared(
     *,
     pad: int,
     tokens_per_batch: int | None = None,
-    progress: Callable[[int], None] = _silent,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> list[list[float]]:
     """The fast path of score_choices, unconditionally: right only where `supports_shared_prefix` finds no obstacle.
 
     The prompts' common prefix is fed once; then each prompt is a row of its own tokens, followed by the trie of
     all choices, in which a token sees the prefix, the row and its ancestors.
     """
-    budget = tokens_per_batch or _default_budget(model)
+    budget = tokens_per_batch or suited(bare(model).device, cpu=2048, elsewhere=16384)
     trie = _Trie.of(choices)
     with evaluating(model):
-        common = _prefix_length(model, prompts)
-        prefix = run_prefix(model, prompts[0][:common])
-        own = [prompt[common:] for prompt in prompts]
+        prefix = run_prefix(model, prompts[0][: shared_length(model, prompts)])
+        own = [prompt[prefix.tokens :] for prompt in prompts]
         scores: list[list[float]] = [[] for _ in own]
         for batch in batches([len(row) for row in own], _limit(model, prefix, trie, budget)):
             scored = _score_rows(bare(model), prefix, trie, *left_padded([own[i] for i in batch], pad))
@@ -120,15 +119,6 @@ def score_shared(
                 scores[index] = row
             progress(len(batch))
     return scores
-
-
-def _prefix_length(model: nn.Module, prompts: Sequence[Sequence[int]]) -> int:
-    # a prompt that is alone gains nothing by a pass of its own, unless that pass puts a learned prompt before it
-    return common_length(prompts) if len(prompts) > 1 or learns_prompt(model) else 0
-
-
-def _default_budget(model: nn.Module) -> int:
-    return _TOKENS_PER_BATCH.get(bare(model).device.type, _TOKENS_PER_BATCH_ELSEWHERE)
 
 
 def _limit(model: nn.Module, prefix: Prefix, trie: _Trie, tokens: int) -> Callable[[int, int], bool]:
@@ -164,16 +154,15 @@ class _Trie:
         sees = torch.zeros(len(nodes), len(nodes), dtype=torch.bool)
         for path, node in nodes.items():
             sees[node, [nodes[ancestor] for ancestor in _prefixes(path)]] = True
-        longest = max(map(len, whole))
+        walks = [[edges[path] for path in _prefixes(choice)] for choice in whole]
+        longest = max(map(len, walks))
         return cls(
             tokens=torch.tensor([path[-1] for path in nodes if path], dtype=torch.long),
             depths=torch.tensor([len(path) - 1 for path in nodes if path], dtype=torch.long),
             sees=sees[1:, 1:],
             parents=torch.tensor([nodes[path[:-1]] for path in edges]),
             targets=torch.tensor([path[-1] for path in edges]),
-            paths=torch.tensor([
-                [edges[path] for path in _prefixes(choice)] + [len(edges)] * (longest - len(choice)) for choice in whole
-            ]),
+            paths=torch.tensor([steps + [len(edges)] * (longest - len(steps)) for steps in walks]),
         )
 
     @property
@@ -218,22 +207,20 @@ def _mask(model: PreTrainedModel, shared: int, real: Tensor, sees: Tensor) -> Te
     mask = pad_tensor(own, (shared, 0), value=True)[:, None]
     if model.config.get_text_config(decoder=True)._attn_implementation == "sdpa":
         return mask
-    return torch.zeros(mask.shape, dtype=model.dtype, device=mask.device).masked_fill(~mask, torch.finfo(model.dtype).min)
+    return torch.zeros_like(mask, dtype=model.dtype).masked_fill(~mask, torch.finfo(model.dtype).min)
 
 
 def _logsumexp(logits: Tensor) -> Tensor:
     # in float32 over the whole vocabulary, some rows at a time: the float32 copy is never there as a whole
-    rows = max(1, _LOGITS_PER_CHUNK.get(logits.device.type, _LOGITS_PER_CHUNK_ELSEWHERE) // logits.shape[-1])
+    rows = max(1, suited(logits.device, cpu=2**19, elsewhere=2**26) // logits.shape[-1])
     chunks = [chunk.float().logsumexp(-1) for chunk in logits.flatten(0, 1).split(rows)]
     return torch.cat(chunks).view(logits.shape[:2])
 
 
-def _check(prompts: Sequence[Sequence[int]], choices: Sequence[Sequence[int]]) -> None:
-    for name, rows in (("prompt", prompts), ("choice", choices)):
-        if not rows:
-            raise ValueError(f"There are no {name}s to score.")
-        if empty := [i for i, row in enumerate(rows) if not row]:
-            raise ValueError(f"A {name} has no tokens: number {empty[0] + 1}.")
+def _check(model: nn.Module, prompts: Sequence[Sequence[int]], choices: Sequence[Sequence[int]]) -> None:
+    require_decoder(model)
+    check_rows("prompt", prompts)
+    check_rows("choice", choices)
 
 
 def _why_not(
@@ -252,7 +239,7 @@ def _disagreement(model: nn.Module, prompt: Sequence[int], choices: Sequence[Seq
     # in silence. Both paths over a few tokens (two ragged prompts, the two choices that part earliest) show it, for
     # the price of a row or two. Rounding gave at most 5 eps a token in bfloat16 and float16, ignored masks or
     # positions 10 to 150. The mean is judged: a router of experts may tip over at a single token.
-    prompts, few = [prompt[:8], prompt[:6]], [min(choices)[:4], max(choices)[:4]]
+    prompts, few = [prompt[:8], prompt[:6]], [min(choices, key=tuple)[:4], max(choices, key=tuple)[:4]]
     try:
         pairs = zip(score_shared(model, prompts, few, pad=pad), score_simply(model, prompts, few, pad=pad), strict=True)
     except Exception as error:  # whatever it is, it says that this model cannot

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from peft import PeftConfig, PeftModel, PeftType
@@ -13,11 +12,11 @@ from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedConfig
 from transformers.cache_utils import DynamicLayer
 
-from customspec.ml.batching import bare
+from customspec.ml.batching import accepts, bare
 
 # the prompt-learning methods whose whole effect lies in the keys and values ahead of the first token
 _BEFORE_THE_PROMPT = frozenset({PeftType.PREFIX_TUNING, PeftType.PROMPT_TUNING, PeftType.P_TUNING})
-_PLAIN_LAYERS = frozenset({"full_attention", "sliding_attention"})
+_PLAIN_LAYERS = frozenset({"full_attention", "sliding_attention", "global"})
 
 
 def supports_shared_prefix(model: nn.Module, *, longest: int | None = None) -> str | None:
@@ -29,28 +28,51 @@ def supports_shared_prefix(model: nn.Module, *, longest: int | None = None) -> s
     return next(_obstacles(model, longest), None)
 
 
-def learns_prompt(model: nn.Module) -> bool:
+def learns_prompt(model: nn.Module) -> TypeGuard[PeftModel]:
     """Whether a PEFT wrapper puts learned vectors before the prompt, so that the bare model lacks them."""
     return isinstance(model, PeftModel) and model.active_peft_config.is_prompt_learning
 
 
+def pads_safely(model: nn.Module) -> bool:
+    """Whether a mask is enough to make padding on the left harmless."""
+    # PEFT drops position ids where a learned prompt comes first; a state may run on through padding
+    return not learns_prompt(model) and not getattr(bare(model), "_is_stateful", False)
+
+
 def common_length(prompts: Sequence[Sequence[int]]) -> int:
     """How many first tokens all prompts share; at least one own token of each prompt is left over."""
-    first, last = min(prompts), max(prompts)  # in sorted order these two differ earliest
+    first, last = min(prompts, key=tuple), max(prompts, key=tuple)  # in sorted order these two differ earliest
     same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
     return min(same, min(map(len, prompts)) - 1)
 
 
+def shared_length(model: nn.Module, prompts: Sequence[Sequence[int]]) -> int:
+    """How many first tokens of the prompts should be a prefix of its own; all prompts have them in common."""
+    # a prompt that is alone gains nothing by a second pass, unless that pass puts a learned prompt before it
+    return common_length(prompts) if len(prompts) > 1 or learns_prompt(model) else 0
+
+
 @dataclass(frozen=True)
 class Prefix:
-    """Keys and values, each (1, heads, `length`, head size), of every layer; `length` counts learned vectors too."""
+    """What a model remembers of `tokens` first tokens: keys and values, each (1, heads, `length`, head size), by layer.
+
+    `length` counts the vectors of a learned prompt, too.
+    """
 
     layers: tuple[tuple[Tensor, Tensor], ...] = ()
     length: int = 0
+    tokens: int = 0
 
     def shown(self) -> DynamicCache | None:
         """A cache for one forward of any number of rows; it is never written to, nor copied as a whole."""
         return _cache(_PrefixLayer(keys, values) for keys, values in self.layers) if self.layers else None
+
+    def copied(self, rows: int) -> DynamicCache | None:
+        """A cache that grows, with the prefix copied for each of so many rows."""
+        cache = DynamicCache()
+        for index, (keys, values) in enumerate(self.layers):
+            cache.update(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1), index)
+        return cache if self.layers else None
 
 
 def run_prefix(model: nn.Module, tokens: Sequence[int]) -> Prefix:
@@ -59,14 +81,14 @@ def run_prefix(model: nn.Module, tokens: Sequence[int]) -> Prefix:
         return Prefix()
     ids = torch.tensor([tokens], device=bare(model).device)
     cache = model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
-    return Prefix(tuple((layer.keys, layer.values) for layer in cache.layers), cache.get_seq_length())
+    return Prefix(tuple((layer.keys, layer.values) for layer in cache.layers), cache.get_seq_length(), len(tokens))
 
 
 class _PrefixLayer(DynamicLayer):
-    """A prefix's keys and values, kept for one row and joined to a batch's own for the time of one layer's attention."""
+    """A prefix's keys and values, kept for one row; a batch's own are joined to them for one layer's attention."""
 
     def __init__(self, keys: Tensor, values: Tensor) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # transformers annotates its caches in part
         self.keys, self.values = keys, values
         self.dtype, self.device, self.is_initialized = keys.dtype, keys.device, True
 
@@ -92,8 +114,8 @@ def _obstacles(model: nn.Module, longest: int | None) -> Iterator[str]:
         yield "it is an encoder-decoder"
     if getattr(base, "_is_stateful", False):
         yield "it carries a state from token to token"
-    if missing := {"position_ids", "past_key_values", "logits_to_keep"} - set(inspect.signature(base.forward).parameters):
-        yield f"its forward takes no {' and no '.join(sorted(missing))}"
+    if not accepts(model, "position_ids", "past_key_values", "logits_to_keep"):
+        yield "its forward takes no positions, no cache, or cannot leave out logits"
     if (attention := config._attn_implementation) not in ("eager", "sdpa"):
         yield f"its attention is {attention}, which takes no mask of ours"
     if getattr(config, "alibi", False):
@@ -102,7 +124,7 @@ def _obstacles(model: nn.Module, longest: int | None) -> Iterator[str]:
         yield f"it has layers of {', '.join(sorted(odd))}"
     if isinstance(model, PeftModel):
         yield from _adapter_obstacles(model.active_peft_config)
-    yield from _limits(config, longest)
+    yield from _limits(config, None if longest is None else longest + _learned_length(model))
 
 
 def _adapter_obstacles(adapter: PeftConfig) -> Iterator[str]:
@@ -110,6 +132,10 @@ def _adapter_obstacles(adapter: PeftConfig) -> Iterator[str]:
         yield f"its adapter, {adapter.peft_type}, does more than stand before the prompt"
     if getattr(adapter, "alora_invocation_tokens", None):
         yield "its adapter wakes up at a token of the prompt"
+
+
+def _learned_length(model: nn.Module) -> int:
+    return int(model.active_peft_config.num_virtual_tokens) if learns_prompt(model) else 0
 
 
 def _limits(config: PreTrainedConfig, longest: int | None) -> Iterator[str]:
@@ -121,12 +147,10 @@ def _limits(config: PreTrainedConfig, longest: int | None) -> Iterator[str]:
 
 
 def _layer_types(config: PreTrainedConfig) -> set[str]:
-    return set(getattr(config, "layer_types", None) or ())
+    return set(getattr(config, "layer_types", None) or getattr(config, "attention_layers", None) or ())  # or: GPT-Neo
 
 
 def _window(config: PreTrainedConfig) -> int | None:
-    if "local" in getattr(config, "attention_layers", ()):  # GPT-Neo's own words
-        return int(config.window_size)
     types = _layer_types(config)
     window = getattr(config, "sliding_window", None)
     return int(window) if window is not None and (not types or "sliding_attention" in types) else None
@@ -135,8 +159,8 @@ def _window(config: PreTrainedConfig) -> int | None:
 def _changing_rope(config: PreTrainedConfig) -> int | None:
     # these frequencies follow the longest row of a forward: a prefix alone would get others than the whole prompt
     rope: Mapping[str, Any] = getattr(config, "rope_parameters", None) or {}
-    kinds = [rope, *(kind for kind in rope.values() if isinstance(kind, Mapping))]  # one for all layers, or by layer type
-    changing = [kind for kind in kinds if kind.get("rope_type") in ("dynamic", "longrope")]
+    by_layer_type = [kind for kind in rope.values() if isinstance(kind, Mapping)]
+    changing = [kind for kind in by_layer_type or [rope] if kind.get("rope_type") in ("dynamic", "longrope")]
     return min((_trained_length(kind, config) for kind in changing), default=None)
 
 

@@ -12,11 +12,13 @@ from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
+from peft import PeftModel
 from torch import nn
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from customspec.errors import StepError
 from customspec.inputs.encoding import Encoded
+from customspec.ml.quiet import quietly
 from customspec.spec import TrainingOptions
 
 IGNORED = -100  # label of a token that the loss does not see
@@ -33,6 +35,7 @@ class Trained:
     losses: tuple[tuple[int, float], ...]
 
 
+@quietly()
 def train(
     model: nn.Module,
     rows: Sequence[Encoded],
@@ -50,7 +53,7 @@ def train(
 
     Raises StepError for a batch without a supervised token and for a loss or a weight that is not finite.
     """
-    set_seed(seed)
+    seed_everything(seed)
     trainer = AnswerTrainer(
         model=model,
         args=_arguments(options, steps, seed, device, autocast, scratch),
@@ -64,8 +67,13 @@ def train(
     trainer.train()
     seconds = time.monotonic() - began
     _check_weights(model)
-    losses = [(entry["step"], entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
+    losses = [(int(entry["step"]), entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
     return Trained(trainer.state.global_step, trainer.rows_seen, seconds, tuple(losses))
+
+
+def seed_everything(seed: int) -> None:
+    """Python's, NumPy's and torch's random numbers."""
+    set_seed(seed)
 
 
 class AnswerTrainer(Trainer):
@@ -77,7 +85,7 @@ class AnswerTrainer(Trainer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.model_accepts_loss_kwargs = True  # so that the loss is scaled by the tokens of all accumulated batches
-        self._sparse_head = accepts_logits_to_keep(self.model)
+        self._sparse_head = accepts_logits_to_keep(cast(nn.Module, self.model))
 
     def compute_loss(
         self,
@@ -127,7 +135,7 @@ class _Progress(TrainerCallback):
 
 def accepts_logits_to_keep(model: nn.Module) -> bool:
     """Whether the causal decoder inside computes logits only where asked."""
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    inner = model.get_base_model() if isinstance(model, PeftModel) else model
     return "logits_to_keep" in inspect.signature(inner.forward).parameters
 
 

@@ -19,7 +19,9 @@ def plan_table(plan: Plan, cached: Mapping[str, bool]) -> Table:
         bound = "" if gate is None else (f"≥ {gate.at_least:g}" if gate.at_least is not None else f"≤ {gate.at_most:g}")
         condition = "" if gate is None else f"unless an earlier rung has {gate.metric} {bound}"
         state = "cached" if cached[step.id] else "to run"
-        table.add_row(step.id, step.kind, state, ", ".join(step.needs) if len(step.needs) < 4 else "all above", condition)
+        table.add_row(
+            step.id, step.kind, state, ", ".join(step.needs) if len(step.needs) < 4 else "all above", condition
+        )
     return table
 
 

@@ -28,7 +28,7 @@ def load_candidate(params: Mapping[str, Any], work: Work) -> nn.Module:
     """The base model, with the candidate's artifact where it trained one, ready to answer."""
     from customspec.ml.models import DTYPES, load_model
 
-    base = load_model(work.model_folder(), DTYPES[work.machine.compute_dtype]).to(work.machine.torch_device)
+    base = load_model(work.model_folder(), DTYPES[work.machine.compute_dtype], work.machine.torch_device)
     if params["technique"] is None:
         return base
     technique = work.registry.tuning(params["technique"]["name"])
@@ -42,9 +42,7 @@ def reserve_of(params: Mapping[str, Any], chat: Chat) -> int:
     return int(params["generation"]["max_new_tokens"])
 
 
-def answer(
-    params: Mapping[str, Any], model: nn.Module, rows: Sequence[Encoded], chat: Chat, work: Work
-) -> Answers:
+def answer(params: Mapping[str, Any], model: nn.Module, rows: Sequence[Encoded], chat: Chat, work: Work) -> Answers:
     """Answer every row. A classification's record holds the probability of each choice, normalized over them."""
     began = time.monotonic()
     total = len(rows)

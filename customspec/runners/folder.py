@@ -21,9 +21,7 @@ from customspec.store import link_tree
 LOG = "log.txt"
 
 
-def write_run(
-    folder: Path, plan: Plan, outcome: Outcome, machine: Machine, registry: Registry
-) -> dict[str, Any]:
+def write_run(folder: Path, plan: Plan, outcome: Outcome, machine: Machine, registry: Registry) -> dict[str, Any]:
     """Fill a run folder; returns the results document that stands in it. `results.json` is written last."""
     document = results_document(plan, outcome, machine, folder.name)
     _write_json(folder / "plan.json", plan.to_json())
@@ -102,5 +100,3 @@ def read_run(folder: Path) -> tuple[Plan, dict[str, Any]]:
     plan = Plan.from_json(json.loads((folder / "plan.json").read_bytes()))
     document: dict[str, Any] = json.loads((folder / "results.json").read_bytes())
     return plan, document
-
-

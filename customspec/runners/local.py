@@ -48,9 +48,7 @@ def _take(
     complete = all(taken[need].status in {"done", "cached"} for need in step.needs)
     if complete and (found := find(step, store, machine)) is not None:
         return StepOutcome("cached", found)
-    needs = {
-        need: Need(plan.step(need), result) for need in step.needs if (result := taken[need].result) is not None
-    }
+    needs = {need: Need(plan.step(need), result) for need in step.needs if (result := taken[need].result) is not None}
     watcher.started(step.id, None)
     try:
         result, worked = execute(step, needs, store, registry, machine, _teller(step, watcher))

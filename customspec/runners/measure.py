@@ -3,40 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 PROCESS = Path("/proc/self")
 
 
-def reset_peak(device: str) -> None:
-    """Forget the peak so far: Linux's high-water mark, and the CUDA allocator's."""
-    if device == "cuda":
-        import torch
+def measuring(device: str) -> Callable[[], int | None]:
+    """Forget the peak so far; the function returned gives the peak since then in bytes, or None where it is unknown.
 
-        torch.cuda.reset_peak_memory_stats()
-        return
+    On CUDA it is the allocator's peak; elsewhere the resident memory of the process, which Linux lets it reset.
+    """
+    if device == "cuda":
+        from customspec.ml.memory import cuda_peak, reset_cuda_peak
+
+        reset_cuda_peak()
+        return cuda_peak
     try:
         (PROCESS / "clear_refs").write_text("5", encoding="ascii")
     except OSError:
-        return  # not Linux, or not allowed: `peak_bytes` then says that it does not know
+        return lambda: None  # not Linux, or not allowed: a peak of other steps would be counted
+    return _resident_peak
 
 
-def peak_bytes(device: str, *, resettable: bool) -> int | None:
-    """Bytes at the peak since `reset_peak`; None where it cannot be known for this step alone."""
-    if device == "cuda":
-        import torch
-
-        return torch.cuda.max_memory_allocated()
-    if not resettable:
-        return None
+def _resident_peak() -> int | None:
     found = re.search(r"^VmHWM:\s+(\d+) kB", (PROCESS / "status").read_text(encoding="ascii"), re.MULTILINE)
     return int(found[1]) * 1024 if found else None
-
-
-def can_reset() -> bool:
-    """Whether this system lets a process reset its high-water mark."""
-    try:
-        (PROCESS / "clear_refs").write_text("5", encoding="ascii")
-    except OSError:
-        return False
-    return True

@@ -1,4 +1,4 @@
-"""The results document: what every candidate reached and cost, and the decision. Readers ignore keys they don't know."""
+"""The results document: what every candidate reached and cost, and the decision."""
 
 from __future__ import annotations
 
@@ -114,4 +114,9 @@ def _decision(plan: Plan, outcome: Outcome) -> dict[str, Any]:
     if decided.result is not None:
         return dict(decided.values)
     missed = False if plan.goal is not None else None
-    return {"goal_met": missed, "chosen": None, "chosen_key": None, "reasons": [decided.reason or "nothing was decided"]}
+    return {
+        "goal_met": missed,
+        "chosen": None,
+        "chosen_key": None,
+        "reasons": [decided.reason or "nothing was decided"],
+    }

@@ -44,7 +44,7 @@ def _is_abandoned(folder: Path) -> bool:
 
 
 def _processes() -> str:
-    """Names the processes among which a pid means something; containers have their own, even under their host's name."""
+    """Names the processes among which a pid means something: a container, whatever its host name, has its own."""
     try:
         space = Path("/proc/self/ns/pid").stat().st_ino
     except OSError:  # not Linux

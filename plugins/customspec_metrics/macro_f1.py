@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
@@ -20,9 +21,11 @@ class MacroF1:
     proportion = False
 
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> float:
-        from sklearn.metrics import f1_score
-
-        return float(f1_score(list(references), list(predictions), average="macro", zero_division=0.0))
+        # counted here: scikit-learn's f1_score takes 2 ms, and a bootstrap asks a thousand times
+        predicted, true = Counter(predictions), Counter(references)
+        right = Counter(p for p, r in zip(predictions, references, strict=True) if p == r)
+        choices = predicted.keys() | true.keys()
+        return sum(2 * right[choice] / (predicted[choice] + true[choice]) for choice in choices) / len(choices)
 
 
 @hookimpl

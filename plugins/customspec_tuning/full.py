@@ -49,7 +49,9 @@ class Full:
 
     def adapt(self, options: FullOptions, model: PreTrainedModel) -> nn.Module:
         # bfloat16 masters lose small updates: 8 bits of mantissa round them away
-        return model.float().requires_grad_(True)
+        model.float()
+        model.requires_grad_(True)
+        return model
 
     def save(self, model: nn.Module, folder: Path) -> None:
         from customspec.ml.models import save_whole
@@ -59,7 +61,7 @@ class Full:
     def load(self, model: PreTrainedModel, folder: Path) -> nn.Module:
         from customspec.ml.models import load_model
 
-        return load_model(folder, model.dtype).to(model.device)
+        return load_model(folder, model.dtype, model.device)
 
 
 @hookimpl

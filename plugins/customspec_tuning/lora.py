@@ -25,7 +25,7 @@ class LoraOptions(TrainingOptions):
 
     r: int = Field(8, ge=1, le=4096)
     """Rank of the update."""
-    lora_alpha: float | None = Field(None, gt=0, le=100_000)
+    lora_alpha: int | None = Field(None, ge=1, le=100_000)
     """Scale of the update, alpha / r. Absent: twice the rank."""
     lora_dropout: float = Field(0.0, ge=0, lt=1)
     """Dropout before the update, in training."""
@@ -49,7 +49,7 @@ class Lora:
 
     def recipe(self, options: LoraOptions, model: ModelHeader, rows: int) -> Mapping[str, Any]:
         return {
-            "lora_alpha": 2.0 * options.r,
+            "lora_alpha": 2 * options.r,
             # ten times full fine-tuning's rate and more: Schulman et al. 2025, LoRA Without Regret
             "learning_rate": 1e-3 if model.hidden_size <= 1024 else 2e-4,
             "num_train_epochs": 3.0,
@@ -76,6 +76,7 @@ class Lora:
         from customspec.ml.adapters import attach
 
         targets = options.target_modules
+        assert options.lora_alpha is not None  # the recipe fills it
         return attach(
             model,
             LoraConfig(

@@ -113,15 +113,17 @@ def test_without_datasets_the_hub_asks_for_the_extra(monkeypatch: pytest.MonkeyP
 HUB = """
 import json, sys
 from customspec.inputs.rows import RowError, read_hub
-try:
-    print(json.dumps([(row.id, row.place, row.fields) for row in read_hub("train", *json.loads(sys.argv[1]))]))
-except RowError as fault:
-    print(json.dumps(f"{fault.code} {fault}"))
+def told(request):
+    try:
+        return [(row.id, row.place, row.fields) for row in read_hub("train", *request)]
+    except RowError as fault:
+        return f"{fault.code} {fault}"
+print(json.dumps([told(request) for request in json.loads(sys.argv[1])]))
 """
 
 
-def read_offline(folder: Path, *request: str | None) -> Any:
-    """What a process that is told to stay offline reads, or is told, with `folder` as its working directory."""
+def read_offline(folder: Path, *requests: tuple[str | None, ...]) -> list[Any]:
+    """What a process that must stay offline, with `folder` to work in, reads or is told at each request."""
     pytest.importorskip("datasets")
     environment = {
         **os.environ,
@@ -129,43 +131,42 @@ def read_offline(folder: Path, *request: str | None) -> Any:
         "HF_HUB_OFFLINE": "1",
         "PYTHONPATH": str(Path(customspec.__path__[0]).parent),
     }
-    program = [sys.executable, "-c", HUB, json.dumps(request)]
+    program = [sys.executable, "-c", HUB, json.dumps(requests)]
     done = subprocess.run(program, cwd=folder, env=environment, capture_output=True, check=True, text=True)
-    return json.loads(done.stdout)
+    answers: list[Any] = json.loads(done.stdout)
+    return answers
 
 
-@pytest.fixture
-def hub(tmp_path: Path) -> Path:
-    repository = tmp_path / "owner" / "name"
-    repository.mkdir(parents=True)
-    lines = ['{"text": "a", "n": 1}', '{"text": "b", "n": null}', '{"text": "c", "n": 3}']
-    (repository / "train.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    return tmp_path
+def repository(folder: Path, name: str, lines: str) -> None:
+    (folder / name).mkdir(parents=True)
+    (folder / name / "train.jsonl").write_text(lines, encoding="utf-8")
 
 
-def test_a_data_set_on_the_hub_is_read_row_by_row(hub: Path) -> None:
-    assert read_offline(hub, "owner/name", None, None, "train[:2]") == [
-        ["train:1", "owner/name: row 1", {"text": "a", "n": 1}],
-        ["train:2", "owner/name: row 2", {"text": "b", "n": None}],
+def test_a_data_set_on_the_hub_is_read_row_by_row(tmp_path: Path) -> None:
+    repository(tmp_path, "owner/name", '{"text": "a", "n": 1}\n{"text": "b", "n": null}\n{"text": "c", "n": 3}\n')
+    assert read_offline(tmp_path, ("owner/name", None, None, "train[:2]")) == [
+        [
+            ["train:1", "owner/name: row 1", {"text": "a", "n": 1}],
+            ["train:2", "owner/name: row 2", {"text": "b", "n": None}],
+        ]
     ]
 
 
-@pytest.mark.parametrize(
-    ("name", "subset", "split", "cause"),
-    [
-        ("owner/other", None, "train", "Couldn't reach 'owner/other' on the Hub (OfflineModeIsEnabled)"),
-        ("owner/name", "german", "train", "BuilderConfig 'german' not found. Available: ['default']"),
-        ("owner/name", None, "dev", "Unknown split \"dev\". Should be one of ['train']."),
-        ("owner/name", None, "train[:0]", 'Instruction "train[:0]" corresponds to no data!'),
-    ],
-)
-def test_what_the_hub_does_not_give_is_told_with_the_cause(
-    hub: Path, name: str, subset: str | None, split: str, cause: str
-) -> None:
-    assert read_offline(hub, name, None, subset, split) == f"CS401 cannot get {name} from the hub: {cause}"
-
-
-def test_a_broken_file_on_the_hub_is_told_with_the_cause(hub: Path) -> None:
-    (hub / "owner" / "name" / "train.jsonl").write_text('{"a": 1}\n{"a": ', encoding="utf-8")
-    told = read_offline(hub, "owner/name", None, None, "train")
-    assert told.startswith("CS401 cannot get owner/name from the hub: JSON parse error")
+def test_what_the_hub_does_not_give_is_told_with_the_cause(tmp_path: Path) -> None:
+    repository(tmp_path, "owner/name", '{"a": 1}\n')
+    repository(tmp_path, "owner/broken", '{"a": 1}\n{"a": ')
+    *told, broken = read_offline(
+        tmp_path,
+        ("owner/other", None, None, "train"),
+        ("owner/name", None, "german", "train"),
+        ("owner/name", None, None, "dev"),
+        ("owner/name", None, None, "train[:0]"),
+        ("owner/broken", None, None, "train"),
+    )
+    assert told == [
+        "CS401 cannot get owner/other from the hub: Couldn't reach 'owner/other' on the Hub (OfflineModeIsEnabled)",
+        "CS401 cannot get owner/name from the hub: BuilderConfig 'german' not found. Available: ['default']",
+        "CS401 cannot get owner/name from the hub: Unknown split \"dev\". Should be one of ['train'].",
+        'CS401 cannot get owner/name from the hub: Instruction "train[:0]" corresponds to no data!',
+    ]
+    assert broken.startswith("CS401 cannot get owner/broken from the hub: JSON parse error")

@@ -141,9 +141,13 @@ def test_a_group_counts_for_the_stratum_of_most_of_its_rows() -> None:
         assert len(off) == 6
 
 
-@pytest.mark.parametrize(("share", "left", "right"), [(0.01, 9, 1), (0.99, 1, 9)])
-def test_where_every_group_is_too_large_the_smallest_changes_sides(share: float, left: int, right: int) -> None:
-    rows = items("a" * 9 + "b")
+@pytest.mark.parametrize(
+    ("strata", "share", "left", "right"), [("a" * 9 + "b" * 8, 0.01, 9, 8), ("a" * 10 + "b" * 9, 0.9, 9, 10)]
+)
+def test_where_the_groups_are_too_large_the_smallest_changes_sides(
+    strata: str, share: float, left: int, right: int
+) -> None:
+    rows = items(strata)
     kept, off = split_off(rows, share=share, seed=0, stratum=stratum_of, group=group_of)
     assert (len(kept), len(off)) == (left, right)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -44,7 +44,6 @@ def tiny_model() -> Callable[..., PreTrainedModel]:
     def make(architecture: str, *, attention: str | None = None, **options: Any) -> PreTrainedModel:
         config = AutoConfig.for_model(architecture, **{**_SHAPE, **_OWN.get(architecture, {}), **options})
         torch.manual_seed(0)
-        model: PreTrainedModel = AutoModelForCausalLM.from_config(config, attn_implementation=attention)
-        return model.eval()
+        return cast(PreTrainedModel, AutoModelForCausalLM.from_config(config, attn_implementation=attention).eval())
 
     return make

@@ -12,8 +12,8 @@ from customspec.errors import StepError
 from customspec.hookspecs import Metric
 from customspec.inputs.encoding import Encoded
 from customspec.plan import Step
-from customspec.runners import measure
 from customspec.runners.answers import answer, load_candidate, reserve_of
+from customspec.runners.measure import measuring
 from customspec.runners.rows import write_lines
 from customspec.runners.work import Work, encode_rows
 
@@ -21,13 +21,14 @@ from customspec.runners.work import Work, encode_rows
 def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     """Writes `predictions.jsonl`; the values are the metrics and the costs."""
     params, machine = step.params, work.machine
-    resettable = measure.can_reset()
-    measure.reset_peak(machine.device)
+    peak = measuring(machine.device)
     _, chat = work.header_and_chat()
     queries = work.rows(params["split"])
     encoded = encode_rows(params, queries, work, reserve=reserve_of(params, chat))
     if not encoded.rows:
-        raise StepError(f"no {params['split']} row is left to evaluate: {len(encoded.dropped)} were dropped as too long")
+        raise StepError(
+            f"no {params['split']} row is left to evaluate: {len(encoded.dropped)} were dropped as too long"
+        )
     work.tell(0, None, "loading the model")
     answers = answer(params, load_candidate(params, work), encoded.rows, chat, work)
     records = [_record(row, given) for row, given in zip(encoded.rows, answers.records, strict=True)]
@@ -38,7 +39,7 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
         "evaluate_seconds": answers.seconds,
         "rows_per_second": len(records) / answers.seconds,
         "prompt_tokens_per_example": fmean(len(row.prompt) for row in encoded.rows),
-        "peak_memory_bytes": measure.peak_bytes(machine.device, resettable=resettable),
+        "peak_memory_bytes": peak(),
         "dropped": list(encoded.dropped),
         "cut": list(encoded.cut),
     }

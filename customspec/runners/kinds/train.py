@@ -9,19 +9,17 @@ from typing import Any
 from customspec.errors import StepError
 from customspec.estimate import training_steps
 from customspec.plan import Step
-from customspec.runners import measure
+from customspec.runners.measure import measuring
 from customspec.runners.work import Work, encode_rows
 
 
 def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     """Writes the artifact into `folder`; the values are what the training cost and how the loss went."""
     from customspec.ml.models import DTYPES, load_model
-    from customspec.ml.training import train
-    from transformers import set_seed
+    from customspec.ml.training import seed_everything, train
 
     params, machine = step.params, work.machine
-    resettable = measure.can_reset()
-    measure.reset_peak(machine.device)
+    peak = measuring(machine.device)
     technique = work.registry.tuning(params["technique"]["name"])
     options = technique.options.model_validate(params["technique"]["options"])
     encoded = encode_rows(params, work.rows("train"), work, reserve=None)
@@ -29,8 +27,8 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
         raise StepError("every training row was dropped as too long")
     _, chat = work.header_and_chat()
     work.tell(0, None, "loading the model")
-    base = load_model(work.model_folder(), DTYPES[machine.compute_dtype]).to(machine.torch_device)
-    set_seed(params["seed"])
+    base = load_model(work.model_folder(), DTYPES[machine.compute_dtype], machine.torch_device)
+    seed_everything(params["seed"])
     model = technique.adapt(options, base)
     trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     steps = training_steps(options, len(encoded.rows))
@@ -54,7 +52,7 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
         "rows_per_second": trained.rows / trained.seconds,
         "losses": [list(point) for point in trained.losses],
         "trainable_parameters": trainable,
-        "peak_memory_bytes": measure.peak_bytes(machine.device, resettable=resettable),
+        "peak_memory_bytes": peak(),
         "artifact_bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
         "dropped": list(encoded.dropped),
         "cut": list(encoded.cut),
