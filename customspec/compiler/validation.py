@@ -44,14 +44,19 @@ def _by_path(errors: Sequence[ErrorDetails], data: object) -> dict[KeyPath, list
 def _existing(path: KeyPath, data: object) -> KeyPath:
     known: list[str | int] = []
     for part in path:
-        if (isinstance(data, Mapping) and part in data) or (
-            isinstance(data, list) and isinstance(part, int) and part < len(data)
-        ):
-            data = data[part]
-        else:
-            continue  # an arm of a union, or a form that we widened ourselves
-        known.append(part)
+        inside = _inside(data, part)
+        if inside is not None:  # else an arm of a union, or a form that we widened ourselves
+            known.append(part)
+            (data,) = inside
     return tuple(known)
+
+
+def _inside(data: object, part: str | int) -> tuple[object] | None:
+    if isinstance(data, Mapping) and part in data:
+        return (data[part],)
+    if isinstance(data, list) and isinstance(part, int) and part < len(data):
+        return (data[part],)
+    return None
 
 
 def _add(

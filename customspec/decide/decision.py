@@ -85,7 +85,8 @@ def _claim(
     chosen: Standing, measured: Sequence[Standing], metric: str, target: Goal, rows: str, strategy: str
 ) -> Decision:
     what = "first rung" if strategy == "ladder" else "cheapest candidate"
-    reason = f"{chosen.id} is the {what} whose {metric} reaches {_bound(target)} on the {rows} rows: {_shown(chosen.chosen_by)}"
+    reached = f"whose {metric} reaches {_bound(target)} on the {rows} rows: {_shown(chosen.chosen_by)}"
+    reason = f"{chosen.id} is the {what} {reached}"
     cheaper = [other for other in measured if other.cost < chosen.cost]
     short = [f"{other.id} {_shown(other.chosen_by)}" for other in cheaper if other is not chosen]
     told = (f"cheaper candidates fall short: {', '.join(short)}",) if short else ()

@@ -32,7 +32,8 @@ def bootstrap(
         return value, value
 
     def of_rows(rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> float:
-        return score([predictions[i] for i in rows], [references[i] for i in rows])
+        drawn = rows.tolist()
+        return score([predictions[i] for i in drawn], [references[i] for i in drawn])
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # told by the interval itself

@@ -39,7 +39,7 @@ class TooLongError(ValueError):
         self.id = id
 
 
-def no_shots(query: Example) -> Sequence[Example]:
+def no_shots(_: Example) -> Sequence[Example]:
     """The selector of a candidate without a prompting technique."""
     return ()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
@@ -29,7 +29,11 @@ def load_model(folder: Path, dtype: torch.dtype, device: torch.device | str = "c
 @quietly()
 def convert_gguf(file: Path, folder: Path, dtype: torch.dtype) -> None:
     """Write a GGUF file's weights, dequantized to `dtype`, and its tokenizer as a folder of safetensors."""
-    where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name, "local_files_only": True}
+    where: dict[str, Any] = {
+        "pretrained_model_name_or_path": str(file.parent),
+        "gguf_file": file.name,
+        "local_files_only": True,
+    }
     with swallowing_bars():
         model = AutoModelForCausalLM.from_pretrained(
             **where, dtype=dtype, quantization_config=GgufConfig(dequantize=True), trust_remote_code=False

@@ -13,7 +13,7 @@ from customspec.runners.rows import save_rows
 from customspec.runners.work import Work
 
 
-def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
+def run(step: Step, _: Work, folder: Path) -> dict[str, Any]:
     """Writes `train.jsonl`, `validation.jsonl`, `test.jsonl`. Raises RefusedError when a file has changed."""
     files = {name: [(label, Path(path)) for label, path in paths] for name, paths in step.sources.items()}
     splits = divide(read_splits(files), step.params["rule"])

@@ -11,7 +11,7 @@ from customspec.plan import Step
 from customspec.runners.work import Need, Work
 
 
-def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
+def run(step: Step, work: Work, _: Path) -> dict[str, Any]:
     """The decision, over the candidates whose evaluations are there."""
     params = step.params
     by_key: dict[str, list[Need]] = {}
