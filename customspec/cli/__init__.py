@@ -100,5 +100,5 @@ def _interrupted(how: str, code: Exit) -> int:
     return code
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
+def _terminate(_: int, __: FrameType | None) -> None:
     raise Terminated

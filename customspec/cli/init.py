@@ -31,7 +31,7 @@ MODEL_LINES = {
 @click.option("--answer", help="Template of the answer, for instance '{{ label }}'.")
 @click.option("--task", type=click.Choice(["classification", "generation"]))
 def command(folder: Path, task: str | None, **answers: str | None) -> int:
-    """Write a first spec into DIR. What no flag says is asked for on a terminal, and guessed from the data elsewhere."""
+    """Write a first spec into DIR. What no flag says is asked for on a terminal, else guessed from the data."""
     target = folder / FILE
     if target.exists():
         raise UsageError(f"{target} exists already; nothing was written")

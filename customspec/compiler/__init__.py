@@ -11,7 +11,7 @@ from customspec.compiler.data import LookedData, look_at_data
 from customspec.compiler.entries import Draft, check_later_work, read_entries
 from customspec.compiler.findings import Findings
 from customspec.compiler.metrics import read_metrics
-from customspec.compiler.models import LookedModel, look_at_model
+from customspec.compiler.models import look_at_model
 from customspec.compiler.steps import (
     candidate_of,
     candidate_steps,

@@ -34,7 +34,7 @@ def look_at_data(
     """Find, read and divide the splits. Problems go to `findings`; `rows` is then None."""
     files, unresolved = _find_files(spec.data, root, cache)
     rule = _rule(spec, limit)
-    given = None if unresolved else _read(spec.data, files, findings)
+    given = None if unresolved else _read(files, findings)
     rows = None
     if given is not None and _check_columns(spec.data, given, findings):
         rows = _divide(given, rule, findings)
@@ -70,7 +70,7 @@ def _rule(spec: Spec, limit: int | None) -> dict[str, Any]:
     }
 
 
-def _read(data: DataSpec, files: Files, findings: Findings) -> Splits | None:
+def _read(files: Files, findings: Findings) -> Splits | None:
     read: dict[str, Any] = {}
     for name, paths in files.items():
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,10 @@ from torch.nn.functional import pad as pad_tensor
 from transformers import GenerationConfig, StoppingCriteria
 
 from customspec.ml.batching import bare, batches, check_rows, evaluating, left_padded, require_decoder, suited
-from customspec.ml.shared_prefix import Prefix, pads_safely, run_prefix, shared_length, supports_shared_prefix
+from customspec.ml.scoring import why_not_shared
+from customspec.ml.shared_prefix import Prefix, pads_safely, run_prefix, shared_length
+
+_log = logging.getLogger("customspec")
 
 Decode = Callable[[Sequence[int]], str]
 
@@ -60,7 +64,7 @@ def generate(
     )
     found: dict[int, Generated] = {}
     with evaluating(model), _settings(model, settings):
-        prefix = _prefix(model, prompts, max_new_tokens)
+        prefix = _prefix(model, prompts, pad=pad, new=max_new_tokens)
         own = [prompt[prefix.tokens :] for prompt in prompts]
         fits = _limit(prefix, max_new_tokens, budget)
         for batch in batches([len(row) for row in own], fits, even=not prefix.layers and not pads_safely(model)):
@@ -104,10 +108,15 @@ def _settings(model: nn.Module, settings: GenerationConfig) -> Iterator[None]:
         base.generation_config = kept
 
 
-def _prefix(model: nn.Module, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> Prefix:
-    if supports_shared_prefix(model, longest=max(map(len, prompts)) + max_new_tokens):
+def _prefix(model: nn.Module, prompts: Sequence[Sequence[int]], *, pad: int, new: int) -> Prefix:
+    shared = prompts[0][: shared_length(model, prompts)]
+    if not shared:
         return Prefix()
-    return run_prefix(model, prompts[0][: shared_length(model, prompts)])
+    probes = [shared[:3], prompts[0][-3:]]
+    reason = why_not_shared(model, prompts, probes, pad=pad, longest=max(map(len, prompts)) + new)
+    if reason is not None:
+        _log.info("Running each prompt as a whole, which is slower: %s.", reason)
+    return run_prefix(model, shared) if reason is None else Prefix()
 
 
 def _limit(prefix: Prefix, max_new_tokens: int, budget: int) -> Callable[[int, int], bool]:

@@ -30,7 +30,7 @@ from customspec.ml.shared_prefix import (
     supports_shared_prefix,
 )
 
-__all__ = ["score_choices", "score_shared", "score_simply", "supports_shared_prefix"]
+__all__ = ["score_choices", "score_shared", "score_simply", "supports_shared_prefix", "why_not_shared"]
 
 _KEYS_PER_TOKEN = 16  # a batch may attend to so many times its own tokens: bounds the copies of the prefix
 _LOGITS_PER_BATCH = 2**28  # 512 MiB in bfloat16
@@ -56,7 +56,8 @@ def score_choices(
     Raises ValueError when there are no prompts or no choices, when one of them is empty, and for an encoder-decoder.
     """
     _check(model, prompts, choices)
-    reason = _why_not(model, prompts, choices, pad)
+    longest = max(map(len, prompts)) + max(map(len, choices))
+    reason = why_not_shared(model, prompts, choices, pad=pad, longest=longest)
     if reason is not None:
         _log.info("Scoring each choice on its own, which is slower: %s.", reason)
     score = score_shared if reason is None else score_simply
@@ -223,10 +224,13 @@ def _check(model: nn.Module, prompts: Sequence[Sequence[int]], choices: Sequence
     check_rows("choice", choices)
 
 
-def _why_not(
-    model: nn.Module, prompts: Sequence[Sequence[int]], choices: Sequence[Sequence[int]], pad: int
+def why_not_shared(
+    model: nn.Module, prompts: Sequence[Sequence[int]], choices: Sequence[Sequence[int]], *, pad: int, longest: int
 ) -> str | None:
-    longest = max(map(len, prompts)) + max(map(len, choices))
+    """None when these prompts may share their common prefix, else the reason why not: declared, or found by trying.
+
+    `longest` is the number of tokens of the longest sequence; `choices` are what is tried.
+    """
     if reason := supports_shared_prefix(model, longest=longest):
         return reason
     if learns_prompt(model) and not common_length(prompts):
@@ -237,8 +241,9 @@ def _why_not(
 def _disagreement(model: nn.Module, prompt: Sequence[int], choices: Sequence[Sequence[int]], pad: int) -> str | None:
     # What a model declares is judged already; what its code does with masks and positions is not, and would go wrong
     # in silence. Both paths over a few tokens (two ragged prompts, the two choices that part earliest) show it, for
-    # the price of a row or two. Rounding gave at most 5 eps a token in bfloat16 and float16, ignored masks or
-    # positions 10 to 150. The mean is judged: a router of experts may tip over at a single token.
+    # the price of a row or two: RoBERTa as a decoder counts positions from 2, unless it is told to count from 0.
+    # Rounding gave at most 5 eps a token in bfloat16 and float16, ignored masks or positions 10 to 150. The mean is
+    # judged: a router of experts may tip over at a single token.
     prompts, few = [prompt[:8], prompt[:6]], [min(choices, key=tuple)[:4], max(choices, key=tuple)[:4]]
     try:
         pairs = zip(score_shared(model, prompts, few, pad=pad), score_simply(model, prompts, few, pad=pad), strict=True)

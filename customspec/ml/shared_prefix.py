@@ -16,7 +16,7 @@ from customspec.ml.batching import accepts, bare
 
 # the prompt-learning methods whose whole effect lies in the keys and values ahead of the first token
 _BEFORE_THE_PROMPT = frozenset({PeftType.PREFIX_TUNING, PeftType.PROMPT_TUNING, PeftType.P_TUNING})
-_PLAIN_LAYERS = frozenset({"full_attention", "sliding_attention", "global"})
+_PLAIN_LAYERS = frozenset({"full_attention", "sliding_attention"})
 
 
 def supports_shared_prefix(model: nn.Module, *, longest: int | None = None) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,14 +45,20 @@ def reserve_of(params: Mapping[str, Any], chat: Chat) -> int:
 def answer(params: Mapping[str, Any], model: nn.Module, rows: Sequence[Encoded], chat: Chat, work: Work) -> Answers:
     """Answer every row. A classification's record holds the probability of each choice, normalized over them."""
     began = time.monotonic()
-    total = len(rows)
-    told = "scoring" if params["choices"] is not None else "generating"
-
-    def progress(done: int) -> None:
-        work.tell(done, total, told)
-
-    records = (_choose if params["choices"] is not None else _generate)(params, model, rows, chat, progress)
+    records = (_choose if params["choices"] is not None else _generate)(params, model, rows, chat, _counter(work, rows))
     return Answers(tuple(records), time.monotonic() - began)
+
+
+def _counter(work: Work, rows: Sequence[Encoded]) -> Callable[[int], None]:
+    """Adds up the rows of each batch, and tells."""
+    done = 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
+        work.tell(done, len(rows), "rows")
+
+    return count
 
 
 def _choose(params: Mapping[str, Any], model: Any, rows: Sequence[Encoded], chat: Chat, progress: Any) -> list[Any]:
