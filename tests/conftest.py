@@ -1,130 +1,13 @@
-"""What tests of whole commands share: a tiny model in a folder, data, a spec, and the command line as a function."""
+"""Fixtures for tests of whole commands."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-CHAT_TEMPLATE = (
-    "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
-)
-WORDS = {"red": "warm", "orange": "warm", "amber": "warm", "blue": "cold", "teal": "cold", "violet": "cold"}
-Rows = Sequence[Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-@dataclass(frozen=True)
-class Workspace:
-    """A folder with a tiny model, data of two classes, and whatever specs a test writes."""
-
-    root: Path
-
-    def write(self, name: str, text: str) -> Path:
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        return path
-
-    def rows(self, name: str, rows: Rows) -> Path:
-        return self.write(name, "".join(json.dumps(row) + "\n" for row in rows))
-
-    def spec(self, *lines: str, name: str = "spec.yaml", prompt: str = "") -> Path:
-        """The usual spec with more lines at its end; `prompt` replaces the usual prompt."""
-        return self.write(name, SPEC.format(prompt=prompt or PROMPT) + "\n".join(lines) + "\n")
-
-    def run(self, *arguments: str | Path, **environment: str) -> Ended:
-        """customspec in a process of its own, in this folder."""
-        command = [sys.executable, "-m", "customspec", *map(str, arguments)]
-        done = subprocess.run(
-            command, cwd=self.root, capture_output=True, text=True, env={**os.environ, **environment}, check=False
-        )
-        return Ended(done.returncode, done.stdout, done.stderr)
-
-
-SPEC = """\
-customspec: 1
-name: colours
-base_model: {{path: model}}
-data: {{train: train.jsonl, validation: validation.jsonl, test: test.jsonl}}
-{prompt}
-"""
-PROMPT = """\
-prompt:
-  system: Say whether the colour is warm or cold.
-  user: "{{ text }}"
-  answer: "{{ label }}"
-  choices: from_data"""
-
-
-def colours(count: int, start: int = 0) -> list[dict[str, str]]:
-    """Rows that a tiny model can learn: the class is in the colour's name."""
-    names = sorted(WORDS)
-    return [
-        {"text": f"number {start + i} is {names[i % len(names)]}", "label": WORDS[names[i % len(names)]]}
-        for i in range(count)
-    ]
-
-
-def make_model(folder: Path, architecture: str = "llama", *, chat: bool = True, **options: Any) -> Path:
-    """A random tiny model with a byte-level tokenizer, saved as a person would."""
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    shape: dict[str, Any] = {
-        "vocab_size": 300,
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "max_position_embeddings": 512,
-        "bos_token_id": 0,
-        "eos_token_id": 1,
-        "pad_token_id": 2,
-    }
-    torch.manual_seed(0)
-    config = AutoConfig.for_model(architecture, **{**shape, **options})
-    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
-    make_tokenizer(chat=chat).save_pretrained(folder)
-    return folder
-
-
-def make_tokenizer(*, chat: bool = True) -> Any:
-    """Every byte is a token; so are the special tokens and the chat template's marks."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    special = ["<s>", "</s>", "<pad>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>"]
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: index for index, token in enumerate([*special, *letters])}
-    inner = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    inner.decoder = decoders.ByteLevel()
-    inner.add_special_tokens(special)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
-    if chat:
-        tokenizer.chat_template = CHAT_TEMPLATE
-    return tokenizer
+from support import Ended, Workspace, colours, make_model
 
 
 @pytest.fixture(scope="session")

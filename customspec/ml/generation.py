@@ -15,7 +15,7 @@ from transformers import GenerationConfig, StoppingCriteria
 
 from customspec.ml.batching import bare, batches, check_rows, evaluating, left_padded, require_decoder, suited
 from customspec.ml.scoring import why_not_shared
-from customspec.ml.shared_prefix import Prefix, pads_safely, run_prefix, shared_length
+from customspec.ml.shared_prefix import Prefix, common_length, learns_prompt, pads_safely, run_prefix
 
 _log = logging.getLogger("customspec")
 
@@ -109,14 +109,14 @@ def _settings(model: nn.Module, settings: GenerationConfig) -> Iterator[None]:
 
 
 def _prefix(model: nn.Module, prompts: Sequence[Sequence[int]], *, pad: int, new: int) -> Prefix:
-    shared = prompts[0][: shared_length(model, prompts)]
-    if not shared:
+    first, common = prompts[0], common_length(prompts)
+    if not common and not learns_prompt(model):
         return Prefix()
-    probes = [shared[:3], prompts[0][-3:]]
-    reason = why_not_shared(model, prompts, probes, pad=pad, longest=max(map(len, prompts)) + new)
-    if reason is not None:
-        _log.info("Running each prompt as a whole, which is slower: %s.", reason)
-    return run_prefix(model, shared) if reason is None else Prefix()
+    reason = why_not_shared(model, first, [first[:3], first[-3:]], pad=pad, longest=max(map(len, prompts)) + new)
+    if reason is None:
+        return run_prefix(model, first[:common])
+    _log.info("Running each prompt as a whole, which is slower: %s.", reason)
+    return Prefix()
 
 
 def _limit(prefix: Prefix, max_new_tokens: int, budget: int) -> Callable[[int, int], bool]:

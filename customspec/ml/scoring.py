@@ -24,9 +24,7 @@ from customspec.ml.batching import (
 from customspec.ml.shared_prefix import (
     Prefix,
     common_length,
-    learns_prompt,
     run_prefix,
-    shared_length,
     supports_shared_prefix,
 )
 
@@ -57,7 +55,7 @@ def score_choices(
     """
     _check(model, prompts, choices)
     longest = max(map(len, prompts)) + max(map(len, choices))
-    reason = why_not_shared(model, prompts, choices, pad=pad, longest=longest)
+    reason = why_not_shared(model, prompts[0], choices, pad=pad, longest=longest)
     if reason is not None:
         _log.info("Scoring each choice on its own, which is slower: %s.", reason)
     score = score_shared if reason is None else score_simply
@@ -111,7 +109,7 @@ def score_shared(
     budget = tokens_per_batch or suited(bare(model).device, cpu=2048, elsewhere=16384)
     trie = _Trie.of(choices)
     with evaluating(model):
-        prefix = run_prefix(model, prompts[0][: shared_length(model, prompts)])
+        prefix = run_prefix(model, prompts[0][: common_length(prompts)])
         own = [prompt[prefix.tokens :] for prompt in prompts]
         scores: list[list[float]] = [[] for _ in own]
         for batch in batches([len(row) for row in own], _limit(model, prefix, trie, budget)):
@@ -225,17 +223,14 @@ def _check(model: nn.Module, prompts: Sequence[Sequence[int]], choices: Sequence
 
 
 def why_not_shared(
-    model: nn.Module, prompts: Sequence[Sequence[int]], choices: Sequence[Sequence[int]], *, pad: int, longest: int
+    model: nn.Module, prompt: Sequence[int], choices: Sequence[Sequence[int]], *, pad: int, longest: int
 ) -> str | None:
-    """None when these prompts may share their common prefix, else the reason why not: declared, or found by trying.
+    """None when prompts may share a prefix and choices a row, else the reason why not: declared, or found by trying.
 
-    `longest` is the number of tokens of the longest sequence; `choices` are what is tried.
+    It is tried on the first tokens of `prompt` and two of `choices`; `longest` is the number of tokens of the longest
+    sequence that is to come.
     """
-    if reason := supports_shared_prefix(model, longest=longest):
-        return reason
-    if learns_prompt(model) and not common_length(prompts):
-        return "a learned prompt is shared through a common first token, and the prompts have none"
-    return _disagreement(model, prompts[0], choices, pad)
+    return supports_shared_prefix(model, longest=longest) or _disagreement(model, prompt, choices, pad)
 
 
 def _disagreement(model: nn.Module, prompt: Sequence[int], choices: Sequence[Sequence[int]], pad: int) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 import torch
 from peft import PeftConfig, PeftModel, PeftType
@@ -30,26 +30,24 @@ def supports_shared_prefix(model: nn.Module, *, longest: int | None = None) -> s
 
 def learns_prompt(model: nn.Module) -> TypeGuard[PeftModel]:
     """Whether a PEFT wrapper puts learned vectors before the prompt, so that the bare model lacks them."""
-    return isinstance(model, PeftModel) and model.active_peft_config.is_prompt_learning
+    if not isinstance(model, PeftModel) or not model.active_peft_config.is_prompt_learning:
+        return False
+    return bool(model.forward != model.base_model.forward)  # equal within PEFT's `disable_adapter`
 
 
 def pads_safely(model: nn.Module) -> bool:
     """Whether a mask is enough to make padding on the left harmless."""
-    # PEFT drops position ids where a learned prompt comes first; a state may run on through padding
+    # PEFT drops the positions that come with padding where a learned prompt comes first; a state may run on through it
     return not learns_prompt(model) and not getattr(bare(model), "_is_stateful", False)
 
 
 def common_length(prompts: Sequence[Sequence[int]]) -> int:
-    """How many first tokens all prompts share; at least one own token of each prompt is left over."""
+    """How many first tokens are worth a pass of their own: all prompts share them, and each has one more at least."""
+    if len(prompts) == 1:
+        return 0
     first, last = min(prompts, key=tuple), max(prompts, key=tuple)  # in sorted order these two differ earliest
     same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
     return min(same, min(map(len, prompts)) - 1)
-
-
-def shared_length(model: nn.Module, prompts: Sequence[Sequence[int]]) -> int:
-    """How many first tokens of the prompts should be a prefix of its own; all prompts have them in common."""
-    # a prompt that is alone gains nothing by a second pass, unless that pass puts a learned prompt before it
-    return common_length(prompts) if len(prompts) > 1 or learns_prompt(model) else 0
 
 
 @dataclass(frozen=True)
@@ -76,12 +74,23 @@ class Prefix:
 
 
 def run_prefix(model: nn.Module, tokens: Sequence[int]) -> Prefix:
-    """`tokens` through the model, with what a PEFT wrapper puts before them; no tokens, no prefix."""
-    if not tokens:
+    """`tokens` through the model, with the learned prompt of a PEFT wrapper before them; either may be missing."""
+    if tokens:
+        ids = torch.tensor([tokens], device=bare(model).device)
+        cache = model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
+    elif learns_prompt(model):
+        cache = _learned(model)
+    else:
         return Prefix()
-    ids = torch.tensor([tokens], device=bare(model).device)
-    cache = model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
     return Prefix(tuple((layer.keys, layer.values) for layer in cache.layers), cache.get_seq_length(), len(tokens))
+
+
+def _learned(model: PeftModel) -> DynamicCache:
+    prompt = model.get_prompt(batch_size=1)
+    if model.active_peft_config.peft_type == PeftType.PREFIX_TUNING:
+        return cast(DynamicCache, prompt)
+    output = bare(model)(inputs_embeds=prompt.to(bare(model).dtype), use_cache=True, logits_to_keep=1)
+    return cast(DynamicCache, output.past_key_values)
 
 
 class _PrefixLayer(DynamicLayer):
@@ -122,7 +131,7 @@ def _obstacles(model: nn.Module, longest: int | None) -> Iterator[str]:
         yield "it places tokens by ALiBi, which ignores position ids"
     if odd := _layer_types(config) - _PLAIN_LAYERS:
         yield f"it has layers of {', '.join(sorted(odd))}"
-    if isinstance(model, PeftModel):
+    if isinstance(model, PeftModel) and (learns_prompt(model) or not model.active_peft_config.is_prompt_learning):
         yield from _adapter_obstacles(model.active_peft_config)
     yield from _limits(config, None if longest is None else longest + _learned_length(model))
 
