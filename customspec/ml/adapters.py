@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from peft import PeftConfig, PeftModel, get_peft_model
 from transformers.pytorch_utils import Conv1D
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def attach(model: PreTrainedModel, config: PeftConfig) -> nn.Module:
     """The model with a fresh adapter: adapter weights float32 and trainable, the base frozen as it is."""
     if any(isinstance(module, Conv1D) for module in model.modules()) and "fan_in_fan_out" in vars(config):
-        config.fan_in_fan_out = True  # GPT-2's Conv1D keeps its weight as (inputs, outputs)
+        cast(Any, config).fan_in_fan_out = True  # GPT-2's Conv1D keeps its weight as (inputs, outputs)
     return cast("nn.Module", get_peft_model(model, config, autocast_adapter_dtype=True))
 
 

