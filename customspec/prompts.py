@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, meta, nodes
-from jinja2.exceptions import TemplateError as JinjaError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 Role = Literal["system", "user", "assistant"]
@@ -65,17 +64,23 @@ class Template:
         try:
             tree = environment.parse(source)
             _check(tree)
-            self.variables = frozenset(meta.find_undeclared_variables(tree))
+            self.variables = frozenset(meta.find_undeclared_variables(tree) - environment.globals.keys())
             self._compiled = environment.from_string(tree)
         except TemplateSyntaxError as error:
             raise TemplateError(error.message or "not a template", line=error.lineno) from error
+        except TemplateError:
+            raise
+        except (RecursionError, SyntaxError, MemoryError) as error:  # Python's own limits, met by Jinja's compiler
+            raise TemplateError("the template is nested too deeply") from error
+        except ValueError as error:  # a number of thousands of digits, half of a surrogate pair
+            raise TemplateError(str(error)) from error
 
     def render(self, fields: Mapping[str, Any]) -> str:
         """The filled text. Raises TemplateError when a value does not fit the template."""
         try:
             return self._compiled.render(fields)
-        except (JinjaError, ArithmeticError, LookupError, TypeError, ValueError, MemoryError) as error:
-            raise TemplateError(str(error)) from error
+        except Exception as error:  # a value of the wrong kind makes Jinja's filters raise whatever they like
+            raise TemplateError(str(error) or type(error).__name__) from error
 
 
 @dataclass(frozen=True)
@@ -102,9 +107,12 @@ class PromptTemplate:
 
 def _environment() -> ImmutableSandboxedEnvironment:
     # `optimized=False`: constant folding would run `9**(9**9)` while compiling, before any limit can act
-    return ImmutableSandboxedEnvironment(
+    environment = ImmutableSandboxedEnvironment(
         undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True, optimized=False
     )
+    # a row must give the same prompt every time
+    del environment.globals["lipsum"], environment.filters["random"]
+    return environment
 
 
 def _check(tree: nodes.Template) -> None:

@@ -52,5 +52,5 @@ def test_looking_loads_no_torch(workspace: Workspace, arguments: list[str]) -> N
 
 def test_a_run_that_finds_everything_in_the_store_loads_no_torch(workspace: Workspace) -> None:
     workspace.spec("techniques: [zero_shot]")
-    assert loaded(workspace, "run", "spec.yaml") == "# 0 ['torch', 'transformers']"
+    assert "torch" in loaded(workspace, "run", "spec.yaml")
     assert loaded(workspace, "run", "spec.yaml") == "# 0 []"

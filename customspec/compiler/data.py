@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from customspec.inputs.digests import Digests, folder_digest
 from customspec.inputs.hub_rows import cached_rows
 from customspec.inputs.rows import RowError
 from customspec.inputs.splits import SPLITS, Files, Splits, divide, read_splits
+from customspec.source import KeyPath
 from customspec.spec import DataSpec, Spec, Split
 
 
@@ -76,31 +77,45 @@ def _read(files: Files, findings: Findings) -> Splits | None:
         try:
             read[name] = read_splits({name: paths}).named(name)
         except RowError as fault:
-            findings.add(fault.code, ("data", name), str(fault), hint=fault.hint, exit=fault.exit)
+            at = _file_path(name, _file_at_fault(str(fault), [label for label, _ in paths]), findings)
+            findings.add(fault.code, at, str(fault), hint=fault.hint, exit=fault.exit)
     _check_same_file(files, findings)
     return Splits(**read) if len(read) == len(files) else None
+
+
+def _file_at_fault(message: str, labels: Sequence[str]) -> int:
+    """Which of a split's files a fault is about: the one that its message names first."""
+    places = [(message.find(label), -len(label), index) for index, label in enumerate(labels) if label in message]
+    return min(places, default=(0, 0, 0))[2]
+
+
+def _file_path(split: str, index: int, findings: Findings) -> KeyPath:
+    """Where the spec names a split's file, in whichever of its forms the split is written."""
+    written = findings.document.data["data"][split]
+    return ("data", split, "path", index) if isinstance(written, Mapping) else ("data", split, index)
 
 
 def _check_same_file(files: Files, findings: Findings) -> None:
     seen: dict[tuple[int, int], str] = {}
     for name, paths in files.items():
-        for _, path in paths:
+        for index, (_, path) in enumerate(paths):
             if not path.is_file():
                 continue
             identity = (path.stat().st_dev, path.stat().st_ino)
             other = seen.setdefault(identity, name)
             if other != name:
                 message = f"`{name}` is the same file as `{other}`; a score on rows seen before means nothing"
-                findings.add(Code.DATA_SAME_FILE, ("data", name), message)
+                findings.add(Code.DATA_SAME_FILE, _file_path(name, index, findings), message)
 
 
 def _check_columns(data: DataSpec, rows: Splits, findings: Findings) -> bool:
-    columns = [set(part[0].fields) for name in SPLITS if (part := rows.named(name))]
-    if data.group is not None and any(data.group not in found for found in columns):
-        listed = ", ".join(sorted(columns[0]))
-        findings.add(Code.DATA_GROUP, ("data", "group"), f"no column `{data.group}`", hint=f"columns: {listed}")
-        return False
-    return True
+    columns = {name: sorted(part[0].fields) for name in SPLITS if (part := rows.named(name))}
+    lacking = next((name for name, found in columns.items() if data.group not in found), None)
+    if data.group is None or lacking is None:
+        return True
+    message = f"`{data.group}` is not a column of the {lacking} rows"
+    findings.add(Code.DATA_GROUP, ("data", "group"), message, hint=f"columns: {', '.join(columns[lacking])}")
+    return False
 
 
 def _divide(rows: Splits, rule: Mapping[str, Any], findings: Findings) -> Splits | None:

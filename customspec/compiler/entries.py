@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from customspec.compiler.findings import Findings
-from customspec.compiler.validation import validate
-from customspec.compiler.wording import shown
+from customspec.compiler.validation import not_a_mapping, validate
 from customspec.errors import Code, Exit, PluginError
 from customspec.hookspecs import PromptingTechnique, Technique, TuningTechnique
 from customspec.registry import Offer, Registry
@@ -79,10 +78,11 @@ def check_later_work(spec: Spec, drafts: tuple[Draft, ...], findings: Findings) 
 
 def _read(index: int, item: object, registry: Registry, findings: Findings) -> Draft | None:
     at: KeyPath = ("techniques", index)
+    if not isinstance(item, str | dict):
+        return None  # pass one has said so
     named = [item] if isinstance(item, str) else _named(item)
     if len(named) != 1:
-        found = " and ".join(f"`{name}`" for name in named) or "none"
-        findings.add(Code.TECHNIQUE_ENTRY, at, f"an entry names exactly one technique; found {found}")
+        _not_one(named, at, registry, findings)
         return None
     options = item.get(named[0]) if isinstance(item, dict) else None
     main = _choose(named[0], options, at if isinstance(item, str) else (*at, named[0]), registry, findings)
@@ -95,8 +95,26 @@ def _read(index: int, item: object, registry: Registry, findings: Findings) -> D
     return _draft(at, entry, main, registry, findings)
 
 
-def _named(item: object) -> list[str]:
-    return [str(key) for key in item if key not in RESERVED] if isinstance(item, dict) else []
+def _named(item: Mapping[str, Any]) -> list[str]:
+    return [key for key in item if key not in RESERVED]
+
+
+def _not_one(named: list[str], at: KeyPath, registry: Registry, findings: Findings) -> None:
+    techniques = [name for name in named if ("technique", name) in registry.offers]
+    if len(techniques) == 1:
+        for name in named:
+            if name not in techniques:
+                nearest = closest(name, RESERVED)
+                hint = (
+                    f"did you mean `{nearest}`?" if nearest else f"options of `{techniques[0]}` are indented under it"
+                )
+                message = f"`{name}` beside `{techniques[0]}` is neither a technique nor a key of an entry"
+                findings.add(Code.TECHNIQUE_ENTRY, (*at, name), message, hint=hint, key=True)
+        return
+    found = " and ".join(f"`{name}`" for name in named) or "none"
+    hint = "make each an entry of its own; a prompting technique beside a tuning one goes under `prompting`"
+    message = f"an entry names exactly one technique; found {found}"
+    findings.add(Code.TECHNIQUE_ENTRY, at, message, hint=hint if techniques else None)
 
 
 def _draft(at: KeyPath, entry: TechniqueEntry, main: Chosen, registry: Registry, findings: Findings) -> Draft | None:
@@ -128,7 +146,8 @@ def _beside(entry: TechniqueEntry, at: KeyPath, registry: Registry, findings: Fi
     name, options = next(iter(raw.items()))
     chosen = _choose(str(name), options, at if isinstance(entry.prompting, str) else (*at, name), registry, findings)
     if chosen is not None and chosen.technique.family != "prompting":
-        findings.add(Code.TECHNIQUE_ENTRY, chosen.at, f"`{name}` is no prompting technique", key=True)
+        message = f"`{name}` is no prompting technique: it is a {chosen.technique.family} technique"
+        findings.add(Code.TECHNIQUE_ENTRY, chosen.at, message, key=True)
         return None
     return chosen
 
@@ -151,7 +170,7 @@ def _choose(name: str, raw: object, at: KeyPath, registry: Registry, findings: F
         findings.add(Code.PLUGIN_BROKEN, at, str(broken), key=True, exit=Exit.ENVIRONMENT)
         return None
     if raw is not None and not isinstance(raw, dict):
-        findings.add(Code.WRONG_TYPE, at, f"the options of `{name}` must be a mapping; found {shown(raw)}")
+        not_a_mapping(f"`{name}`", raw, tuple(technique.options.model_fields), at, findings)
         return None
     options = validate(technique.options, raw or {}, findings, at, f"technique `{name}`")
     return None if options is None else Chosen(technique, options, offer, at)

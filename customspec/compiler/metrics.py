@@ -7,7 +7,7 @@ from customspec.errors import Code, Exit, PluginError
 from customspec.hookspecs import Metric
 from customspec.registry import Registry
 from customspec.source import KeyPath
-from customspec.spec import Spec
+from customspec.spec import Goal, Spec
 from customspec.suggest import closest
 
 DEFAULTS = {"classification": ("accuracy", "macro_f1"), "generation": ("token_f1", "exact_match")}
@@ -24,10 +24,11 @@ def read_metrics(spec: Spec, registry: Registry, findings: Findings) -> tuple[st
         named += [(name, ()) for name in DEFAULTS[task]]
     for name, at in named:
         metric = _metric(name, at, registry, findings)
-        if metric is not None:
-            _check_task(metric, task, at, findings)
-    if spec.goal is not None:
-        _check_range(spec, registry, findings)
+        if metric is None:
+            continue
+        _check_task(metric, task, at, findings)
+        if spec.goal is not None and at == ("goal", "metric"):
+            _check_range(metric, spec.goal, findings)
     return tuple(dict.fromkeys(name for name, _ in named))
 
 
@@ -52,11 +53,7 @@ def _check_task(metric: Metric, task: str, at: KeyPath, findings: Findings) -> N
         findings.add(Code.METRIC_TASK, at, message, hint=f"for {task}: {', '.join(DEFAULTS[task])}")
 
 
-def _check_range(spec: Spec, registry: Registry, findings: Findings) -> None:
-    goal = spec.goal
-    if goal is None or goal.metric not in registry.names("metric") or findings:
-        return
-    metric = registry.metric(goal.metric)
+def _check_range(metric: Metric, goal: Goal, findings: Findings) -> None:
     bound = "at_least" if goal.at_least is not None else "at_most"
     value = goal.at_least if goal.at_least is not None else goal.at_most
     if value is not None and not metric.lowest <= value <= metric.highest:

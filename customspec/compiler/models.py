@@ -77,11 +77,10 @@ def check_lengths(
     context = model.known.header.context_length
     for rows in examples.values():
         for row in rows:
-            conversation = messages(row, select(row))
-            room = context - (reserve or 0) - 4 * len(row.answer) - model.chat.overhead
-            if surely_fits(conversation, model.chat, room):
-                continue
+            room = context - (model.chat.most_tokens(row.answer + model.chat.end) if reserve is None else reserve)
             try:
+                if surely_fits(messages(row, select(row)), model.chat, room):
+                    continue
                 encode([row], select, model.chat, context=context, reserve=reserve, on_long="error")
             except TooLongError as fault:
                 message = str(fault).replace(f"row {row.id}", places[row.id])

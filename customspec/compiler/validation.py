@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, get_args
@@ -17,6 +18,7 @@ from customspec.spec import Spec
 from customspec.suggest import closest
 
 M = TypeVar("M", bound=BaseModel)
+MAPPINGS = {"model_type", "model_attributes_type", "dict_type"}
 
 
 def validate(model: type[M], data: object, findings: Findings, at: KeyPath = (), owner: str = "the spec") -> M | None:
@@ -30,7 +32,10 @@ def validate(model: type[M], data: object, findings: Findings, at: KeyPath = (),
 
 
 def _by_path(errors: Sequence[ErrorDetails], data: object) -> dict[KeyPath, list[ErrorDetails]]:
-    """Errors by the path a person wrote: pydantic's own marks for the arms of a union are cut off."""
+    """Errors by the path a person wrote: pydantic's own marks for the arms of a union are cut off.
+
+    A list or mapping with faulty items is at fault by its items alone, whatever else pydantic says of it.
+    """
     grouped: dict[KeyPath, list[ErrorDetails]] = defaultdict(list)
     for error in errors:
         if error["type"] in {"extra_forbidden", "missing"}:
@@ -38,7 +43,8 @@ def _by_path(errors: Sequence[ErrorDetails], data: object) -> dict[KeyPath, list
             grouped[(*_existing(tuple(parent), data), last)].append(error)
         else:
             grouped[_existing(error["loc"], data)].append(error)
-    return grouped
+    around = {path[:length] for path in grouped for length in range(len(path))}
+    return {path: found for path, found in grouped.items() if path not in around}
 
 
 def _existing(path: KeyPath, data: object) -> KeyPath:
@@ -72,9 +78,23 @@ def _add(
     elif model is Spec and path == ("customspec",):
         findings.add(Code.FORMAT_VERSION, where, f"`customspec` must be 1, found {shown(first['input'])}")
     elif first["type"] == "value_error":
-        findings.add(Code.WRONG_VALUE, where, str(first["ctx"]["error"]))
+        message = str(first["ctx"]["error"])
+        named = [key for key in re.findall(r"`(\w+)", message) if key in first["input"]]
+        findings.add(Code.WRONG_VALUE, (*where, *named[-1:]), message, key=True)
+    elif first["type"] in MAPPINGS:
+        what = _name(where, owner)
+        not_a_mapping(what, first["input"], _fields(model, path), where, findings)
     else:
         _wrong_value(where, errors, findings)
+
+
+def not_a_mapping(what: str, found: object, keys: Sequence[str], at: KeyPath, findings: Findings) -> None:
+    """A mapping should stand there, and something else does."""
+    if found is None:
+        findings.add(Code.WRONG_TYPE, at, f"{what} is empty; give it a value or delete the line", key=True)
+        return
+    hint = f"write {{key: value}}; keys: {', '.join(sorted(keys))}" if keys else None
+    findings.add(Code.WRONG_TYPE, at, f"{what} must be a mapping; found {shown(found)}", hint=hint)
 
 
 def _wrong_value(where: KeyPath, errors: list[ErrorDetails], findings: Findings) -> None:
@@ -92,7 +112,8 @@ def _unknown_key(model: type[BaseModel], path: KeyPath, findings: Findings, at: 
     *parent, key = path
     allowed = sorted(_fields(model, tuple(parent)))
     nearest = closest(str(key), allowed)
-    hint = f"did you mean `{nearest}`?" if nearest else f"allowed here: {', '.join(allowed) or 'no key at all'}"
+    listed = f"allowed here: {', '.join(allowed)}" if allowed else "no key is allowed here"
+    hint = f"did you mean `{nearest}`?" if nearest else listed
     place = _name((*at, *parent), owner) if parent else owner
     findings.add(Code.UNKNOWN_KEY, (*at, *path), f"unknown key `{key}` in {place}", hint=hint, key=True)
 

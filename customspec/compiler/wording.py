@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic_core import ErrorDetails
+
+from customspec.suggest import closest
 
 EXPECTED: Mapping[str, str] = {
     "int_type": "an integer",
@@ -22,13 +25,21 @@ EXPECTED: Mapping[str, str] = {
     "greater_than_equal": "at least {ge}",
     "less_than": "below {lt}",
     "less_than_equal": "at most {le}",
-    "string_too_short": "not empty",
+    "string_too_short": "text that is not empty",
     "too_short": "a list with at least {min_length} item",
 }
 PATTERNS: Mapping[str, str] = {
     r"^[a-z0-9][a-z0-9._-]{0,63}$": "a name of a-z 0-9 . _ - that begins with a letter or digit, 64 at most",
     r"^[\w.-]+/[\w.-]+$": "`owner/name`",
     r"^[A-Za-z_]\w*$": "the name of an installed package",
+}
+BOOLEANS: Mapping[str, str] = {
+    "yes": "true",
+    "on": "true",
+    "true": "true",
+    "no": "false",
+    "off": "false",
+    "false": "false",
 }
 WANTED_KINDS = {"int_type", "float_type", "string_type", "bool_type", "tuple_type"}
 
@@ -40,7 +51,7 @@ def expectation(error: ErrorDetails) -> str:
         return str(context["expected"]).replace("'", "`")
     if kind == "string_pattern_mismatch":
         return PATTERNS.get(str(context["pattern"]), f"text that matches {context['pattern']}")
-    return EXPECTED.get(kind, error["msg"]).format_map(context)
+    return EXPECTED.get(kind, error["msg"]).format_map({name: _plain(bound) for name, bound in context.items()})
 
 
 def shown(value: Any) -> str:
@@ -49,6 +60,8 @@ def shown(value: Any) -> str:
         return "nothing"
     if isinstance(value, bool):
         return f"the boolean {str(value).lower()}"
+    if isinstance(value, str | list | tuple | Mapping) and not value:
+        return "empty text" if isinstance(value, str) else "an empty list" if value in ([], ()) else "an empty mapping"
     if isinstance(value, str):
         return f'text "{value if len(value) <= 40 else value[:37] + "…"}"'
     if isinstance(value, int | float):
@@ -59,18 +72,32 @@ def shown(value: Any) -> str:
 def remedy(error: ErrorDetails) -> str | None:
     """What to write instead, where that is certain."""
     kind, value = error["type"], error["input"]
-    if kind in {"int_type", "float_type"} and isinstance(value, str) and _is_number(value):
-        return "remove the quotes"
+    if kind == "literal_error" and isinstance(value, str):
+        nearest = closest(value, re.findall(r"'([^']+)'", error["ctx"]["expected"]), {})
+        return f"did you mean `{nearest}`?" if nearest else None
     if kind == "string_type" and isinstance(value, int | float):
-        return f'quote it: "{str(value).lower() if isinstance(value, bool) else value}"'
-    if kind == "tuple_type" and isinstance(value, str | int | float):
-        return f"write [{value}]"
+        return f'quote it: "{_plain(value)}"'
+    if kind == "tuple_type":
+        return "start each item with `- `" if isinstance(value, Mapping) else f"write [{_plain(value)}]"
+    return _other_spelling(kind, value)
+
+
+def _other_spelling(kind: str, value: object) -> str | None:
+    if kind in {"int_type", "float_type"} and isinstance(value, str) and _is_number(value, whole=kind == "int_type"):
+        return "remove the quotes"
+    if kind == "int_type" and isinstance(value, float) and value.is_integer():
+        return f"write {int(value)}"
+    if kind == "bool_type" and isinstance(value, str) and value.lower() in BOOLEANS:
+        return f"write {BOOLEANS[value.lower()]}"
     return None
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _plain(value: object) -> object:
+    """As YAML would have it: `true`, and 1 for 1.0."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _is_number(text: str, *, whole: bool) -> bool:
+    return re.fullmatch(r"[-+]?\d+" if whole else r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", text) is not None

@@ -96,6 +96,5 @@ def _cut(query: Example, shots: Sequence[Example], chat: Chat, room: int) -> lis
 
 
 def surely_fits(conversation: Sequence[Message], chat: Chat, room: int) -> bool:
-    """A cheap bound: a token covers at least one byte, so few bytes are few tokens."""
-    contents = sum(len(message.content) for message in conversation)
-    return 4 * contents + chat.overhead * (len(conversation) + 1) <= room
+    """Whether the prompt fits by its bytes alone: cheap, and never wrong with a yes. Raises ChatError."""
+    return chat.most_tokens(chat.prompt_text(conversation)) <= room

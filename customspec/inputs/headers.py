@@ -42,8 +42,11 @@ def _read_in_helper(files: ModelFiles, folder: Path) -> None:
     temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=folder.parent))
     try:
         _run_helper(files, temporary)
-        if not folder.exists():
+        try:
             temporary.rename(folder)
+        except OSError:
+            if not (folder / HEADER).is_file():  # otherwise another process was first
+                raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

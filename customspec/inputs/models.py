@@ -17,7 +17,7 @@ from customspec.spec import BaseModelSpec
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-READ_BY_US = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "vocab.txt", "merges.txt")
+READ_BY_US = ("*.safetensors", "*.json", "*.jinja", "*.model", "vocab.txt", "merges.txt")
 
 
 class ModelError(ValueError):
@@ -49,6 +49,14 @@ class Unresolved:
 
 def find_model(ref: BaseModelSpec, root: Path, digests: Digests) -> ModelFiles | Unresolved:
     """The files that a spec's `base_model` names, `root` being the spec's folder. Raises ModelError."""
+    try:
+        return _find(ref, root, digests)
+    except OSError as error:
+        named = ref.hub or ref.package or ref.path
+        raise ModelError(Code.MODEL_MISSING, f"model {named} cannot be read: {error.strerror}") from error
+
+
+def _find(ref: BaseModelSpec, root: Path, digests: Digests) -> ModelFiles | Unresolved:
     if ref.hub is not None:
         folder = cached_snapshot(ref.hub, ref.revision)
         label = f"{ref.hub}@{ref.revision or 'main'}"
@@ -62,14 +70,16 @@ def find_model(ref: BaseModelSpec, root: Path, digests: Digests) -> ModelFiles |
 
 
 def cached_snapshot(hub: str, revision: str | None) -> Path | None:
-    """The folder of a hub model in the local cache, without touching the network."""
+    """The folder of a hub model in the local cache, all its weights included, without touching the network."""
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(hub, revision=revision, local_files_only=True, cache_dir=constants.HF_HUB_CACHE))
-    except (LocalEntryNotFoundError, HFValidationError, OSError):
+        found = snapshot_download(hub, revision=revision, local_files_only=True, cache_dir=constants.HF_HUB_CACHE)
+        _weight_files(Path(found), hub)  # another program may have fetched the config or the tokenizer alone
+    except (LocalEntryNotFoundError, HFValidationError, ModelError, OSError):
         return None
+    return Path(found)
 
 
 def fetch_snapshot(hub: str, revision: str | None) -> Path:
@@ -81,12 +91,13 @@ def fetch_snapshot(hub: str, revision: str | None) -> Path:
             hub, revision=revision, allow_patterns=list(READ_BY_US), cache_dir=constants.HF_HUB_CACHE
         )
     except Exception as error:  # the hub raises a dozen unrelated types; each is the same fact to a person
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(
             Code.MODEL_MISSING,
             f"model {hub} is not in the local cache and cannot be fetched: {reason}",
             hint="check the name and the network, or HF_HUB_OFFLINE",
         ) from error
+    _weight_files(Path(found), hub)
     return Path(found)
 
 
@@ -137,11 +148,7 @@ def _folder(folder: Path, label: str, digests: Digests) -> ModelFiles:
 
 def _weight_files(folder: Path, label: str) -> list[Path]:
     if (folder / INDEX).is_file():
-        names = sorted(set(_json(folder / INDEX, label).get("weight_map", {}).values()))
-        missing = [name for name in names if not (folder / name).is_file()]
-        if missing or not names:
-            raise ModelError(Code.MODEL_UNUSABLE, f"model folder {label} lacks the shard {(missing or ['?'])[0]}")
-        return [folder / name for name in names]
+        return [folder / name for name in _shards(folder, label)]
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
     if any(next(folder.glob(pattern), None) for pattern in PICKLES):
@@ -151,6 +158,19 @@ def _weight_files(folder: Path, label: str) -> list[Path]:
             hint="save it again with save_pretrained(…, safe_serialization=True)",
         )
     raise ModelError(Code.MODEL_UNUSABLE, f"model folder {label} has no weights: no {WEIGHTS}, no {INDEX}")
+
+
+def _shards(folder: Path, label: str) -> list[str]:
+    listed = _json(folder / INDEX, label).get("weight_map")
+    names = sorted({str(name) for name in listed.values()}) if isinstance(listed, dict) else []
+    if not names:
+        raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{INDEX} names no shard")
+    for name in names:
+        if Path(name).name != name:  # the digest covers what lies in the folder itself
+            raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{INDEX} names a shard outside the folder: {name}")
+        if not (folder / name).is_file():
+            raise ModelError(Code.MODEL_UNUSABLE, f"model folder {label} lacks the shard {name}")
+    return names
 
 
 def check_safetensors(path: Path, label: str) -> Mapping[str, Any]:
@@ -163,10 +183,11 @@ def check_safetensors(path: Path, label: str) -> Mapping[str, Any]:
             raise ModelError(Code.MODEL_UNUSABLE, f"{label} is not a safetensors file, or was cut off")
         try:
             header: dict[str, Any] = json.loads(file.read(length))
-        except ValueError as error:
+            tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+            data = max((int(entry["data_offsets"][1]) for entry in tensors.values()), default=0)
+        except (ValueError, AttributeError, LookupError, TypeError, RecursionError) as error:
             raise ModelError(Code.MODEL_UNUSABLE, f"{label} has an unreadable safetensors header") from error
-    tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
-    promised = 8 + length + max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
+    promised = 8 + length + data
     if promised != size:
         raise ModelError(Code.MODEL_UNUSABLE, f"{label} is incomplete: it promises {promised} bytes and has {size}")
     return tensors

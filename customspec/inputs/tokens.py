@@ -8,22 +8,23 @@ and scoring must too.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from jinja2 import Template
+from jinja2 import Template, nodes
 from jinja2.exceptions import TemplateError as JinjaError
+from jinja2.ext import Extension
+from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
 from customspec.prompts import Message
 
 ANSWER = "<<<answer>>>"  # stands for an answer while the template's end of turn is looked for
-STRIPPED = re.compile(r"\{%-?\s*(end)?generation\s*-?%\}")  # marks for transformers' masks; they print nothing
+SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
 
 class ChatError(ValueError):
@@ -39,12 +40,13 @@ class Chat:
     special: dict[str, str]
     end: str
     """Text that ends an answer: the template's end of turn, or the end-of-sequence token."""
-    overhead: int = 64
-    """More tokens than one turn's own markup can take."""
 
     @classmethod
     def load(cls, folder: Path) -> Chat:
-        """From a folder with tokenizer.json, tokenizer_config.json and, where there is one, chat_template.jinja."""
+        """From a folder with tokenizer.json, tokenizer_config.json and, where there is one, chat_template.jinja.
+
+        Raises ChatError for a template that cannot be used.
+        """
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         tokenizer.no_truncation()
         tokenizer.no_padding()
@@ -52,8 +54,7 @@ class Chat:
         file = folder / "chat_template.jinja"
         if not file.is_file():
             return cls(tokenizer, None, special, special["eos_token"])
-        source = file.read_text(encoding="utf-8")
-        chat = cls(tokenizer, _compile(source), special, special["eos_token"], overhead=len(source))
+        chat = cls(tokenizer, _compile(file.read_text(encoding="utf-8")), special, special["eos_token"])
         return replace(chat, end=_end_of_turn(chat))
 
     @property
@@ -64,7 +65,13 @@ class Chat:
     @property
     def end_ids(self) -> frozenset[int]:
         """Tokens at which generation ends."""
-        return frozenset({self.answer_ids("")[-1], self._id(self.special["eos_token"])})
+        end = self.answer_ids("")
+        return frozenset({self._id(self.special["eos_token"]), *(end if len(end) == 1 else ())})
+
+    @property
+    def end_texts(self) -> tuple[str, ...]:
+        """Texts at which generation ends: an end of turn of several tokens, none of which is an end by itself."""
+        return (self.end,) if len(self.answer_ids("")) > 1 else ()
 
     def prompt_text(self, messages: Sequence[Message]) -> str:
         """The conversation as the model reads it, up to where its answer begins. Raises ChatError."""
@@ -79,6 +86,12 @@ class Chat:
     def answer_ids(self, answer: str) -> list[int]:
         """Token ids of an answer and its end."""
         return self.encode(answer + self.end)
+
+    def most_tokens(self, text: str) -> int:
+        """As many tokens as the text can have at most, without tokenizing it: each is for at least one byte."""
+        normalizer = self.tokenizer.normalizer
+        normal = text if normalizer is None else normalizer.normalize_str(text)
+        return len(normal.encode()) + int(self.tokenizer.num_special_tokens_to_add(False))
 
     def encode(self, text: str, *, special: bool = False) -> list[int]:
         return list(self.tokenizer.encode(text, add_special_tokens=special).ids)
@@ -98,27 +111,40 @@ class Chat:
         assert self.template is not None
         turns = [{"role": message.role, "content": message.content} for message in messages]
         try:
-            return self.template.render(messages=turns, **self.special, **options)
-        except (JinjaError, TypeError, ValueError, LookupError) as error:
+            return self.template.render(messages=turns, tools=None, documents=None, **self.special, **options)
+        except Exception as error:  # what a template's own code raises can be anything
             if turns[0]["role"] == "system" and len(messages) > 1:
                 return self._render(_system_into_user(messages), **options)
             raise ChatError(f"the model's chat template refuses the conversation: {error}") from error
 
 
 def _special_tokens(config: dict[str, Any]) -> dict[str, str]:
-    named = {name: config.get(name) for name in ("bos_token", "eos_token", "pad_token", "unk_token")}
+    named = {name: config.get(name) for name in SPECIAL}
     texts = {name: value["content"] if isinstance(value, dict) else value for name, value in named.items()}
     return {name: text for name, text in texts.items() if text is not None}
 
 
 def _compile(source: str) -> Template:
     environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, optimized=False, extensions=["jinja2.ext.loopcontrols"]
+        trim_blocks=True, lstrip_blocks=True, optimized=False, extensions=["jinja2.ext.loopcontrols", _Generation]
     )
     environment.filters["tojson"] = lambda value, **options: json.dumps(value, ensure_ascii=False, **options)
     environment.globals["raise_exception"] = _refuse
     environment.globals["strftime_now"] = _fixed_date
-    return environment.from_string(STRIPPED.sub("", source))
+    try:
+        return environment.from_string(source)
+    except (JinjaError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ChatError(f"the model's chat template is not a template: {error}") from error
+
+
+class _Generation(Extension):
+    """`{% generation %}` … `{% endgeneration %}` marks answers for transformers' masks, and prints nothing itself."""
+
+    tags: ClassVar[set[str]] = {"generation"}
+
+    def parse(self, parser: Parser) -> nodes.Node:
+        line = next(parser.stream).lineno
+        return nodes.Scope(parser.parse_statements(("name:endgeneration",), drop_needle=True), lineno=line)
 
 
 def _refuse(message: str) -> str:

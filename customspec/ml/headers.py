@@ -14,6 +14,7 @@ from typing import Any, cast
 import torch
 from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_MASKED_LM_MAPPING,
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -52,7 +53,8 @@ def _config(where: dict[str, Any]) -> PreTrainedConfig:
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(Code.MODEL_UNUSABLE, _first_line(error)) from error
     named = (config.architectures or ["?"])[0]
-    decoder = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and not config.is_encoder_decoder
+    encoder = type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False)
+    decoder = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and not config.is_encoder_decoder and not encoder
     if not decoder or not (named == "?" or named.endswith(("ForCausalLM", "LMHeadModel"))):
         raise ModelError(
             Code.MODEL_KIND, f"{named} is no causal decoder; format 1 of the spec speaks of causal decoders only"
@@ -102,14 +104,20 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
+def _refuse(error: ModelError) -> int:
+    sys.stdout.write(json.dumps({"code": error.code, "message": str(error), "exit": error.exit}) + "\n")
+    return 1
+
+
 def main(source: str, target: str) -> int:
     """Write the header and tokenizer of `source` into the folder `target`; 1 and a line of JSON when it cannot be."""
     try:
         header, tokenizer = read_header(Path(source))
     except ModelError as error:
-        sys.stdout.write(json.dumps({"code": error.code, "message": str(error), "exit": error.exit}) + "\n")
-        return 1
+        return _refuse(error)
     tokenizer.save_pretrained(target)
+    if not (Path(target) / "tokenizer.json").is_file():
+        return _refuse(ModelError(Code.MODEL_UNUSABLE, "its tokenizer cannot be written as tokenizer.json"))
     (Path(target) / "header.json").write_text(json.dumps(header.to_json()), encoding="utf-8")
     return 0
 

@@ -92,7 +92,7 @@ def _generate(params: Mapping[str, Any], model: Any, rows: Sequence[Encoded], ch
     from customspec.ml.generation import generate
 
     settings = params["generation"]
-    stop = tuple(settings["stop"] or ())
+    stop = (*(settings["stop"] or ()), *chat.end_texts)
     if chat.template is None and not stop and params["prompting"] is not None:
         stop = ("\n\n",)  # plain text has no end of turn: after a demonstration comes a blank line
     generated = generate(

@@ -14,9 +14,10 @@ def measuring(device: str) -> Callable[[], int | None]:
 
     On CUDA it is the allocator's peak; elsewhere the resident memory of the process, which Linux lets it reset.
     """
-    if device == "cuda":
-        from customspec.ml.memory import cuda_peak, reset_cuda_peak
+    from customspec.ml.memory import cuda_peak, release, reset_cuda_peak
 
+    release()
+    if device == "cuda":
         reset_cuda_peak()
         return cuda_peak
     try:

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 import torch
-from peft import LoraConfig, PeftConfig, PeftModel, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig
+from peft import (
+    CPTConfig,
+    LoraConfig,
+    PeftConfig,
+    PeftModel,
+    PrefixTuningConfig,
+    PromptEncoderConfig,
+    PromptTuningConfig,
+)
 from torch import nn
 from transformers import GenerationConfig, PreTrainedModel
 
@@ -91,6 +99,14 @@ def test_an_adapter_speaks_in_every_batch(
     found = together(model, prompts)
     assert [row.text for row in found] == [numbers(alone(model, prompt)) for prompt in prompts]
     assert found != plain
+
+
+@pytest.mark.filterwarnings("ignore:Position ids are not supported")  # which is why no row may be padded
+def test_a_learned_prompt_of_another_kind_is_continued_without_padding(tiny_model: Make, tuned: Tune) -> None:
+    config = CPTConfig(task_type="CAUSAL_LM", cpt_token_ids=[3], cpt_mask=[1], cpt_tokens_type_mask=[1])
+    model = tuned(tiny_model("llama"), config)
+    found = together(model, TOGETHER)
+    assert [row.text for row in found] == [numbers(alone(model, prompt)) for prompt in TOGETHER]
 
 
 def test_what_is_generated_does_not_depend_on_the_batches(tiny_model: Make) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from peft import PeftConfig, PeftModel, PromptTuningConfig
 from transformers import PreTrainedModel, T5Config, T5ForConditionalGeneration
 
 from customspec.ml.scoring import score_choices, score_simply
 from customspec.ml.shared_prefix import common_length, supports_shared_prefix
 
 Make = Callable[..., PreTrainedModel]
+Tune = Callable[[PreTrainedModel, PeftConfig], PeftModel]
 
 PROMPTS = [[7, 8, 9, 10, *range(20, 20 + count)] for count in (3, 7, 1)]  # 11 tokens at most
 CHOICES = [[5, 2], [5, 6, 2], [9]]
@@ -51,6 +53,13 @@ def test_beyond_a_sliding_window_scores_are_the_simple_ones(tiny_model: Make) ->
     model = tiny_model("mistral", sliding_window=6)
     assert gap(model, model) == 0
     assert gap(model, tiny_model("mistral")) > 0.1
+
+
+def test_a_learned_prompt_takes_its_part_of_a_window(tiny_model: Make, tuned: Tune) -> None:
+    config = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4)
+    model = tuned(tiny_model("mistral", sliding_window=LONGEST), config)
+    assert supports_shared_prefix(model, longest=LONGEST - 4) is None
+    assert "windows of 14 tokens" in str(supports_shared_prefix(model, longest=LONGEST - 3))
 
 
 def test_layers_of_which_none_slides_have_no_window(tiny_model: Make) -> None:

@@ -1,0 +1,137 @@
+"""How a run ends when it is stopped, when a step fails, and when the command line is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from support import Ended, Workspace
+
+Command = Callable[..., Ended]
+
+BROKEN = """
+from typing import Literal
+from customspec.hookspecs import hookimpl
+from customspec.spec import TrainingOptions
+
+class Breaks:
+    name = "breaks"
+    family: Literal["tuning"] = "tuning"
+    summary = "Raises in the middle of a step."
+    options = TrainingOptions
+    def recipe(self, options, model, rows): return {"learning_rate": 1e-3, "num_train_epochs": 1.0}
+    def refusal(self, options, model): return None
+    def trainable_parameters(self, options, model): return 1
+    def adapt(self, options, model): raise RuntimeError("no luck today")
+    def save(self, model, folder): ...
+    def load(self, model, folder): ...
+
+@hookimpl
+def customspec_techniques(): return [Breaks()]
+"""
+
+
+def install(folder: Path, name: str, module: str) -> None:
+    """A distribution on disk, as pip would leave it."""
+    information = folder / f"customspec_{name}-1.0.dist-info"
+    information.mkdir(parents=True)
+    (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: customspec-{name}\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text(f"[customspec]\n{name} = customspec_{name}\n")
+    (folder / f"customspec_{name}.py").write_text(module)
+
+
+def test_a_failed_step_fails_its_candidate_alone(
+    workspace: Workspace, customspec: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(workspace.root / "site", "breaks", BROKEN)
+    monkeypatch.syspath_prepend(workspace.root / "site")
+    ended = customspec("run", workspace.spec("techniques: [zero_shot, breaks]"), "--json")
+    assert ended.code == 1
+    zero, breaks = ended.json["candidates"]
+    assert (zero["status"], breaks["status"]) == ("done", "failed")
+    assert breaks["reason"] == "train:breaks@0: RuntimeError: no luck today"
+    assert breaks["artifact"] is None
+    assert ended.json["decision"]["chosen"] == "zero_shot"
+    log = (workspace.root / ".customspec" / "runs" / ended.json["run"] / "log.txt").read_text()
+    assert "RuntimeError: no luck today" in log
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_keeps_what_was_finished_and_continues(
+    workspace: Workspace, number: signal.Signals, code: int
+) -> None:
+    workspace.spec("techniques: [zero_shot, {lora: {r: 2, max_steps: 100000}}]")
+    command = [sys.executable, "-m", "customspec", "run", "spec.yaml"]
+    process = subprocess.Popen(command, cwd=workspace.root, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("train:lora@0: started"):
+            process.send_signal(number)
+            break
+    rest = process.stderr.read()
+    process.stderr.close()
+    assert process.wait() == code
+    assert "run the same command again to continue" in rest
+    assert "Traceback" not in rest
+    assert list((workspace.root / ".customspec" / "tmp").iterdir()) == []
+    shorter = workspace.run("run", "spec.yaml", "--max-steps", "1", "--json")
+    assert shorter.code == 0, shorter.err
+    assert {c["key"]: c["status"] for c in shorter.json["candidates"]} == {"zero_shot@0": "cached", "lora@0": "done"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["run"], "Missing argument"),
+        (["run", "spec.yaml", "--limit", "0"], "0 is not in the range"),
+        (["run", "missing.yaml"], "missing.yaml"),
+        (["run", "spec.yaml", "--set", "goal"], "--set needs KEY=VALUE"),
+        (["run", "spec.yaml", "--only", "lorra"], "no candidate `lorra`"),
+        (["run", "spec.yaml", "--device", "tpu"], "tpu"),
+        (["run", "notes.json"], "notes.json is no plan"),
+        (["techniques", "lorra"], "did you mean `lora`?"),
+        (["nonsense"], "No such command"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_wrong_command_line_is_told_in_a_sentence(
+    workspace: Workspace, customspec: Command, monkeypatch: pytest.MonkeyPatch, arguments: list[str], told: str
+) -> None:
+    monkeypatch.chdir(workspace.root)
+    workspace.spec("techniques: [zero_shot]")
+    workspace.write("notes.json", json.dumps({"name": "notes"}))
+    ended = customspec(*arguments)
+    assert ended.code in {2, 4}
+    assert told in ended.err
+    assert "Traceback" not in ended.err
+
+
+class TestInit:
+    def test_writes_a_spec_that_validates(self, workspace: Workspace, customspec: Command) -> None:
+        flags = ("--model", "./model", "--train", "train.jsonl", "--test", "test.jsonl")
+        ended = customspec("init", workspace.root, *flags)
+        assert ended.code == 0, ended.err
+        text = (workspace.root / "spec.yaml").read_text()
+        assert 'user: "{{ text }}"' in text
+        assert "choices: from_data" in text
+        assert customspec("validate", workspace.root / "spec.yaml").code == 0
+
+    def test_never_overwrites(self, workspace: Workspace, customspec: Command) -> None:
+        workspace.spec("techniques: [zero_shot]")
+        before = (workspace.root / "spec.yaml").read_text()
+        assert customspec("init", workspace.root, "--train", "train.jsonl").code == 2
+        assert (workspace.root / "spec.yaml").read_text() == before
+
+    def test_asks_on_a_terminal_only(self, workspace: Workspace, customspec: Command) -> None:
+        ended = customspec("init", workspace.root)
+        assert ended.code == 2
+        assert "data/train.jsonl" in ended.err
+        assert not (workspace.root / "spec.yaml").exists()
