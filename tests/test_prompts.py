@@ -171,9 +171,8 @@ def test_nothing_random_stands_in_a_prompt(template: str) -> None:
         "{% for a in b %}" * 25 + "{% endfor %}" * 25,
         "{% if a %}" * 300 + "{% endif %}" * 300,
         "{{ " + "1" * 5000 + " }}",
-        "{{ '\ud800' }}",
     ],
-    ids=["parentheses", "loops", "conditions", "digits", "surrogate"],
+    ids=["parentheses", "loops", "conditions", "digits"],
 )
 def test_what_python_cannot_compile_is_a_template_error(template: str) -> None:
     with pytest.raises(TemplateError):
@@ -238,8 +237,8 @@ def test_any_text_is_a_template_or_a_template_error(source: str) -> None:
     try:
         rendered = Template(source).render(FIELDS)
     except TemplateError as error:
-        assert str(error)  # noqa: PT017 - either end is right
-        assert error.line >= 1
+        assert str(error)  # noqa: PT017  # either end is right
+        assert error.line >= 1  # noqa: PT017
     else:
         assert isinstance(rendered, str)
 

@@ -26,7 +26,7 @@ from customspec.errors import Code
 from customspec.inputs.digests import Digests
 from customspec.inputs.models import Unresolved
 from customspec.plan import Plan, Step, digest
-from customspec.registry import Registry
+from customspec.registry import Offer, Registry
 from customspec.source import Document, KeyPath
 from customspec.spec import BaseModelSpec, Spec
 
@@ -86,7 +86,8 @@ def compile_document(
     if broken or findings:
         findings.stop_if_any()
     ordered = _ordered(spec, ready)
-    plan = _plan(document, spec, ordered, data, metrics, choices.sources)
+    offers = tuple(registry.offer("metric", name) for name in metrics)
+    plan = _plan(document, spec, ordered, data, offers, choices.sources)
     hub = sorted({model.label for model in models.values() if isinstance(model, Unresolved)})
     return Compiled(spec, plan, tuple(ordered), data, (*hub, *data.unresolved))
 
@@ -126,7 +127,7 @@ def _plan(
     spec: Spec,
     ordered: Sequence[Ready],
     data: LookedData,
-    metrics: tuple[str, ...],
+    metrics: tuple[Offer, ...],
     sources: Mapping[str, str],
 ) -> Plan:
     rows, splits = data_step(data), evaluated_splits(data)
@@ -143,13 +144,13 @@ def _plan(
         own += steps
         if ready.ships:
             deciding.append(next(step for step in steps if step.kind == "evaluate"))
-    decide = decide_step(spec, ordered, own, metrics[0])
+    decide = decide_step(spec, ordered, own, metrics[0].name)
     return Plan(
         name=spec.name,
         spec_digest=digest(document.data),
         strategy=spec.strategy,
         goal=None if spec.goal is None else spec.goal.model_dump(exclude_none=True),
-        metrics=metrics,
+        metrics=tuple(metric.name for metric in metrics),
         candidates=tuple(candidate_of(ready) for ready in ordered),
         steps=(*models.values(), rows, *own, decide),
         sources=sources,

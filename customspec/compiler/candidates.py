@@ -18,7 +18,9 @@ from customspec.estimate import Estimate, artifact_bytes, training_flops, traini
 from customspec.hookspecs import Selector
 from customspec.inputs.encoding import no_shots
 from customspec.inputs.models import Unresolved
+from customspec.inputs.splits import Splits
 from customspec.prompts import messages
+from customspec.source import KeyPath
 from customspec.spec import BaseModelSpec, Generation, Spec, TrainingOptions
 
 SAMPLE = 16  # rows whose tokens are counted for an estimate
@@ -100,14 +102,15 @@ def make_ready(
 ) -> tuple[Ready, ...]:
     """One candidate per seed; none, with problems added, where something is wrong."""
     ref = draft.entry.base_model or spec.base_model
-    model = models[ref]
-    train = () if data.rows is None else data.rows.train
+    model, before = models[ref], len(findings)
+    train = None if data.rows is None else data.rows.train
     check_shots(draft, train, findings, has_train=spec.data.train is not None)
     rendered = render_all(spec.prompt, draft.entry.prompt, draft.at, data.rows, findings)
     options = None
     if draft.tuning is not None and isinstance(model, LookedModel) and train:
         options = with_recipe(draft, model, len(train), findings)
-    if rendered is None or model is None or findings:
+    unread = data.rows is None and not data.unresolved
+    if rendered is None or model is None or unread or len(findings) > before:
         return ()
     generation = _generation(spec, rendered, model)
     seeds = draft.entry.seeds or spec.seeds
@@ -115,8 +118,8 @@ def make_ready(
         Ready(draft, seed, seed == seeds[0], rendered, model, ref, options, generation, max_steps, compute_dtype)
         for seed in seeds
     )
-    if isinstance(model, LookedModel) and spec.data.on_long == "error":
-        _check_lengths(ready[0], data, findings)
+    if isinstance(model, LookedModel) and data.rows is not None and spec.data.on_long == "error":
+        _check_lengths(ready[0], model, data.rows, findings)
     return ready
 
 
@@ -133,25 +136,27 @@ def _generation(spec: Spec, rendered: Rendered, model: LookedModel | Unresolved)
     return spec.generation.model_copy(update={"max_new_tokens": limit})
 
 
-def _check_lengths(ready: Ready, data: LookedData, findings: Findings) -> None:
-    assert isinstance(ready.model, LookedModel)
-    assert data.rows is not None
-    chat, rows = ready.model.chat, data.rows
+def _check_lengths(ready: Ready, model: LookedModel, rows: Splits, findings: Findings) -> None:
+    chat, limit = model.chat, model.known.header.context_length
     reserve = ready.generation.max_new_tokens if ready.generation is not None else None
     if ready.rendered.choices is not None:
         reserve = max(len(chat.answer_ids(choice)) for choice in ready.rendered.choices)
-    if reserve is not None and reserve >= ready.model.known.header.context_length:
-        limit = ready.model.known.header.context_length
-        findings.add(
-            Code.WRONG_VALUE,
-            ("generation", "max_new_tokens"),
-            f"{reserve} new tokens fill the whole context of {limit}",
-        )
+    if reserve is not None and reserve >= limit:
+        given = "max_new_tokens" in (findings.document.data.get("generation") or {})
+        at = ("generation", "max_new_tokens") if given else ("prompt", "answer")
+        findings.add(Code.WRONG_VALUE, at, f"an answer of {reserve} tokens fills the whole context of {limit}")
         return
     used = ("train", "validation", "test") if ready.draft.tuning else ("validation", "test")
     examples = {name: ready.rendered.examples[name] for name in used}
     places = {row.id: row.place for name in used for row in rows.named(name)}
-    own = ready.draft.entry.prompt is not None and ready.draft.entry.prompt.user is not None
-    at = (*ready.draft.at, "prompt", "user") if own else ("prompt", "user")
     select = selector(ready.draft, ready.rendered, ready.seed)
-    check_lengths(examples, select, ready.model, reserve, places, at, findings)
+    check_lengths(examples, select, model, reserve, places, _what_makes_long(ready), findings)
+
+
+def _what_makes_long(ready: Ready) -> KeyPath:
+    """The demonstrations, where there are any; else the user's template."""
+    chosen = prompting_of(ready.draft)
+    if chosen is not None and ready.draft.prompting is not None and chosen[0].shots(chosen[1]):
+        return (*ready.draft.prompting.at, "shots")
+    own = ready.draft.entry.prompt is not None and ready.draft.entry.prompt.user is not None
+    return (*ready.draft.at, "prompt", "user") if own else ("prompt", "user")

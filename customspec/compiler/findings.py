@@ -39,8 +39,8 @@ class Findings:
         if self._problems:
             raise SpecError(tuple(self._problems))
 
-    def __bool__(self) -> bool:
-        return bool(self._problems)
+    def __len__(self) -> int:
+        return len(self._problems)
 
 
 def _find(text: str, place: Location, word: str) -> Location:

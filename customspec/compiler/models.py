@@ -84,7 +84,8 @@ def check_lengths(
                 encode([row], select, model.chat, context=context, reserve=reserve, on_long="error")
             except TooLongError as fault:
                 message = str(fault).replace(f"row {row.id}", places[row.id])
-                hint = "shorten it, or set `data.on_long` to truncate or drop"
+                fewer = "use fewer shots" if select(row) else "shorten it"
+                hint = f"{fewer}, or set `data.on_long` to truncate or drop"
                 findings.add(Code.TOO_LONG, at, message, hint=hint)
                 break
             except ChatError as fault:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from customspec.spec import Prompt, PromptPatch
 from customspec.suggest import closest
 
 PARTS = ("system", "user", "answer")
+UNCLOSED = re.compile(r"innermost block that needs to be closed is '(\w+)'")
+UNKNOWN = re.compile(r"(?:filter|test) named '(\w+)'|unknown tag '(\w+)'")
 
 
 @dataclass(frozen=True)
@@ -43,35 +46,43 @@ def render_all(
         return None
     if rows is None:
         return Rendered(whole, {}, None)
-    if not all(_check_variables(templates[part], places[part], rows, findings) for part in PARTS):
+    known = [_check_variables(templates[part], places[part], rows, findings) for part in PARTS]
+    if not all(known):
         return None
     template = PromptTemplate(templates["user"], templates["answer"], templates["system"])
-    examples = {name: _render(template, rows.named(name), places, findings) for name in SPLITS}
-    if any(part is None for part in examples.values()):
-        return None
-    done = {name: part for name, part in examples.items() if part is not None}
-    choices = _choices(whole, done, rows, places, findings)
-    return None if whole.choices is not None and choices is None else Rendered(whole, done, choices)
+    examples: dict[str, tuple[Example, ...]] = {}
+    for name in SPLITS:
+        rendered = _render(template, rows.named(name), places, findings)
+        if rendered is None:
+            return None
+        examples[name] = rendered
+    choices = _choices(whole, examples, rows, places, findings)
+    return None if whole.choices is not None and choices is None else Rendered(whole, examples, choices)
 
 
-def check_shots(draft: Draft, train: Sequence[Any], findings: Findings, *, has_train: bool) -> None:
-    """A technique that needs rows has them, and enough of them."""
+def check_shots(draft: Draft, train: Sequence[Any] | None, findings: Findings, *, has_train: bool) -> None:
+    """A technique that needs rows has them, and enough of them. `train` is None while the rows are not there."""
     if draft.tuning is not None and not has_train:
-        name = draft.tuning.technique.name
-        findings.add(Code.DATA_NEEDED, draft.main.at, f"`{name}` needs training rows: `data` has no `train`", key=True)
+        _needs_train(f"`{draft.tuning.technique.name}` needs training rows", draft.main.at, findings)
     chosen = prompting_of(draft)
     if chosen is None or draft.prompting is None:
         return
     technique, options = chosen
-    # a training row is never its own demonstration, so tuning needs one more
-    needed = technique.shots(options) and technique.shots(options) + (draft.tuning is not None)
-    if needed and not has_train:
-        message = f"`{technique.name}` needs training rows for its demonstrations: `data` has no `train`"
-        findings.add(Code.DATA_NEEDED, draft.prompting.at, message, key=True)
-    elif needed > len(train):
+    shots = technique.shots(options)
+    needed = shots + (draft.tuning is not None)  # a training row is never its own demonstration
+    if shots and not has_train:
+        _needs_train(f"`{technique.name}` needs training rows for its demonstrations", draft.prompting.at, findings)
+    elif shots and train is not None and needed > len(train):
         message = f"`{technique.name}` needs {needed} training rows for its demonstrations; there are {len(train)}"
-        path = (*draft.prompting.at, "shots")
-        findings.add(Code.TOO_FEW_ROWS, path, message)
+        hint = "one more than its shots: no row is shown to itself" if needed > shots else None
+        findings.add(Code.TOO_FEW_ROWS, (*draft.prompting.at, "shots"), message, hint=hint)
+
+
+def _needs_train(message: str, at: KeyPath, findings: Findings) -> None:
+    named = findings.document.data.get("techniques") is not None
+    hint = None if named else "add `train`, or name under `techniques` what needs no rows"
+    at = at if named else ("data",)  # a rung of the default ladder stands nowhere in the file
+    findings.add(Code.DATA_NEEDED, at, f"{message}: `data` has no `train`", hint=hint, key=True)
 
 
 def _place(part: str, patch: PromptPatch | None, at: KeyPath) -> KeyPath:
@@ -85,29 +96,48 @@ def _template(source: str | None, at: KeyPath, findings: Findings) -> Template |
     try:
         return Template(source)
     except TemplateError as fault:
-        findings.add(Code.TEMPLATE_SYNTAX, at, f"template error: {fault}", word=fault.word)
+        findings.add(Code.TEMPLATE_SYNTAX, at, f"template error: {_sentence(fault)}", word=_word(fault, source))
         return None
 
 
+def _sentence(fault: TemplateError) -> str:
+    """Jinja's message in our spelling."""
+    if unclosed := UNCLOSED.search(str(fault)):
+        return f"`{{% {unclosed[1]} %}}` is never closed"
+    text = str(fault).removesuffix(".")
+    text = text.replace("'end of print statement'", "`}}`").replace("'end of statement block'", "`%}`")
+    text = re.sub(r"'([^']*)'", r"`\1`", text)
+    return text[:1].lower() + text[1:]
+
+
+def _word(fault: TemplateError, source: str) -> str | None:
+    """The part of the template that the message is about, where that is certain."""
+    if unclosed := UNCLOSED.search(str(fault)):
+        tags = re.findall(rf"{{%[-+]?\s*{unclosed[1]}\b", source)
+        return tags[0] if len(tags) == 1 else None
+    unknown = UNKNOWN.search(str(fault))
+    return unknown[1] or unknown[2] if unknown else fault.word
+
+
 def _check_variables(template: Template | None, at: KeyPath, rows: Splits, findings: Findings) -> bool:
-    if template is None:
-        return True
-    fine = True
+    """Whether every split has the template's columns; each that is missing is reported once."""
+    missing: dict[str, str] = {}
     for name in SPLITS:
         part = rows.named(name)
-        columns = sorted(part[0].fields) if part else []
-        for missing in sorted(template.variables - set(columns)) if part else []:
-            nearest = closest(missing, columns)
-            listed = f"columns: {', '.join(columns)}"
-            findings.add(
-                Code.TEMPLATE_VARIABLE,
-                at,
-                f"`{missing}` is not a column of the {name} rows",
-                hint=f"did you mean `{nearest}`? {listed}" if nearest else listed,
-                word=missing,
-            )
-            return False
-    return fine
+        for variable in sorted(template.variables - part[0].fields.keys()) if template and part else ():
+            missing.setdefault(variable, name)
+    for variable, name in missing.items():
+        columns = sorted(rows.named(name)[0].fields)
+        nearest = closest(variable, columns, {})
+        listed = f"columns: {', '.join(columns)}"
+        findings.add(
+            Code.TEMPLATE_VARIABLE,
+            at,
+            f"`{variable}` is not a column of the {name} rows",
+            hint=f"did you mean `{nearest}`? {listed}" if nearest else listed,
+            word=variable,
+        )
+    return not missing
 
 
 def _render(
@@ -118,12 +148,32 @@ def _render(
         try:
             examples.append(template.render(row))
         except TemplateError as fault:
-            findings.add(Code.TEMPLATE_RENDER, places["user"], f"{row.place}: the template cannot be filled: {fault}")
+            at = places[_part_at_fault(template, row)]
+            findings.add(Code.TEMPLATE_RENDER, at, f"{row.place}: the template cannot be filled: {_sentence(fault)}")
             return None
-        if not examples[-1].answer:
-            findings.add(Code.ANSWER_EMPTY, places["answer"], f"{row.place}: the answer is empty")
+        if empty := _why_empty(examples[-1].answer, template.answer, row):
+            findings.add(Code.ANSWER_EMPTY, places["answer"], f"{row.place}: {empty}")
             return None
     return tuple(examples)
+
+
+def _part_at_fault(template: PromptTemplate, row: Row) -> str:
+    """The part of the prompt that this row cannot fill; the system message is filled first."""
+    for part in PARTS:
+        try:
+            if (one := getattr(template, part)) is not None:
+                one.render(row.fields)
+        except TemplateError:
+            return part
+    return "user"
+
+
+def _why_empty(answer: str, template: Template, row: Row) -> str | None:
+    if not answer:
+        return "the answer is empty"
+    null = [name for name in sorted(template.variables) if row.fields[name] is None]
+    # Jinja prints null as this word
+    return f"the answer is empty: `{null[0]}` is null" if null and answer == "None" else None
 
 
 def _choices(
@@ -138,34 +188,40 @@ def _choices(
     source = next((name for name in SPLITS if examples[name]), "test")
     if prompt.choices == "from_data":
         choices = tuple(sorted({example.answer for example in examples[source]}))
+        few = f"every answer of the {source} rows is `{choices[0]}`"
     else:
         choices = tuple(choice.strip() for choice in prompt.choices)
-    if len(set(choices)) < max(2, len(choices)):
-        what = "are not distinct" if len(choices) > 1 else "are fewer than two: there is nothing to choose"
-        findings.add(Code.WRONG_VALUE, places["choices"], f"the choices {what}")
-        return None
-    return choices if _all_among(choices, prompt, examples, rows, places, findings) else None
+        few = "`choices` holds one answer"
+    twice = next((index for index, choice in enumerate(choices) if choice in choices[:index]), None)
+    if twice is not None:
+        findings.add(Code.WRONG_VALUE, (*places["choices"], twice), f"`{choices[twice]}` is already among the choices")
+    elif len(choices) == 1:
+        findings.add(Code.WRONG_VALUE, places["choices"], f"{few}: there is nothing to choose")
+    else:
+        known = f"the answers of the {source} rows" if prompt.choices == "from_data" else "`choices`"
+        return choices if _all_among(choices, known, examples, rows, places, findings) else None
+    return None
 
 
 def _all_among(
     choices: tuple[str, ...],
-    prompt: Prompt,
+    known: str,
     examples: Mapping[str, tuple[Example, ...]],
     rows: Splits,
     places: Mapping[str, KeyPath],
     findings: Findings,
 ) -> bool:
-    known = set(choices)
     for name in SPLITS:
-        strange = [(e, r) for e, r in zip(examples[name], rows.named(name), strict=True) if e.answer not in known]
+        pairs = zip(examples[name], rows.named(name), strict=True)
+        strange = [(example, row) for example, row in pairs if example.answer not in choices]
         if strange:
             example, row = strange[0]
-            whose = "of the training rows" if prompt.choices == "from_data" else "of `choices`"
-            nearest = closest(example.answer, choices)
+            nearest = closest(example.answer, choices, {})
+            count = f"{len(strange)} such {name} row{'s' if len(strange) > 1 else ''}"
             findings.add(
                 Code.ANSWER_NOT_A_CHOICE,
                 places["choices"],
-                f"{row.place}: the answer `{example.answer}` is none {whose} ({len(strange)} such {name} rows)",
+                f"{row.place}: the answer `{example.answer}` is not among {known} ({count})",
                 hint=f"did you mean `{nearest}`?" if nearest else None,
             )
             return False

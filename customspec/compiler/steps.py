@@ -7,9 +7,9 @@ from typing import Any
 
 from customspec.compiler.candidates import Ready
 from customspec.compiler.data import LookedData
-from customspec.compiler.entries import Chosen
 from customspec.inputs.models import Unresolved
 from customspec.plan import Candidate, Gate, Resources, Step, make_step
+from customspec.registry import Offer
 from customspec.spec import BaseModelSpec, Goal, Spec
 
 EVALUATED = ("validation", "test")
@@ -33,7 +33,13 @@ def data_step(data: LookedData) -> Step:
 
 
 def candidate_steps(
-    ready: Ready, spec: Spec, model: Step, data: Step, splits: Sequence[str], metrics: Sequence[str], gate: Gate | None
+    ready: Ready,
+    spec: Spec,
+    model: Step,
+    data: Step,
+    splits: Sequence[str],
+    metrics: Sequence[Offer],
+    gate: Gate | None,
 ) -> tuple[Step, ...]:
     """Train, where there is something to train, then evaluate each split."""
     common = _common(ready, spec)
@@ -41,7 +47,7 @@ def candidate_steps(
     steps: list[Step] = []
     if ready.draft.tuning is not None:
         options = ready.options.model_dump() if ready.options is not None else dict(ready.draft.entry.options)
-        technique = {**_named(ready.draft.tuning), "options": options}
+        technique = {**_named(ready.draft.tuning.offer), "options": options}
         params = {**common, "technique": technique, "max_steps": ready.max_steps}
         train = make_step(
             f"train:{ready.key}", "train", params, needs, gate=gate, resources=Resources(1), candidate=ready.key
@@ -102,24 +108,23 @@ def _common(ready: Ready, spec: Spec) -> dict[str, Any]:
     prompting = ready.draft.prompting
     return {
         "prompt": ready.rendered.prompt.model_dump(include={"system", "user", "answer"}),
-        "prompting": None if prompting is None else {**_named(prompting), "options": prompting.options.model_dump()},
+        "prompting": None
+        if prompting is None
+        else {**_named(prompting.offer), "options": prompting.options.model_dump()},
         "technique": None,
         "seed": ready.seed,
         "on_long": spec.data.on_long,
     }
 
 
-def _evaluation(ready: Ready, metrics: Sequence[str]) -> Mapping[str, Any]:
+def _evaluation(ready: Ready, metrics: Sequence[Offer]) -> Mapping[str, Any]:
     return {
         "choices": None if ready.rendered.choices is None else list(ready.rendered.choices),
         "generation": None if ready.generation is None else ready.generation.model_dump(mode="json"),
-        "metrics": list(metrics),
+        "metrics": [_named(metric) for metric in metrics],
     }
 
 
-def _named(chosen: Chosen) -> dict[str, Any]:
-    return {
-        "name": chosen.technique.name,
-        "distribution": chosen.offer.distribution,
-        "version": chosen.offer.version,
-    }
+def _named(offer: Offer) -> dict[str, Any]:
+    """Who computes: another version may compute something else."""
+    return {"name": offer.name, "distribution": offer.distribution, "version": offer.version}

@@ -77,15 +77,20 @@ def _add(
         findings.add(Code.MISSING_KEY, where[:-1], f"{place} lacks the required key `{path[-1]}`", key=True)
     elif model is Spec and path == ("customspec",):
         findings.add(Code.FORMAT_VERSION, where, f"`customspec` must be 1, found {shown(first['input'])}")
-    elif first["type"] == "value_error":
-        message = str(first["ctx"]["error"])
-        named = [key for key in re.findall(r"`(\w+)", message) if key in first["input"]]
-        findings.add(Code.WRONG_VALUE, (*where, *named[-1:]), message, key=True)
+    elif first["type"] in {"value_error", "assertion_error"}:
+        _refused(where, str(first["ctx"]["error"]), first["input"], findings)
     elif first["type"] in MAPPINGS:
         what = _name(where, owner)
         not_a_mapping(what, first["input"], _fields(model, path), where, findings)
     else:
         _wrong_value(where, errors, findings)
+
+
+def _refused(where: KeyPath, message: str, found: object, findings: Findings) -> None:
+    """What a model's own check says: of a mapping, at the last of its keys that the message names in backquotes."""
+    keys = found if isinstance(found, Mapping) else {}
+    named = [key for key in re.findall(r"`(\w+)", message) if key in keys]
+    findings.add(Code.WRONG_VALUE, (*where, *named[-1:]), message, key=isinstance(found, Mapping))
 
 
 def not_a_mapping(what: str, found: object, keys: Sequence[str], at: KeyPath, findings: Findings) -> None:
@@ -126,7 +131,7 @@ def _fields(model: type[BaseModel], path: KeyPath) -> Sequence[str]:
             if nested is None:
                 return ()
             model = nested
-    return tuple(model.model_fields)
+    return () if model.model_config.get("extra") == "allow" else tuple(model.model_fields)
 
 
 def _nested(annotation: Any) -> type[BaseModel] | None:

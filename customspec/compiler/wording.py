@@ -26,7 +26,9 @@ EXPECTED: Mapping[str, str] = {
     "less_than": "below {lt}",
     "less_than_equal": "at most {le}",
     "string_too_short": "text that is not empty",
+    "string_too_long": "text of at most {max_length} characters",
     "too_short": "a list with at least {min_length} item",
+    "too_long": "a list with at most {max_length} items",
 }
 PATTERNS: Mapping[str, str] = {
     r"^[a-z0-9][a-z0-9._-]{0,63}$": "a name of a-z 0-9 . _ - that begins with a letter or digit, 64 at most",
@@ -51,7 +53,9 @@ def expectation(error: ErrorDetails) -> str:
         return str(context["expected"]).replace("'", "`")
     if kind == "string_pattern_mismatch":
         return PATTERNS.get(str(context["pattern"]), f"text that matches {context['pattern']}")
-    return EXPECTED.get(kind, error["msg"]).format_map({name: _plain(bound) for name, bound in context.items()})
+    if kind not in EXPECTED:
+        return error["msg"].removeprefix("Input should be ")
+    return EXPECTED[kind].format_map({name: _plain(bound) for name, bound in context.items()})
 
 
 def shown(value: Any) -> str:

@@ -28,7 +28,8 @@ def save(model: nn.Module, folder: Path) -> None:
     """The adapter in PEFT's layout: `adapter_config.json` and `adapter_model.safetensors`."""
     adapted = cast(PeftModel, model)
     for config in adapted.peft_config.values():
-        config.base_model_name_or_path = None  # the base is named by digest in the plan; a path would not travel
+        # the base is named by digest in the plan; a path would not travel, and PEFT writes one in place of None
+        config.base_model_name_or_path = ""
         config.inference_mode = True
     adapted.save_pretrained(str(folder), safe_serialization=True)
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's card has blanks to fill in; ours is written on export

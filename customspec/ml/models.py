@@ -47,7 +47,7 @@ def convert_gguf(file: Path, folder: Path, dtype: torch.dtype) -> None:
 def save_whole(model: nn.Module, folder: Path) -> None:
     """Every weight of a trained model, as safetensors in the type that its base was loaded in."""
     whole = cast("PreTrainedModel", model)
-    nn.Module.to(whole, whole.config.dtype)
+    nn.Module.to(whole, getattr(torch, str(whole.config.dtype).removeprefix("torch.")))  # saving leaves it as text
     whole.save_pretrained(str(folder), safe_serialization=True)
 
 

@@ -25,7 +25,8 @@ class TokenF1:
     proportion = False
 
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> float:
-        return sum(map(overlap, predictions, references)) / len(references)
+        pairs = zip(predictions, references, strict=True)
+        return sum(overlap(prediction, reference) for prediction, reference in pairs) / len(references)
 
 
 def overlap(prediction: str, reference: str) -> float:

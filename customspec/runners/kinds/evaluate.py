@@ -33,8 +33,9 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     answers = answer(params, load_candidate(params, work), encoded.rows, chat, work)
     records = [_record(row, given) for row, given in zip(encoded.rows, answers.records, strict=True)]
     write_lines(folder / "predictions.jsonl", records)
+    names = [metric["name"] for metric in params["metrics"]]
     return {
-        "metrics": {name: measured(work.registry.metric(name), records) for name in params["metrics"]},
+        "metrics": {name: measured(work.registry.metric(name), records) for name in names},
         "rows": len(records),
         "evaluate_seconds": answers.seconds,
         "rows_per_second": len(records) / answers.seconds,

@@ -1,0 +1,264 @@
+"""Installed plugins that cannot be used: real distributions on disk, beside customspec's own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from textwrap import dedent
+
+import pytest
+
+from support import Ended, Workspace
+
+Command = Callable[..., Ended]
+Install = Callable[..., None]
+
+GOOD = """
+    from customspec.hookspecs import hookimpl
+    from customspec.spec import Options
+
+    class Echo:
+        name, family, summary, options = "NAME", "prompting", "Shows the query alone.", Options
+
+        def shots(self, options):
+            return 0
+
+        def select(self, options, rows, seed):
+            return lambda query: ()
+
+    @hookimpl
+    def customspec_techniques():
+        return [Echo()]
+"""
+
+
+@pytest.fixture
+def install(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """A function: a distribution of version 1.0, with one module and its entry points, on the path."""
+    site = tmp_path_factory.mktemp("site")
+    monkeypatch.syspath_prepend(site)
+    modules: list[str] = []
+
+    def put(distribution: str, entry: str, source: str) -> None:
+        module = distribution.replace("-", "_")
+        info = site / f"{module}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[customspec]\n{entry} = {module}\n")
+        (site / f"{module}.py").write_text(dedent(source))
+        modules.append(module)
+
+    yield put
+    for module in modules:
+        sys.modules.pop(module, None)
+
+
+@pytest.fixture
+def validate(workspace: Workspace, customspec: Command, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ended]:
+    """A function: `customspec validate` of the usual spec with these lines at its end."""
+
+    def call(*lines: str) -> Ended:
+        monkeypatch.chdir(workspace.root)
+        workspace.spec(*lines)
+        return customspec("validate", "spec.yaml")
+
+    return call
+
+
+def first(ended: Ended) -> str:
+    """The problem's line, its excerpt left out."""
+    assert "Traceback" not in ended.err
+    return ended.err.splitlines()[0]
+
+
+def test_an_installed_technique_is_used_like_the_built_in_ones(install: Install, validate: Command) -> None:
+    install("acme-echo", "echo", GOOD.replace("NAME", "echo"))
+    assert validate("techniques: [echo, zero_shot]") == Ended(0, "spec.yaml: valid\n", "")
+
+
+def test_two_distributions_that_offer_one_technique_are_both_named(install: Install, validate: Command) -> None:
+    install("acme-lora", "lora", "raise RuntimeError('a clash is seen before anything is imported')")
+    ended = validate("techniques:", "  - zero_shot", "  - lora: {r: 2}")
+    assert ended.code == 4
+    found = first(ended)
+    assert found.startswith("spec.yaml:12:5: CS602 technique `lora` is offered by ")
+    assert "acme-lora 1.0" in found
+    assert "customspec 0." in found
+    assert found.endswith("; uninstall one of them")
+
+
+def test_two_distributions_that_offer_one_metric_are_both_named(install: Install, validate: Command) -> None:
+    install("acme-accuracy", "metric.accuracy", "")
+    ended = validate("techniques: [zero_shot]", "metrics: [accuracy]")
+    assert ended.code == 4
+    found = first(ended)
+    assert found.startswith("spec.yaml:11:11: CS602 metric `accuracy` is offered by ")
+    assert "acme-accuracy 1.0" in found
+
+
+def test_a_clash_within_the_default_ladder_is_an_environment_problem(install: Install, validate: Command) -> None:
+    install("acme-lora", "lora", "")
+    ended = validate()
+    assert ended.code == 4
+    assert "acme-lora 1.0" in first(ended)
+
+
+BROKEN = {
+    "raises on import": (
+        "raise RuntimeError('no licence found')",
+        "CS601 plugin acme-echo 1.0 cannot be imported (acme_echo): RuntimeError: no licence found",
+    ),
+    "lacks a dependency": (
+        "import no_such_module_at_all",
+        "CS601 plugin acme-echo 1.0 cannot be imported (acme_echo): "
+        "ModuleNotFoundError: No module named 'no_such_module_at_all'",
+    ),
+    "ends the process": (
+        "raise SystemExit(7)",
+        "CS601 plugin acme-echo 1.0 cannot be imported (acme_echo): SystemExit: 7",
+    ),
+    "another contract": (
+        "CUSTOMSPEC_CONTRACT = 2",
+        "CS601 plugin acme-echo 1.0 needs contract 2; this customspec speaks 1",
+    ),
+    "a hook that offers nothing": (
+        """
+        from customspec.hookspecs import hookimpl
+
+        @hookimpl
+        def customspec_techniques():
+            return []
+        """,
+        "CS601 plugin acme-echo 1.0 promises technique `echo` but its hook offers 0 of it",
+    ),
+    "no hook": ("", "CS601 plugin acme-echo 1.0 promises technique `echo` but its hook offers 0 of it"),
+    "a hook that fails": (
+        """
+        from customspec.hookspecs import hookimpl
+
+        @hookimpl
+        def customspec_techniques():
+            return 1 / 0
+        """,
+        "CS601 plugin acme-echo 1.0 is broken: ZeroDivisionError: division by zero",
+    ),
+    "a technique by another name": (
+        GOOD.replace("NAME", "ohce"),
+        "CS601 plugin acme-echo 1.0 promises technique `echo` but its hook offers 0 of it",
+    ),
+    "a method is missing": (
+        GOOD.replace("NAME", "echo").replace("def select", "def choose"),
+        "CS601 plugin acme-echo 1.0: technique `echo` lacks select",
+    ),
+    "options of no kind": (
+        GOOD.replace("NAME", "echo").replace(", Options", ", dict"),
+        "CS601 plugin acme-echo 1.0: `echo`.options must be a subclass of Options",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "message"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_plugin_is_named_with_version_and_cause_where_it_is_used(
+    install: Install, validate: Command, source: str, message: str
+) -> None:
+    install("acme-echo", "echo", source)
+    ended = validate("techniques:", "  - zero_shot", "  - echo")
+    assert first(ended) == f"spec.yaml:12:5: {message}"
+    assert ended.code == 4
+    assert ended.err.endswith("1 problem in spec.yaml\n")
+
+
+def test_a_broken_metric_is_named_where_it_is_used(install: Install, validate: Command) -> None:
+    install("acme-taste", "metric.taste", "raise RuntimeError('no tongue')")
+    ended = validate("techniques: [zero_shot]", "goal: {metric: taste, at_least: 0.5}")
+    cause = "plugin acme-taste 1.0 cannot be imported (acme_taste): RuntimeError: no tongue"
+    assert first(ended) == f"spec.yaml:11:16: CS601 {cause}"
+    assert ended.code == 4
+
+
+@pytest.mark.parametrize("source", [source for source, _ in BROKEN.values()], ids=BROKEN)
+def test_a_spec_that_does_not_need_the_broken_plugin_is_valid(install: Install, validate: Command, source: str) -> None:
+    install("acme-echo", "echo", source)
+    assert validate("techniques: [zero_shot, {lora: {r: 2}}]") == Ended(0, "spec.yaml: valid\n", "")
+
+
+def test_a_spec_that_does_not_need_a_clash_is_valid(install: Install, validate: Command) -> None:
+    install("acme-lora", "lora", "")
+    assert validate("techniques: [zero_shot]") == Ended(0, "spec.yaml: valid\n", "")
+
+
+def test_a_mistake_in_the_spec_outranks_a_broken_plugin(install: Install, validate: Command) -> None:
+    install("acme-echo", "echo", "raise RuntimeError('no licence found')")
+    ended = validate("techniques: [echo, lroa]")
+    assert [line.split(": ")[1][:5] for line in ended.err.splitlines() if line.startswith("spec.yaml:")] == [
+        "CS601",
+        "CS301",
+    ]
+    assert ended.code == 2
+
+
+CHECKED = """
+    from pydantic import Field, field_validator, model_validator
+    from customspec.hookspecs import hookimpl
+    from customspec.spec import Options
+
+    class EchoOptions(Options):
+        width: int = Field(8, multiple_of=8)
+        mark: str = Field("-", max_length=3)
+        low: int = 0
+        high: int = 9
+
+        @field_validator("low")
+        @classmethod
+        def _even(cls, value):
+            assert value % 2 == 0, "an odd start is not supported"
+            return value
+
+        @model_validator(mode="after")
+        def _ordered(self):
+            if self.low > self.high:
+                raise ValueError("`low` must not exceed `high`")
+            return self
+""" + GOOD.partition("import Options\n")[2].replace("NAME", "echo").replace('alone.", Options', 'alone.", EchoOptions')
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ("width: 12", "11:19: CS204 `width` must be a multiple of 8; found 12"),
+        ("mark: '----'", '11:18: CS204 `mark` must be text of at most 3 characters; found text "----"'),
+        ("low: 3", "11:17: CS204 an odd start is not supported"),
+        ("low: 12", "11:12: CS204 `low` must not exceed `high`"),
+        ("low: 4, high: 2", "11:20: CS204 `low` must not exceed `high`"),
+    ],
+)
+def test_a_plugins_own_checks_are_told_at_the_option(
+    install: Install, validate: Command, options: str, problem: str
+) -> None:
+    install("acme-echo", "echo", CHECKED)
+    ended = validate("techniques:", f"  - echo: {{{options}}}")
+    assert first(ended) == f"spec.yaml:{problem}"
+    assert ended.code == 2
+
+
+def test_nothing_is_imported_to_list_what_is_on_offer(install: Install) -> None:
+    from customspec.registry import discover
+
+    install("acme-echo", "echo", "raise RuntimeError('imported')")
+    registry = discover()
+    assert "echo" in registry.names("technique")
+    assert str(registry.offer("technique", "echo")) == "acme-echo 1.0"
+    assert "acme_echo" not in sys.modules
+
+
+def test_the_registry_answers_for_the_family_that_is_asked_for() -> None:
+    from customspec.errors import PluginError
+    from customspec.registry import discover
+
+    registry = discover()
+    assert registry.prompting("zero_shot").name == "zero_shot"
+    assert registry.tuning("lora").name == "lora"
+    with pytest.raises(PluginError, match="`lora` is of the family tuning, not prompting"):
+        registry.prompting("lora")
+    with pytest.raises(PluginError, match="`zero_shot` is of the family prompting, not tuning"):
+        registry.tuning("zero_shot")
