@@ -130,6 +130,10 @@ class PluginError(CustomspecError):
 
     exit = Exit.ENVIRONMENT
 
+    def __init__(self, message: str, code: Code = Code.PLUGIN_BROKEN) -> None:
+        super().__init__(message)
+        self.code = code
+
 
 class MachineError(CustomspecError):
     """This machine or environment cannot do it: no such device, a missing extra, not enough memory."""

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 
 import pluggy
 
-from customspec.errors import PluginError
+from customspec.errors import Code, PluginError
 from customspec.hookspecs import CONTRACT, GROUP, Metric, Plugin, PromptingTechnique, Technique, TuningTechnique
 from customspec.spec import RESERVED, Options, TrainingOptions
 
@@ -51,7 +51,8 @@ class Registry:
         found = self.offers[kind, name]
         if len(found) > 1:
             claimants = " and ".join(str(offer) for offer in found)
-            raise PluginError(f"{kind} `{name}` is offered by {claimants}; uninstall one of them")
+            message = f"{kind} `{name}` is offered by {claimants}; uninstall one of them"
+            raise PluginError(message, Code.PLUGIN_CLASH)
         return found[0]
 
     def technique(self, name: str) -> Technique:
@@ -94,7 +95,8 @@ def _offered(offer: Offer) -> list[Any]:
     module = _load(offer)
     wanted = vars(module).get("CUSTOMSPEC_CONTRACT", CONTRACT)
     if wanted != CONTRACT:
-        raise PluginError(f"plugin {offer} needs contract {wanted}; this customspec speaks {CONTRACT}")
+        message = f"plugin {offer} needs contract {wanted}; this customspec speaks {CONTRACT}"
+        raise PluginError(message, Code.PLUGIN_CONTRACT)
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(Plugin)
     try:

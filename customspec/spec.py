@@ -258,7 +258,7 @@ LADDER = ("zero_shot", "one_shot", "few_shot", "prompt_tuning", "p_tuning", "pre
 class Spec(Strict):
     """A whole spec, format 1."""
 
-    customspec: Literal[1]
+    customspec: Annotated[int, Field(ge=1, le=1, json_schema_extra={"const": 1})]
     """Version of the spec's format."""
     name: Name
     """Name of the spec: lower-case letters, digits, `.`, `_`, `-`."""

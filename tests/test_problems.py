@@ -18,7 +18,7 @@ from support import Ended, Workspace, colours
 
 PROBLEMS = Path(__file__).with_name("problems")
 SPECS = sorted(PROBLEMS.glob("*/*.yaml"))
-PAIRS = {"syntax": 19, "schema": 57, "semantics": 55, "data": 38, "model": 18}
+PAIRS = {"syntax": 19, "schema": 58, "semantics": 56, "data": 39, "model": 19}
 REWRITE = "WRITE_PROBLEMS=1 pytest tests/test_problems.py"
 
 
@@ -47,6 +47,7 @@ def faulty_rows(space: Workspace) -> None:
     space.rows("other_label.jsonl", [*good, {"text": "number 9 is lime", "label": "colt"}])
     space.rows("empty_answer.jsonl", [*good, {"text": "number 9 is red", "label": " "}])
     space.rows("null_answer.jsonl", [*good, {"text": "number 9 is red", "label": None}])
+    space.rows("long_answer.jsonl", [*good, {"text": "number 9 is red", "label": "warm " * 100}])
     space.rows("one_class.jsonl", [row for row in colours(24) if row["label"] == "warm"])
     space.rows("one_class_test.jsonl", [row for row in colours(12, 200) if row["label"] == "warm"])
     space.rows("grouped.jsonl", [{**row, "customer": "a"} for row in good])

@@ -119,7 +119,7 @@ BROKEN = {
     ),
     "another contract": (
         "CUSTOMSPEC_CONTRACT = 2",
-        "CS601 plugin acme-echo 1.0 needs contract 2; this customspec speaks 1",
+        "CS603 plugin acme-echo 1.0 needs contract 2; this customspec speaks 1",
     ),
     "a hook that offers nothing": (
         """

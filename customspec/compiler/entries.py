@@ -160,14 +160,9 @@ def _choose(name: str, raw: object, at: KeyPath, registry: Registry, findings: F
         findings.add(Code.UNKNOWN_TECHNIQUE, at, f"no technique `{name}` is installed", hint=hint, key=True)
         return None
     try:
-        offer = registry.offer("technique", name)
-    except PluginError as clash:
-        findings.add(Code.PLUGIN_CLASH, at, str(clash), key=True, exit=Exit.ENVIRONMENT)
-        return None
-    try:
-        technique = registry.technique(name)
-    except PluginError as broken:
-        findings.add(Code.PLUGIN_BROKEN, at, str(broken), key=True, exit=Exit.ENVIRONMENT)
+        offer, technique = registry.offer("technique", name), registry.technique(name)
+    except PluginError as unusable:
+        findings.add(unusable.code, at, str(unusable), key=True, exit=Exit.ENVIRONMENT)
         return None
     if raw is not None and not isinstance(raw, dict):
         not_a_mapping(f"`{name}`", raw, tuple(technique.options.model_fields), at, findings)

@@ -40,14 +40,9 @@ def _metric(name: str, at: KeyPath, registry: Registry, findings: Findings) -> M
         findings.add(Code.UNKNOWN_METRIC, at, f"no metric `{name}` is installed", hint=hint)
         return None
     try:
-        registry.offer("metric", name)
-    except PluginError as clash:
-        findings.add(Code.PLUGIN_CLASH, at, str(clash), exit=Exit.ENVIRONMENT)
-        return None
-    try:
         return registry.metric(name)
-    except PluginError as broken:
-        findings.add(Code.PLUGIN_BROKEN, at, str(broken), exit=Exit.ENVIRONMENT)
+    except PluginError as unusable:
+        findings.add(unusable.code, at, str(unusable), exit=Exit.ENVIRONMENT)
         return None
 
 

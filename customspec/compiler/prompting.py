@@ -46,6 +46,7 @@ def render_all(
         return None
     if rows is None:
         return Rendered(whole, {}, None)
+    _check_names_columns(templates, places, findings)
     known = [_check_variables(templates[part], places[part], rows, findings) for part in PARTS]
     if not all(known):
         return None
@@ -117,6 +118,17 @@ def _word(fault: TemplateError, source: str) -> str | None:
         return tags[0] if len(tags) == 1 else None
     unknown = UNKNOWN.search(str(fault))
     return unknown[1] or unknown[2] if unknown else fault.word
+
+
+def _check_names_columns(
+    templates: Mapping[str, Template | None], places: Mapping[str, KeyPath], findings: Findings
+) -> None:
+    """A question or an answer without a column is the same for every row: `{text}` was meant as `{{ text }}`."""
+    for part in ("user", "answer"):
+        template = templates[part]
+        if template is not None and not template.variables:
+            message = f"`{part}` names no column: it would be the same for every row"
+            findings.add(Code.TEMPLATE_VARIABLE, places[part], message, hint="a column is written {{ NAME }}")
 
 
 def _check_variables(template: Template | None, at: KeyPath, rows: Splits, findings: Findings) -> bool:

@@ -155,7 +155,7 @@ def _weight_files(folder: Path, label: str) -> list[Path]:
         raise ModelError(
             Code.MODEL_UNUSABLE,
             f"model folder {label} holds its weights as pickle only, which can run code when opened",
-            hint="save it again with save_pretrained(…, safe_serialization=True)",
+            hint="load it where you trust it and save it again as safetensors, which save_pretrained does",
         )
     raise ModelError(Code.MODEL_UNUSABLE, f"model folder {label} has no weights: no {WEIGHTS}, no {INDEX}")
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from jinja2 import Template, nodes
 from jinja2.exceptions import TemplateError as JinjaError
@@ -140,7 +140,7 @@ def _compile(source: str) -> Template:
 class _Generation(Extension):
     """`{% generation %}` … `{% endgeneration %}` marks answers for transformers' masks, and prints nothing itself."""
 
-    tags: ClassVar[set[str]] = {"generation"}
+    tags = {"generation"}  # noqa: RUF012  # declared so by Jinja
 
     def parse(self, parser: Parser) -> nodes.Node:
         line = next(parser.stream).lineno

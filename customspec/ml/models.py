@@ -39,7 +39,7 @@ def convert_gguf(file: Path, folder: Path, dtype: torch.dtype) -> None:
             **where, dtype=dtype, quantization_config=GgufConfig(dequantize=True), trust_remote_code=False
         )
     _forget_quantization(model)
-    model.save_pretrained(str(folder), safe_serialization=True)
+    model.save_pretrained(str(folder))
     AutoTokenizer.from_pretrained(**where, trust_remote_code=False).save_pretrained(str(folder))
 
 
@@ -48,7 +48,7 @@ def save_whole(model: nn.Module, folder: Path) -> None:
     """Every weight of a trained model, as safetensors in the type that its base was loaded in."""
     whole = cast("PreTrainedModel", model)
     nn.Module.to(whole, getattr(torch, str(whole.config.dtype).removeprefix("torch.")))  # saving leaves it as text
-    whole.save_pretrained(str(folder), safe_serialization=True)
+    whole.save_pretrained(str(folder))
 
 
 def _forget_quantization(model: PreTrainedModel) -> None:

@@ -237,8 +237,7 @@ def _disagreement(model: nn.Module, prompt: Sequence[int], choices: Sequence[Seq
     # What a model declares is judged already; what its code does with masks and positions is not, and would go wrong
     # in silence. Both paths over a few tokens (two ragged prompts, the two choices that part earliest) show it, for
     # the price of a row or two: RoBERTa as a decoder counts positions from 2, unless it is told to count from 0.
-    # Rounding gave at most 5 eps a token in bfloat16 and float16, ignored masks or positions 10 to 150. The mean is
-    # judged: a router of experts may tip over at a single token.
+    # On a 135M model rounding gave up to 12 eps a token, ignored masks or positions 50 in the median.
     prompts, few = [prompt[:8], prompt[:6]], [min(choices, key=tuple)[:4], max(choices, key=tuple)[:4]]
     try:
         fast = score_shared(model, prompts, few, pad=pad)
@@ -246,5 +245,5 @@ def _disagreement(model: nn.Module, prompt: Sequence[int], choices: Sequence[Seq
     except Exception as error:  # whatever it is, it says that this model cannot
         return f"a shared pass over it fails ({error})"
     per_token = sum(abs(fast[i][i] - simple[i]) for i in (0, 1)) / sum(map(len, few))
-    tolerance = max(1e-3, 16 * torch.finfo(bare(model).dtype).eps)
+    tolerance = max(1e-3, 24 * torch.finfo(bare(model).dtype).eps)
     return None if per_token <= tolerance else f"a shared pass over it is off by {per_token:.2g} a token"

@@ -60,11 +60,10 @@ class Lora:
         }
 
     def refusal(self, options: LoraOptions, model: ModelHeader) -> Refusal | None:
-        if isinstance(options.target_modules, str):
-            return None
-        for index, name in enumerate(options.target_modules):
-            if not _matching(name, model):
-                return _no_match(name, index, model)
+        if not isinstance(options.target_modules, str):
+            for index, name in enumerate(options.target_modules):
+                if not _matching(name, model):
+                    return _no_match(name, index, model)
         return _rank_refusal(options, model)
 
     def trainable_parameters(self, options: LoraOptions, model: ModelHeader) -> int:
@@ -124,7 +123,9 @@ def _no_match(name: str, index: int, model: ModelHeader) -> Refusal:
 
 
 def _rank_refusal(options: LoraOptions, model: ModelHeader) -> Refusal | None:
-    smallest = min(min(linear.inputs, linear.outputs) for linear in _targets(options, model))
+    smallest = min((min(linear.inputs, linear.outputs) for linear in _targets(options, model)), default=0)
+    if not smallest:
+        return Refusal(f"{model.architecture} has no linear module to take")
     if options.r <= smallest:
         return None
     return Refusal(f"rank {options.r} exceeds the smallest targeted dimension, {smallest}", option="r")

@@ -125,9 +125,7 @@ def test_a_goal_that_only_the_test_rows_meet_is_not_met() -> None:
 def test_a_goal_that_only_the_validation_rows_meet_is_not_met() -> None:
     decision = choose([prompted("zero", 0.85, test=0.75)])
     assert (decision.goal_met, decision.chosen) == (False, "zero")
-    assert (
-        decision.reasons[-1] == "on the test rows it has 0.750, 95 % interval 0.700 to 0.800: the goal is not met"
-    )
+    assert decision.reasons[-1] == "on the test rows it has 0.750, 95 % interval 0.700 to 0.800: the goal is not met"
 
 
 def test_without_test_rows_nothing_is_claimed() -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import CHAT_TEMPLATE, make_tokenizer
 from tokenizers import Tokenizer, normalizers
 
 from customspec.inputs.encoding import Encoded, Encodings, OnLong, TooLongError, encode, no_shots, surely_fits
 from customspec.inputs.tokens import Chat
 from customspec.prompts import Example, Message, messages
+from support import CHAT_TEMPLATE, make_tokenizer
 
 TEXT = st.text(max_size=12) | st.text(alphabet="ab é\n<|end|>🙂ﷺ\ufb2c", max_size=30)
 EXAMPLE = st.builds(Example, id=st.just("q"), system=st.none() | TEXT, user=TEXT, answer=st.text("abé", max_size=5))

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from support import make_model, make_tokenizer
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedModel, T5Config
 from transformers.pytorch_utils import Conv1D
 
@@ -23,6 +22,7 @@ from customspec.inputs.headers import read_model
 from customspec.inputs.models import ModelError, ModelFiles, find_model
 from customspec.ml.headers import UNBOUNDED, main, read_header
 from customspec.spec import BaseModelSpec
+from support import make_model, make_tokenizer
 
 GPT = {"n_embd": 32, "n_layer": 2, "n_head": 4}
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -32,7 +32,10 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "opt": ("opt", {"ffn_dim": 48, "word_embed_proj_dim": 32}),
     "opt-projected": ("opt", {"ffn_dim": 48, "word_embed_proj_dim": 16}),
     "qwen2": ("qwen2", {"num_key_value_heads": 2}),
-    "mamba": ("mamba", {"state_size": 4, "conv_kernel": 3, "expand": 2, "time_step_rank": 4, "max_position_embeddings": None}),
+    "mamba": (
+        "mamba",
+        {"state_size": 4, "conv_kernel": 3, "expand": 2, "time_step_rank": 4, "max_position_embeddings": None},
+    ),
 }
 
 
@@ -267,7 +270,9 @@ def test_what_the_helper_refuses_is_told_with_the_models_name_and_nothing_is_kep
     files = files_of(bert(tmp_path / "bert"))
     with pytest.raises(ModelError) as caught:
         read_model(replace(files, label="mine"), tmp_path / "cache")
-    assert str(caught.value) == "mine: BertModel is no causal decoder; format 1 of the spec speaks of causal decoders only"
+    assert (
+        str(caught.value) == "mine: BertModel is no causal decoder; format 1 of the spec speaks of causal decoders only"
+    )
     assert (caught.value.code, caught.value.exit) == (Code.MODEL_KIND, Exit.ENVIRONMENT)
     assert list((tmp_path / "cache").iterdir()) == []
 

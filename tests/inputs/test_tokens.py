@@ -6,15 +6,15 @@ import importlib.util
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from support import CHAT_TEMPLATE, make_tokenizer
 from transformers import AutoTokenizer
 
 import customspec.inputs.tokens as tokens
 from customspec.inputs.tokens import Chat, ChatError
 from customspec.prompts import Message
+from support import CHAT_TEMPLATE, make_tokenizer
 
 CHATML = """\
 {%- if messages[0]['role'] != 'system' %}<|system|>be helpful<|end|>
@@ -115,8 +115,8 @@ def theirs(folder: Path, messages: Sequence[Message]) -> list[int]:
     """What transformers itself makes of a conversation."""
     tokenizer = AutoTokenizer.from_pretrained(str(folder))
     turns = [{"role": message.role, "content": message.content} for message in messages]
-    ids: list[int] = tokenizer.apply_chat_template(turns, tokenize=True, add_generation_prompt=True, return_dict=False)
-    return ids
+    ids = tokenizer.apply_chat_template(turns, tokenize=True, add_generation_prompt=True, return_dict=False)
+    return cast(list[int], ids)
 
 
 @pytest.fixture(scope="module")

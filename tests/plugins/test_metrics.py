@@ -96,7 +96,9 @@ def test_token_f1_is_a_mean_over_rows() -> None:
 @pytest.mark.parametrize("metric", EVERY, ids=lambda metric: metric.name)
 @settings(derandomize=True)
 @given(TEXTS)
-def test_a_metric_stays_in_its_range_and_is_best_when_all_is_right(metric: Metric, pairs: list[tuple[str, str]]) -> None:
+def test_a_metric_stays_in_its_range_and_is_best_when_all_is_right(
+    metric: Metric, pairs: list[tuple[str, str]]
+) -> None:
     predictions, references = apart(pairs)
     assert metric.lowest <= metric.score(predictions, references) <= metric.highest
     assert metric.score(references, references) == pytest.approx(metric.highest)
@@ -119,7 +121,8 @@ def test_macro_f1_is_the_same_to_the_last_digit_in_every_process() -> None:
     program = (
         "from customspec_metrics.macro_f1 import MacroF1\n"
         "labels = [f'label {n * n % 23}' for n in range(400)]\n"
-        "print(repr(MacroF1().score(labels, labels[3:] + labels[:3])), repr(MacroF1().score(labels, labels[::-1])))"
+        "guesses = [label if n % 7 % 3 else f'label {n % 19}' for n, label in enumerate(labels)]\n"
+        "print(repr(MacroF1().score(guesses, labels)))"
     )
     prints = {
         subprocess.run(

@@ -49,7 +49,8 @@ def test_a_technique_shows_as_many_rows_as_it_says(technique: PromptingTechnique
 
 
 def test_zero_one_and_few_shots_are_zero_one_and_eight() -> None:
-    assert [technique.shots(technique.options()) for technique in (ZeroShot(), OneShot(), FewShot())] == [0, 1, 8]
+    techniques: list[PromptingTechnique] = [ZeroShot(), OneShot(), FewShot()]
+    assert [technique.shots(technique.options()) for technique in techniques] == [0, 1, 8]
 
 
 @each
