@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Literal
 
-from customspec.errors import MachineError
+from customspec.errors import MachineError, UsageError
 
 Device = Literal["cpu", "cuda", "mps"]
 Dtype = Literal["bfloat16", "float32"]
@@ -86,13 +86,13 @@ class _Place:
 def detect(device: str = "auto") -> Machine:
     """This machine, computing on `auto`, `cpu`, `mps`, `cuda` or `cuda:1`; `auto` takes the fastest that is there.
 
-    Raises MachineError for another name, for a device that is not there, and when torch, transformers or peft is not
-    installed. Looking for a GPU initializes the CUDA driver: a process forked after it cannot use the GPU, one that
-    is spawned can.
+    Raises UsageError for another name, MachineError for a device that is not there, and when torch, transformers or
+    peft is not installed. Looking for a GPU initializes the CUDA driver: a process forked after it cannot use the GPU,
+    one that is spawned can.
     """
     asked = _DEVICE.fullmatch(device)
     if asked is None:
-        raise MachineError(f"unknown device {device!r}: it is auto, cpu, mps, cuda, or one of several, as cuda:1")
+        raise UsageError(f"unknown device {device!r}: it is auto, cpu, mps, cuda, or one of several, as cuda:1")
     torch, transformers, peft = (_installed(name) for name in ("torch", "transformers", "peft"))
     place = _place(device.partition(":")[0], int(asked["index"] or 0))
     return Machine(

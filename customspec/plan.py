@@ -88,6 +88,15 @@ class Plan:
         """Of what would be computed: equal plans on two machines have equal digests."""
         return digest([step.fingerprint for step in self.steps])
 
+    @property
+    def altered(self) -> tuple[str, ...]:
+        """Steps whose fingerprint is not that of what they say: someone changed the plan by hand."""
+        return tuple(
+            step.id
+            for step in self.steps
+            if step.fingerprint != fingerprint(step.kind, step.params, [self.step(id) for id in step.needs])
+        )
+
     def step(self, id: str) -> Step:
         return next(step for step in self.steps if step.id == id)
 
@@ -96,9 +105,10 @@ class Plan:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
+        known = {name: data[name] for name in cls.__dataclass_fields__}
         return cls(
             **{
-                **data,
+                **known,
                 "metrics": tuple(data["metrics"]),
                 "candidates": tuple(Candidate(**candidate) for candidate in data["candidates"]),
                 "steps": tuple(Step.from_json(step) for step in data["steps"]),

@@ -16,10 +16,11 @@ from customspec.spec import RESERVED, Options, TrainingOptions
 
 Kind = Literal["technique", "metric"]
 METRIC_PREFIX = "metric."
-METHODS: Mapping[str, tuple[str, ...]] = {
-    "prompting": ("shots", "select"),
-    "tuning": ("recipe", "refusal", "trainable_parameters", "adapt", "save", "load"),
-    "metric": ("score",),
+TOLD = ("name", "summary", "options")
+MEMBERS: Mapping[str, tuple[str, ...]] = {
+    "prompting": (*TOLD, "shots", "select"),
+    "tuning": (*TOLD, "recipe", "refusal", "trainable_parameters", "adapt", "save", "load"),
+    "metric": ("name", "summary", "task", "lowest", "highest", "higher_is_better", "proportion", "score"),
 }
 
 
@@ -121,7 +122,7 @@ def _one(offer: Offer, items: list[Any]) -> Any:
     if len(named) != 1:
         raise PluginError(f"plugin {offer} promises {offer.kind} `{offer.name}` but its hook offers {len(named)} of it")
     family = "metric" if offer.kind == "metric" else getattr(named[0], "family", None)
-    missing = [name for name in METHODS.get(str(family), ("family",)) if not callable(getattr(named[0], name, None))]
+    missing = [name for name in MEMBERS.get(str(family), ("family",)) if getattr(named[0], name, None) is None]
     if missing:
         raise PluginError(f"plugin {offer}: {offer.kind} `{offer.name}` lacks {', '.join(missing)}")
     if offer.kind == "technique":

@@ -9,13 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Items = Annotated[tuple[Any, ...], Field(strict=False)]  # a YAML list; only the container is lax, never the items
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Names = Annotated[tuple[Name, ...], Field(strict=False, min_length=1)]
-Seeds = Annotated[tuple[Seed, ...], Field(strict=False, min_length=1)]
+
+
+def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("`seeds` must be distinct: each seed is a candidate of its own")
+    return seeds
+
+
+Seeds = Annotated[tuple[Seed, ...], Field(strict=False, min_length=1), AfterValidator(_distinct)]
 Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[tuple[Text, ...], Field(strict=False, min_length=1)]
 
@@ -138,7 +146,7 @@ class DataSpec(Strict):
     test: AnySplit
     """Rows to claim on; nothing else touches them."""
     group: Text | None = None
-    """Column whose equal values belong together: never divided between splits."""
+    """Column whose equal values belong together: never divided between splits, and resampled whole for intervals."""
     on_long: Literal["error", "truncate", "drop"] = "error"
     """A row longer than the model's context: refuse, cut the prompt (never the answer), or drop the row and say so."""
 
@@ -153,7 +161,8 @@ class PromptPatch(Strict):
     answer: Text | None = None
     """Jinja2 template of the answer to learn and to score."""
     choices: Literal["from_data"] | Texts | None = None
-    """The possible answers: a list, or `from_data` (the distinct training answers). Absent: free generation."""
+    """The possible answers: a list, or `from_data` (the distinct training answers; without training rows, those of
+    the other splits). Absent: free generation."""
     messages: Text | None = None
     """Column of chat messages, instead of templates; the last assistant turn is the answer."""
 

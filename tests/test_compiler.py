@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from customspec.compiler import Choices, Compiled, compile_document
+from customspec.compiler import Compiled, compile_document
+from customspec.compiler.candidates import Choices
 from customspec.errors import SpecError
 from customspec.plan import Plan
 from customspec.registry import discover
@@ -311,12 +312,11 @@ def test_only_with_an_unknown_id_names_those_there_are(workspace: Workspace) -> 
     assert problem.location.line == 10
 
 
-def test_a_limit_cuts_the_evaluated_rows_and_leaves_the_training_rows(workspace: Workspace) -> None:
+def test_a_limit_cuts_the_evaluated_rows_and_trains_the_same(workspace: Workspace) -> None:
     spec = workspace.spec(FOUR)
-    rows = compiled(spec, limit=5).data.rows
-    assert rows is not None
-    assert (len(rows.train), len(rows.validation), len(rows.test)) == (24, 5, 5)
-    assert "data" in changed(plan_of(spec), plan_of(spec, limit=5))
+    before, after = plan_of(spec), plan_of(spec, limit=5)
+    assert {step.params["limit"] for step in after.steps if step.kind == "evaluate"} == {5}
+    assert changed(before, after) == {step.id for step in before.steps if step.kind in {"evaluate", "decide"}}
 
 
 def test_a_maximum_of_steps_changes_training_and_what_follows(workspace: Workspace) -> None:

@@ -253,10 +253,47 @@ class TestSavedPlan:
         assert told in ended.err
         assert not (workspace.root / ".customspec" / "runs").exists()
 
+    def test_is_refused_when_it_was_edited(self, plan: Path, customspec: Command) -> None:
+        plan.write_text(plan.read_text().replace("Say whether", "Tell whether"))
+        ended = customspec("run", plan)
+        assert ended.code == 5
+        assert "evaluate:zero_shot@0:test was edited in the plan" in ended.err
+
     def test_takes_no_options_that_would_change_it(self, plan: Path, customspec: Command) -> None:
         ended = customspec("run", plan, "--limit", "2")
         assert ended.code == 2
         assert "a saved plan runs as it is" in ended.err
+
+
+def test_a_limit_trains_nothing_again(workspace: Workspace, customspec: Command) -> None:
+    spec = workspace.spec("techniques: [{lora: {r: 2, max_steps: 2}}]")
+    run(customspec, spec)
+    document = run(customspec, spec, "--limit", "3")
+    assert document["steps"]["train:lora@0"]["status"] == "cached"
+    assert document["steps"]["evaluate:lora@0:test"]["status"] == "done"
+
+
+def test_intervals_are_wider_where_rows_belong_together(workspace: Workspace, customspec: Command) -> None:
+    for name, count, start in (("train", 24, 0), ("validation", 12, 100), ("test", 12, 200)):
+        rows = [{**row, "talk": f"{name} {index // 6}"} for index, row in enumerate(colours(count, start))]
+        workspace.rows(f"{name}.jsonl", rows)
+    spec = workspace.spec("techniques: [zero_shot]")
+    alone = by_key(run(customspec, spec))["zero_shot@0"]["metrics"]["test"]["accuracy"]
+    spec.write_text(spec.read_text().replace("test: test.jsonl}", "test: test.jsonl, group: talk}"))
+    together = by_key(run(customspec, spec))["zero_shot@0"]["metrics"]["test"]["accuracy"]
+    assert together["value"] == alone["value"]
+    assert together["ci"] != alone["ci"]
+
+
+def test_a_changed_model_is_refused_by_predict(workspace: Workspace, customspec: Command) -> None:
+    make_model(workspace.root / "own")
+    text = workspace.spec("techniques: [zero_shot]").read_text().replace("{path: model}", "{path: own}")
+    document = run(customspec, workspace.write("spec.yaml", text))
+    config = workspace.root / "own" / "config.json"
+    config.write_text(config.read_text() + " ")
+    ended = customspec("predict", folder_of(workspace, document), workspace.root / "test.jsonl")
+    assert ended.code == 5
+    assert "the model own changed after the plan was made" in ended.err
 
 
 def test_set_lays_a_value_over_the_spec(workspace: Workspace, customspec: Command) -> None:

@@ -12,7 +12,7 @@ from types import FrameType
 import click
 
 from customspec import __version__
-from customspec.errors import CustomspecError, Exit, SpecError
+from customspec.errors import CustomspecError, Exit, MachineError, SpecError
 
 COMMANDS: Mapping[str, str] = {
     "init": "write a first spec",
@@ -77,13 +77,15 @@ def _run(arguments: list[str] | None) -> int:
         return Exit.BAD_INPUT
     except CustomspecError as error:
         return _tell(error)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone; there is nobody left to tell
+        return Exit.DONE
+    except OSError as error:
+        return _tell(MachineError(f"{error.filename or 'the system'}: {error.strerror or error}"))
     except (KeyboardInterrupt, click.Abort):
         return _interrupted("interrupted", Exit.INTERRUPTED)
     except Terminated:
         return _interrupted("terminated", Exit.TERMINATED)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone; there is nobody left to tell
-        return Exit.DONE
 
 
 def _tell(error: CustomspecError) -> int:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from customspec.errors import Exit, UsageError
+from customspec.compiler import read_spec
+from customspec.errors import Exit, SpecError, UsageError
 from customspec.inputs.rows import RowError, read_rows
-from customspec.prompts import Row
+from customspec.prompts import Row, Template, TemplateError
+from customspec.registry import discover
+from customspec.source import parse
 
 FILE = "spec.yaml"
 MODEL_LINES = {
@@ -37,7 +41,7 @@ def command(folder: Path, task: str | None, **answers: str | None) -> int:
         raise UsageError(f"{target} exists already; nothing was written")
     asked = _ask(folder, answers, task)
     folder.mkdir(parents=True, exist_ok=True)
-    target.write_text(_spec(asked), encoding="utf-8")
+    target.write_text(_checked(_spec(asked, folder)), encoding="utf-8")
     click.echo(f"wrote {target}\nnext: customspec validate {target}")
     return Exit.DONE
 
@@ -49,7 +53,7 @@ def _ask(folder: Path, answers: dict[str, str | None], task: str | None) -> dict
     columns = list(rows[0].fields)
     user = _answer("user", answers["user"], "Template of the user's message", f"{{{{ {columns[0]} }}}}")
     answer = _answer("answer", answers["answer"], "Template of the answer", f"{{{{ {columns[-1]} }}}}")
-    default = folder.resolve().name.lower().replace(" ", "-") or "first"
+    default = re.sub(r"[^a-z0-9._-]+", "-", folder.resolve().name.lower()).strip("._-") or "first"
     return {
         "name": _answer("name", answers["name"], "Name of the spec", default),
         "model": _answer("model", answers["model"], "Base model", "HuggingFaceTB/SmolLM2-135M-Instruct"),
@@ -57,7 +61,8 @@ def _ask(folder: Path, answers: dict[str, str | None], task: str | None) -> dict
         "test": test,
         "user": user,
         "answer": answer,
-        "task": task or _guess_task(rows, columns[-1]),
+        "task": task or _guess_task(rows, answer),
+        "shots": min(8, len(rows)),
     }
 
 
@@ -74,13 +79,17 @@ def _first_rows(path: Path, label: str) -> list[Row]:
         raise UsageError(f"{error}; name the file with --train") from error
 
 
-def _guess_task(rows: list[Row], column: str) -> str:
+def _guess_task(rows: list[Row], answer: str) -> str:
     """Few distinct answers, each seen often, are choices."""
-    distinct = {str(row.fields[column]) for row in rows}
+    try:
+        template = Template(answer)
+        distinct = {template.render(row.fields) for row in rows}
+    except TemplateError as error:
+        raise UsageError(f"--answer {answer}: {error}") from error
     return "classification" if len(distinct) * 3 <= len(rows) else "generation"
 
 
-def _spec(asked: dict[str, Any]) -> str:
+def _spec(asked: dict[str, Any], folder: Path) -> str:
     quoted = {key: json.dumps(value, ensure_ascii=False) for key, value in asked.items()}
     classified = asked["task"] == "classification"
     choices = "  choices: from_data             # or a list of the possible answers\n" if classified else ""
@@ -90,7 +99,7 @@ customspec: 1
 name: {quoted["name"]}
 
 base_model:
-{_model(asked["model"])}
+{_model(asked["model"], folder)}
 
 data:
   train: {quoted["train"]}
@@ -102,16 +111,25 @@ prompt:
 {choices}
 techniques:
   - zero_shot
-  - few_shot: {{shots: 8}}
+  - few_shot: {{shots: {asked["shots"]}}}
   - lora: {{r: 8}}
 
 {goal}strategy: compare                # or: ladder, which climbs from cheap to expensive and stops at the goal
 """
 
 
-def _model(name: str) -> str:
+def _checked(text: str) -> str:
+    """The text, if it is a spec. Raises UsageError: an answer to a question was none that a spec can hold."""
+    try:
+        read_spec(parse(text, FILE), discover())
+    except SpecError as error:
+        raise UsageError(f"these answers make no spec: {error.problems[0].message}") from error
+    return text
+
+
+def _model(name: str, folder: Path) -> str:
     package, colon, file = name.partition(":")
     if colon:
         return MODEL_LINES["package"].format(name=package, file=file)
-    local = name.endswith(".gguf") or name.startswith((".", "/")) or name.count("/") != 1
-    return MODEL_LINES["path" if local else "hub"].format(name=name)
+    local = (folder / name).exists() or name.endswith(".gguf") or name.startswith((".", "/")) or name.count("/") != 1
+    return MODEL_LINES["path" if local else "hub"].format(name=json.dumps(name, ensure_ascii=False))

@@ -19,7 +19,8 @@ from customspec.cli.common import (
     store_root,
 )
 from customspec.cli.printing import print_table
-from customspec.compiler import Choices, Compiled, compile_document
+from customspec.compiler import Compiled, compile_document
+from customspec.compiler.candidates import Choices
 from customspec.errors import Exit, UsageError
 from customspec.machine import Machine, detect
 from customspec.plan import Plan, digest

@@ -12,6 +12,7 @@ import click
 from customspec.cli.common import device_option, store_option
 from customspec.cli.progress import watching
 from customspec.errors import Exit, UsageError
+from customspec.inputs.formats import read_jsonl
 from customspec.inputs.rows import RowError, read_rows
 from customspec.machine import detect
 from customspec.prompts import Row
@@ -34,9 +35,9 @@ def command(
     """Answer new rows: a jsonl, json, csv or parquet file, or JSON lines on stdin. Prints JSON lines."""
     try:
         plan, document = read_run(run)
+        key = candidate or document["decision"]["chosen_key"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{run} is no run folder: {error}") from error
-    key = candidate or document["decision"]["chosen_key"]
     if key is None:
         raise UsageError("the run chose no candidate; name one with --candidate")
     queries = tuple(_read(rows))
@@ -53,23 +54,11 @@ def command(
 
 
 def _read(rows: Path | None) -> Iterator[Row]:
-    if rows is None:
-        yield from _stdin()
-        return
     try:
-        yield from read_rows("new", [(str(rows), rows)])
+        if rows is not None:
+            yield from read_rows("new", [(str(rows), rows)])
+            return
+        for number, (place, fields) in enumerate(read_jsonl("stdin", sys.stdin.buffer), start=1):
+            yield Row(f"new:{number}", fields, place)
     except RowError as error:
         raise UsageError(str(error)) from error
-
-
-def _stdin() -> Iterator[Row]:
-    for number, line in enumerate(sys.stdin.buffer, start=1):
-        if not line.strip():
-            continue
-        try:
-            fields = json.loads(line)
-        except ValueError as error:
-            raise UsageError(f"stdin:{number}: not a JSON object: {error}") from error
-        if not isinstance(fields, dict):
-            raise UsageError(f"stdin:{number}: not a JSON object")
-        yield Row(f"new:{number}", fields, f"stdin:{number}")

@@ -14,5 +14,7 @@ WIDE = 200  # characters; a file or pipe has no width of its own
 def print_table(table: Table, *, err: bool = False) -> None:
     """The table, with colour on a terminal only."""
     stream = sys.stderr if err else sys.stdout
-    console = Console(file=stream, width=None if stream.isatty() or "COLUMNS" in os.environ else WIDE, highlight=False)
+    console = Console(
+        file=stream, width=None if stream.isatty() or "COLUMNS" in os.environ else WIDE, highlight=False, markup=False
+    )
     console.print(table)

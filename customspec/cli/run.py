@@ -50,6 +50,8 @@ def command(spec: Path, store: Path | None, device: str, *, require_goal: bool, 
     else:
         root = store_root(spec, store)
         plan = _fresh_plan(spec, root, machine, choices)
+    if require_goal and plan.goal is None:
+        raise UsageError("--require-goal: the spec has no `goal`")
     return _run(plan, Store(root), machine, require_goal=require_goal, as_json=as_json)
 
 
@@ -67,9 +69,9 @@ def _saved_plan(file: Path, store: Path | None, choices: dict[str, Any]) -> tupl
         raise UsageError("a saved plan runs as it is: --only, --set, --limit and --max-steps belong to `plan --out`")
     try:
         plan = Plan.from_json(json.loads(file.read_bytes()))
+        root = store_root(Path(plan.sources["spec"]), store)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise UsageError(f"{file} is no plan of `customspec plan --out`: {error}") from error
-    root = store_root(Path(plan.sources["spec"]), store)
     check_fresh(plan, discover(), root)
     return plan, root
 
@@ -85,7 +87,7 @@ def _run(plan: Plan, store: Store, machine: Machine, *, require_goal: bool, as_j
     else:
         _print(document, plan, outcome, folder)
     if outcome.failed:
-        return Exit.STEP_FAILED
+        return outcome.exit
     missed = require_goal and document["decision"]["goal_met"] is not True
     return Exit.GOAL_NOT_MET if missed else Exit.DONE
 

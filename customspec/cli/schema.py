@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import click
 
-from customspec.cli.common import show_json
+from customspec.cli.common import json_option, show_json
 from customspec.errors import Exit
 from customspec.registry import discover
 from customspec.schema import spec_schema
 
 
 @click.command("schema")
-def command() -> int:
+@json_option
+def command(*, as_json: bool) -> int:  # noqa: ARG001  # it is JSON either way
     """Print the JSON Schema, for editors and checkers."""
     show_json(spec_schema(discover()))
     return Exit.DONE

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from customspec.compiler.candidates import Ready, make_ready
+from customspec.compiler.candidates import Choices, Ready, make_ready
 from customspec.compiler.data import LookedData, look_at_data
 from customspec.compiler.entries import Draft, check_later_work, read_entries
 from customspec.compiler.findings import Findings
@@ -29,17 +29,6 @@ from customspec.plan import Plan, Step, digest
 from customspec.registry import Offer, Registry
 from customspec.source import Document, KeyPath
 from customspec.spec import BaseModelSpec, Spec
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """What the command line adds to a spec."""
-
-    only: tuple[str, ...] = ()
-    limit: int | None = None
-    max_steps: int | None = None
-    compute_dtype: str = "float32"
-    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,25 +55,22 @@ def read_spec(document: Document, registry: Registry) -> tuple[Spec, tuple[Draft
 
 
 def compile_document(
-    document: Document, registry: Registry, *, root: Path, cache: Path, choices: Choices = Choices()
+    document: Document, registry: Registry, *, root: Path, cache: Path, choices: Choices | None = None
 ) -> Compiled:
     """The spec and its plan. `root` is the spec's folder, `cache` the store's. Raises SpecError."""
+    choices = choices or Choices()
     spec, drafts = read_spec(document, registry)
     drafts = _only(drafts, choices.only, document)
     findings, digests = Findings(document), Digests(cache)
     metrics = read_metrics(spec, registry, findings)
-    data = look_at_data(spec, root, cache, digests, findings, limit=choices.limit)
+    data = look_at_data(spec, root, cache, digests, findings)
     models = {
         ref: look_at_model(ref, at, root, cache, digests, findings) for ref, at in _model_places(spec, drafts).items()
     }
-    broken = bool(findings)
     ready: list[Ready] = []
     for draft in drafts:
-        ready += make_ready(
-            draft, spec, data, models, findings, max_steps=choices.max_steps, compute_dtype=choices.compute_dtype
-        )
-    if broken or findings:
-        findings.stop_if_any()
+        ready += make_ready(draft, spec, data, models, findings, choices)
+    findings.stop_if_any()
     ordered = _ordered(spec, ready)
     offers = tuple(registry.offer("metric", name) for name in metrics)
     plan = _plan(document, spec, ordered, data, offers, choices.sources)

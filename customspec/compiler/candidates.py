@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from statistics import fmean
@@ -18,13 +18,24 @@ from customspec.estimate import Estimate, artifact_bytes, training_flops, traini
 from customspec.hookspecs import Selector
 from customspec.inputs.encoding import no_shots
 from customspec.inputs.models import Unresolved
-from customspec.inputs.splits import Splits
+from customspec.inputs.splits import SPLITS, Splits
 from customspec.prompts import messages
 from customspec.source import KeyPath
 from customspec.spec import BaseModelSpec, Generation, Spec, TrainingOptions
 
 SAMPLE = 16  # rows whose tokens are counted for an estimate
 DEFAULT_NEW_TOKENS = 256  # where no answer's length is known
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the command line adds to a spec."""
+
+    only: tuple[str, ...] = ()
+    limit: int | None = None
+    max_steps: int | None = None
+    compute_dtype: str = "float32"
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -40,8 +51,7 @@ class Ready:
     ref: BaseModelSpec
     options: TrainingOptions | None
     generation: Generation | None
-    max_steps: int | None
-    compute_dtype: str
+    choices: Choices
 
     @property
     def key(self) -> str:
@@ -67,10 +77,11 @@ class Ready:
         if self.options is None or not self.trainable or self.total is None:
             return Estimate(tokens, 0, 0.0)
         rows = len(self.rendered.examples["train"])
-        seen = training_steps(self.options, rows) * (self.options.per_device_train_batch_size or 1)
+        batch = (self.options.per_device_train_batch_size or 1) * (self.options.gradient_accumulation_steps or 1)
+        seen = training_steps(self.options, rows) * batch
         return Estimate(
             tokens,
-            artifact_bytes(self.trainable, self.total, self.compute_dtype),
+            artifact_bytes(self.trainable, self.total, self.choices.compute_dtype),
             training_flops(self.trainable, self.total, tokens, seen),
         )
 
@@ -96,9 +107,7 @@ def make_ready(
     data: LookedData,
     models: Mapping[BaseModelSpec, LookedModel | Unresolved | None],
     findings: Findings,
-    *,
-    max_steps: int | None,
-    compute_dtype: str,
+    choices: Choices,
 ) -> tuple[Ready, ...]:
     """One candidate per seed; none, with problems added, where something is wrong."""
     ref = draft.entry.base_model or spec.base_model
@@ -115,11 +124,11 @@ def make_ready(
     generation = _generation(spec, rendered, model)
     seeds = draft.entry.seeds or spec.seeds
     ready = tuple(
-        Ready(draft, seed, seed == seeds[0], rendered, model, ref, options, generation, max_steps, compute_dtype)
-        for seed in seeds
+        Ready(draft, seed, seed == seeds[0], rendered, model, ref, options, generation, choices) for seed in seeds
     )
     if isinstance(model, LookedModel) and data.rows is not None and spec.data.on_long == "error":
-        _check_lengths(ready[0], model, data.rows, findings)
+        for candidate in ready:
+            _check_lengths(candidate, model, data.rows, findings)
     return ready
 
 
@@ -146,11 +155,12 @@ def _check_lengths(ready: Ready, model: LookedModel, rows: Splits, findings: Fin
         at = ("generation", "max_new_tokens") if given else ("prompt", "answer")
         findings.add(Code.WRONG_VALUE, at, f"an answer of {reserve} tokens fills the whole context of {limit}")
         return
-    used = ("train", "validation", "test") if ready.draft.tuning else ("validation", "test")
-    examples = {name: ready.rendered.examples[name] for name in used}
-    places = {row.id: row.place for name in used for row in rows.named(name)}
-    select = selector(ready.draft, ready.rendered, ready.seed)
-    check_lengths(examples, select, model, reserve, places, _what_makes_long(ready), findings)
+    select, place = selector(ready.draft, ready.rendered, ready.seed), _what_makes_long(ready)
+    for name in SPLITS if ready.draft.tuning else SPLITS[1:]:
+        places = {row.id: row.place for row in rows.named(name)}
+        # training feeds a row's own answer; scoring and generating need room for whatever may come
+        room = None if name == "train" else reserve
+        check_lengths(ready.rendered.examples[name], select, model, room, places, place, findings)
 
 
 def _what_makes_long(ready: Ready) -> KeyPath:

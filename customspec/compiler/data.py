@@ -12,7 +12,7 @@ from customspec.errors import Code
 from customspec.inputs.digests import Digests, folder_digest
 from customspec.inputs.hub_rows import cached_rows
 from customspec.inputs.rows import RowError
-from customspec.inputs.splits import SPLITS, Files, Splits, divide, read_splits
+from customspec.inputs.splits import SPLITS, Files, Splits, divide, group_of, read_splits
 from customspec.source import KeyPath
 from customspec.spec import DataSpec, Spec, Split
 
@@ -29,12 +29,10 @@ class LookedData:
     unresolved: tuple[str, ...]
 
 
-def look_at_data(
-    spec: Spec, root: Path, cache: Path, digests: Digests, findings: Findings, *, limit: int | None
-) -> LookedData:
+def look_at_data(spec: Spec, root: Path, cache: Path, digests: Digests, findings: Findings) -> LookedData:
     """Find, read and divide the splits. Problems go to `findings`; `rows` is then None."""
     files, unresolved = _find_files(spec.data, root, cache)
-    rule = _rule(spec, limit)
+    rule = _rule(spec)
     given = None if unresolved else _read(files, findings)
     rows = None
     if given is not None and _check_columns(spec.data, given, findings):
@@ -58,7 +56,7 @@ def _find_files(data: DataSpec, root: Path, cache: Path) -> tuple[Files, tuple[s
     return files, tuple(unresolved)
 
 
-def _rule(spec: Spec, limit: int | None) -> dict[str, Any]:
+def _rule(spec: Spec) -> dict[str, Any]:
     """See `inputs.splits.divide`."""
     split_off = spec.data.validation is None and spec.data.train is not None
     stratify = spec.prompt.answer if split_off and spec.prompt.choices is not None else None
@@ -67,7 +65,6 @@ def _rule(spec: Spec, limit: int | None) -> dict[str, Any]:
         "seed": spec.seeds[0] if split_off else None,
         "group": spec.data.group if split_off else None,
         "stratify": stratify,
-        "limit": limit,
     }
 
 
@@ -111,11 +108,26 @@ def _check_same_file(files: Files, findings: Findings) -> None:
 def _check_columns(data: DataSpec, rows: Splits, findings: Findings) -> bool:
     columns = {name: sorted(part[0].fields) for name in SPLITS if (part := rows.named(name))}
     lacking = next((name for name, found in columns.items() if data.group not in found), None)
-    if data.group is None or lacking is None:
+    if data.group is None:
         return True
+    if lacking is None:
+        return _check_groups(data.group, rows, findings)
     message = f"`{data.group}` is not a column of the {lacking} rows"
     findings.add(Code.DATA_GROUP, ("data", "group"), message, hint=f"columns: {', '.join(columns[lacking])}")
     return False
+
+
+def _check_groups(column: str, rows: Splits, findings: Findings) -> bool:
+    """No group stands in two of the given splits."""
+    seen: dict[str, tuple[str, str]] = {}
+    for name in SPLITS:
+        for row in rows.named(name):
+            first, place = seen.setdefault(group_of(row, column), (name, row.place))
+            if first != name:
+                told = f"{row.place} ({name}) and {place} ({first}) have the same `{column}`"
+                findings.add(Code.DATA_GROUP, ("data", "group"), told, hint="keep whole groups in one split")
+                return False
+    return True
 
 
 def _divide(rows: Splits, rule: Mapping[str, Any], findings: Findings) -> Splits | None:

@@ -28,7 +28,7 @@ class Findings:
     ) -> None:
         """A problem at a path's value, at its key, or at a word inside its value."""
         place = self.document.locate(path, key=key)
-        if word is not None:
+        if word is not None and place.file == self.document.file:
             place = _find(self.document.text, place, word)
         problem = Problem(code, message, place, hint, exit)
         if problem not in self._problems:

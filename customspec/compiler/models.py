@@ -65,7 +65,7 @@ def with_recipe(draft: Draft, model: LookedModel, rows: int, findings: Findings)
 
 
 def check_lengths(
-    examples: Mapping[str, Sequence[Example]],
+    rows: Sequence[Example],
     select: Selector,
     model: LookedModel,
     reserve: int | None,
@@ -73,24 +73,23 @@ def check_lengths(
     at: KeyPath,
     findings: Findings,
 ) -> None:
-    """Under `on_long: error`: the first row of each split that the model's context cannot hold."""
+    """Under `on_long: error`: the first row that the model's context cannot hold. `reserve`: see `encode`."""
     context = model.known.header.context_length
-    for rows in examples.values():
-        for row in rows:
-            room = context - (model.chat.most_tokens(row.answer + model.chat.end) if reserve is None else reserve)
-            try:
-                if surely_fits(messages(row, select(row)), model.chat, room):
-                    continue
-                encode([row], select, model.chat, context=context, reserve=reserve, on_long="error")
-            except TooLongError as fault:
-                message = str(fault).replace(f"row {row.id}", places[row.id])
-                fewer = "use fewer shots" if select(row) else "shorten it"
-                hint = f"{fewer}, or set `data.on_long` to truncate or drop"
-                findings.add(Code.TOO_LONG, at, message, hint=hint)
-                break
-            except ChatError as fault:
-                findings.add(Code.MODEL_UNUSABLE, at, str(fault), exit=Exit.ENVIRONMENT)
-                return
+    for row in rows:
+        room = context - (model.chat.most_tokens(row.answer + model.chat.end) if reserve is None else reserve)
+        try:
+            if surely_fits(messages(row, select(row)), model.chat, room):
+                continue
+            encode([row], select, model.chat, context=context, reserve=reserve, on_long="error")
+        except TooLongError as fault:
+            message = str(fault).replace(f"row {row.id}", places[row.id])
+            fewer = "use fewer shots" if select(row) else "shorten it"
+            hint = f"{fewer}, or set `data.on_long` to truncate or drop"
+            findings.add(Code.TOO_LONG, at, message, hint=hint)
+            return
+        except ChatError as fault:
+            findings.add(Code.MODEL_UNUSABLE, at, str(fault), exit=Exit.ENVIRONMENT)
+            return
 
 
 def _refuse(refusal: Refusal, draft: Draft, findings: Findings) -> None:

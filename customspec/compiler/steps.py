@@ -46,9 +46,11 @@ def candidate_steps(
     needs: tuple[Step, ...] = (model, data)
     steps: list[Step] = []
     if ready.draft.tuning is not None:
-        options = ready.options.model_dump() if ready.options is not None else dict(ready.draft.entry.options)
+        options = (
+            ready.options.model_dump(mode="json") if ready.options is not None else dict(ready.draft.entry.options)
+        )
         technique = {**_named(ready.draft.tuning.offer), "options": options}
-        params = {**common, "technique": technique, "max_steps": ready.max_steps}
+        params = {**common, "technique": technique, "max_steps": ready.choices.max_steps}
         train = make_step(
             f"train:{ready.key}", "train", params, needs, gate=gate, resources=Resources(1), candidate=ready.key
         )
@@ -56,7 +58,7 @@ def candidate_steps(
         needs = (*needs, train)
         common = {**common, "technique": technique}
     for split in splits:
-        params = {**common, **_evaluation(ready, metrics), "split": split}
+        params = {**common, **_evaluation(ready, metrics), "split": split, "group": spec.data.group}
         id = f"evaluate:{ready.key}:{split}"
         step = make_step(id, "evaluate", params, needs, gate=gate, resources=Resources(1), candidate=ready.key)
         steps.append(step)
@@ -110,7 +112,7 @@ def _common(ready: Ready, spec: Spec) -> dict[str, Any]:
         "prompt": ready.rendered.prompt.model_dump(include={"system", "user", "answer"}),
         "prompting": None
         if prompting is None
-        else {**_named(prompting.offer), "options": prompting.options.model_dump()},
+        else {**_named(prompting.offer), "options": prompting.options.model_dump(mode="json")},
         "technique": None,
         "seed": ready.seed,
         "on_long": spec.data.on_long,
@@ -122,6 +124,7 @@ def _evaluation(ready: Ready, metrics: Sequence[Offer]) -> Mapping[str, Any]:
         "choices": None if ready.rendered.choices is None else list(ready.rendered.choices),
         "generation": None if ready.generation is None else ready.generation.model_dump(mode="json"),
         "metrics": [_named(metric) for metric in metrics],
+        "limit": ready.choices.limit,
     }
 
 

@@ -56,11 +56,12 @@ def decide(
     goal: Mapping[str, Any] | None, metric: str, standings: Sequence[Standing], strategy: str, higher: bool
 ) -> Decision:
     """The cheapest candidate whose estimate reaches the goal; else, or without a goal, the best one."""
-    measured = [standing for standing in standings if standing.chosen_by is not None]
+    rows = "validation" if any(standing.validation is not None for standing in standings) else "test"
+    # one split for all: a test estimate is never weighed against others' validation estimates
+    measured = [standing for standing in standings if getattr(standing, rows) is not None]
     if not measured:
         return Decision(None if goal is None else False, None, None, ("no candidate was evaluated",))
     target = None if goal is None else Goal.model_validate(goal)
-    rows = "validation" if measured[0].validation is not None else "test"
     if target is None:
         best = _best(measured, higher)
         reason = f"{best.id} has the best {metric} on the {rows} rows: {_shown(best.chosen_by)} (there is no goal)"

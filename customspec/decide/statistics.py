@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 Score = Callable[[Sequence[str], Sequence[str]], float]
 
@@ -20,26 +21,35 @@ def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> tuple[floa
 
 
 def bootstrap(
-    score: Score, predictions: Sequence[str], references: Sequence[str], confidence: float = CONFIDENCE, seed: int = 0
+    score: Score,
+    predictions: Sequence[str],
+    references: Sequence[str],
+    groups: Sequence[str] | None = None,
+    *,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
 ) -> tuple[float, float]:
-    """Percentile bootstrap over rows (Efron 1979), two-sided; constant scores give an interval of no width."""
+    """Percentile bootstrap (Efron 1979), two-sided, over rows, or over whole groups where each row's group is given.
+
+    Constant scores, and a single row or group, give an interval of no width.
+    """
     import numpy as np
     from scipy import stats
 
-    n = len(references)
-    if n == 1:
+    units = _units(groups or range(len(references)))
+    if len(units) == 1:
         value = score(predictions, references)
         return value, value
 
-    def of_rows(rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> float:
-        drawn = rows.tolist()
-        return score([predictions[i] for i in drawn], [references[i] for i in drawn])
+    def of_units(drawn: np.ndarray[tuple[int], np.dtype[np.int64]]) -> float:
+        rows = [row for unit in drawn.tolist() for row in units[unit]]
+        return score([predictions[row] for row in rows], [references[row] for row in rows])
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # told by the interval itself
         result = stats.bootstrap(
-            (np.arange(n),),
-            of_rows,
+            (np.arange(len(units)),),
+            of_units,
             vectorized=False,
             n_resamples=RESAMPLES,
             confidence_level=confidence,
@@ -47,3 +57,11 @@ def bootstrap(
             rng=np.random.default_rng(seed),
         )
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
+
+
+def _units(groups: Iterable[Hashable]) -> list[list[int]]:
+    """The rows of each group, in the order in which the groups appear."""
+    rows: dict[Hashable, list[int]] = defaultdict(list)
+    for row, group in enumerate(groups):
+        rows[group].append(row)
+    return list(rows.values())

@@ -52,7 +52,7 @@ def _read_in_helper(files: ModelFiles, folder: Path) -> None:
 
 
 def _run_helper(files: ModelFiles, folder: Path) -> None:
-    command = [sys.executable, "-m", "customspec.ml.headers", str(files.path), str(folder)]
+    command = [sys.executable, "-P", "-m", "customspec.ml.headers", str(files.path), str(folder)]
     quiet = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "TQDM_DISABLE": "1"}
     ended = subprocess.run(command, capture_output=True, text=True, env=quiet, check=False)
     if ended.returncode == 0:

@@ -141,9 +141,17 @@ def _folder(folder: Path, label: str, digests: Digests) -> ModelFiles:
         raise ModelError(Code.MODEL_UNUSABLE, f"model folder {label} has no config.json")
     for shard in _weight_files(folder, label):
         check_safetensors(shard, f"{label}/{shard.name}")
+    return ModelFiles("folder", folder, label, _digest(folder, digests))
+
+
+def digest_of(files: ModelFiles, digests: Digests) -> str:
+    """The digest of a model's files as they are now; those of large files are remembered by inode, size and times."""
+    return digests.sha256(files.path) if files.kind == "gguf" else _digest(files.path, digests)
+
+
+def _digest(folder: Path, digests: Digests) -> str:
     read = sorted({path for pattern in READ_BY_US for path in folder.glob(pattern)})
-    names = {path.name: digests.sha256(path) for path in read}
-    return ModelFiles("folder", folder, label, folder_digest(names))
+    return folder_digest({path.name: digests.sha256(path) for path in read})
 
 
 def _weight_files(folder: Path, label: str) -> list[Path]:

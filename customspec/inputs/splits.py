@@ -1,4 +1,4 @@
-"""The three splits as a run uses them: read, divided where validation is not given, cut to a limit."""
+"""The three splits as a run uses them: read, and divided where validation is not given."""
 
 from __future__ import annotations
 
@@ -37,23 +37,27 @@ def read_splits(files: Files) -> Splits:
 
 
 def divide(splits: Splits, rule: Mapping[str, Any]) -> Splits:
-    """Validation split off the training rows where the rule says so, then evaluation cut to the rule's limit.
+    """Validation split off the training rows where the rule says so.
 
     `rule` is plain JSON, so that a step can carry it: `split_off` (bool), `seed`, `group` (column or null),
-    `stratify` (an answer template or null), `limit` (rows of each evaluated split, or null).
+    `stratify` (an answer template or null).
     """
-    train, validation = splits.train, splits.validation
-    if rule["split_off"]:
-        kept, taken = split_off(
-            train,
-            share=VALIDATION_SHARE,
-            seed=rule["seed"],
-            stratum=_rendered(rule["stratify"]),
-            group=_column(rule["group"]),
-        )
-        train, validation = tuple(kept), tuple(taken)
-    limit = rule["limit"]
-    return Splits(train, validation[:limit], splits.test[:limit])
+    if not rule["split_off"]:
+        return splits
+    kept, taken = split_off(
+        splits.train,
+        share=VALIDATION_SHARE,
+        seed=rule["seed"],
+        stratum=_rendered(rule["stratify"]),
+        group=None if rule["group"] is None else lambda row: group_of(row, rule["group"]),
+    )
+    return Splits(tuple(kept), tuple(taken), splits.test)
+
+
+def group_of(row: Row, column: str) -> str:
+    """Which group a row belongs to; a row without a value is a group of its own."""
+    value = row.fields[column]
+    return f"row {row.id}" if value is None else f"{type(value).__name__} {value}"
 
 
 def _rendered(source: str | None) -> Any:
@@ -61,7 +65,3 @@ def _rendered(source: str | None) -> Any:
         return None
     template = Template(source)
     return lambda row: template.render(row.fields).strip()
-
-
-def _column(name: str | None) -> Any:
-    return None if name is None else lambda row: str(row.fields[name])

@@ -1,1 +1,1 @@
-"""The toolkit that computes: models, encoding, the one training loop, the one scorer. Torch lives here."""
+"""The toolkit that computes: models, the one training loop, the one scorer, the generator. Torch lives here."""

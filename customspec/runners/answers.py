@@ -45,7 +45,11 @@ def reserve_of(params: Mapping[str, Any], chat: Chat) -> int:
 def answer(params: Mapping[str, Any], model: nn.Module, rows: Sequence[Encoded], chat: Chat, work: Work) -> Answers:
     """Answer every row. A classification's record holds the probability of each choice, normalized over them."""
     began = time.monotonic()
-    records = (_choose if params["choices"] is not None else _generate)(params, model, rows, chat, _counter(work, rows))
+    count = _counter(work, rows)
+    if params["choices"] is not None:
+        records = _choose(params, model, rows, chat, count)
+    else:
+        records = _generate(params, model, rows, chat, count, shots=_shots(params, work))
     return Answers(tuple(records), time.monotonic() - began)
 
 
@@ -79,7 +83,7 @@ def _classified(choices: Sequence[str], scores: Sequence[float]) -> dict[str, An
     best = max(scores)
     weights = [math.exp(score - best) for score in scores]
     shares = [weight / sum(weights) for weight in weights]
-    # ties go to the first choice; choices are sorted, so that no order of rows decides
+    # ties go to the first choice, whose order the spec or the alphabet gives: no order of rows decides
     prediction = choices[scores.index(best)]
     return {
         "prediction": prediction,
@@ -88,12 +92,22 @@ def _classified(choices: Sequence[str], scores: Sequence[float]) -> dict[str, An
     }
 
 
-def _generate(params: Mapping[str, Any], model: Any, rows: Sequence[Encoded], chat: Chat, progress: Any) -> list[Any]:
+def _shots(params: Mapping[str, Any], work: Work) -> int:
+    prompting = params["prompting"]
+    if prompting is None:
+        return 0
+    technique = work.registry.prompting(prompting["name"])
+    return technique.shots(technique.options.model_validate(prompting["options"]))
+
+
+def _generate(
+    params: Mapping[str, Any], model: Any, rows: Sequence[Encoded], chat: Chat, progress: Any, *, shots: int
+) -> list[Any]:
     from customspec.ml.generation import generate
 
     settings = params["generation"]
     stop = (*(settings["stop"] or ()), *chat.end_texts)
-    if chat.template is None and not stop and params["prompting"] is not None:
+    if chat.template is None and not stop and shots:
         stop = ("\n\n",)  # plain text has no end of turn: after a demonstration comes a blank line
     generated = generate(
         model,

@@ -33,12 +33,15 @@ def execute(
 ) -> tuple[Result, bool]:
     """The step's result, and whether this call did the work. Raises CustomspecError; nothing is then published."""
     key = store_key(step.fingerprint, machine.key())
+    work = Work(needs, registry, machine, store.root, tell)
+    if set(needs) != set(step.needs):
+        # decided among what is there: another question than the fingerprint's, so its answer is not kept
+        return Result(step.id, key, _run(step, work, store.root), store.root), True
     with store.lock(key):
         found = store.get(key)  # another run may have published it while this one waited
         if found is not None:
             return found, False
         with store.publishing(key, step.id) as draft:
-            work = Work(needs, registry, machine, store.root, tell)
             return draft.publish(_run(step, work, draft.folder)), True
 
 

@@ -8,15 +8,20 @@ from pathlib import Path
 from customspec.errors import CustomspecError, RefusedError
 from customspec.inputs.digests import Digests, folder_digest
 from customspec.inputs.models import ModelError, find_model
-from customspec.plan import Plan, Step, digest
-from customspec.registry import Registry
+from customspec.plan import Plan, Step, canonical, digest
+from customspec.registry import Kind, Registry
 from customspec.source import read
 from customspec.spec import BaseModelSpec
 
 
 def check_fresh(plan: Plan, registry: Registry, cache: Path) -> None:
     """Raises RefusedError, naming all that has changed since the plan was made."""
-    changes = [*_spec(plan), *_inputs(plan, Digests(cache)), *_plugins(plan, registry)]
+    changes = [
+        *(f"{id} was edited in the plan" for id in plan.altered),
+        *_spec(plan),
+        *_inputs(plan, Digests(cache)),
+        *_plugins(plan, registry),
+    ]
     if changes:
         raise RefusedError(f"the plan is stale: {'; '.join(changes)}. Make a new one with `customspec plan`")
 
@@ -60,7 +65,19 @@ def _model(step: Step, plan: Plan, digests: Digests) -> Iterator[str]:
 
 
 def _plugins(plan: Plan, registry: Registry) -> Iterator[str]:
-    for candidate in plan.candidates:
-        offers = registry.offers.get(("technique", candidate.technique), ())
-        if (candidate.distribution, candidate.version) not in {(o.distribution, o.version) for o in offers}:
-            yield f"technique {candidate.technique} is no longer from {candidate.distribution} {candidate.version}"
+    kinds: tuple[tuple[Kind, str], ...] = (
+        ("technique", "technique"),
+        ("technique", "prompting"),
+        ("metric", "metrics"),
+    )
+    for kind, key in kinds:
+        for named in {canonical(found): found for step in plan.steps for found in _named(step, key)}.values():
+            offers = registry.offers.get((kind, named["name"]), ())
+            if (named["distribution"], named["version"]) not in {(o.distribution, o.version) for o in offers}:
+                yield f"{kind} {named['name']} is no longer from {named['distribution']} {named['version']}"
+
+
+def _named(step: Step, key: str) -> list[dict[str, str]]:
+    found = step.params.get(key) or []
+    many = found if isinstance(found, list) else [found]
+    return [{part: one[part] for part in ("name", "distribution", "version")} for one in many]

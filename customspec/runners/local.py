@@ -56,7 +56,7 @@ def _take(
         raise
     except CustomspecError as error:
         log.error("%s failed", step.id, exc_info=error)
-        return StepOutcome("failed", reason=str(error))
+        return StepOutcome("failed", reason=str(error), exit=error.exit)
     return StepOutcome("done" if worked else "cached", result)
 
 
@@ -75,7 +75,8 @@ def _reached(gate: Gate, taken: Mapping[str, StepOutcome]) -> str | None:
     for id in gate.after:
         result: Result | None = taken[id].result
         if result is not None and goal.reached_by(value := result.values["metrics"][gate.metric]["value"]):
-            return f"{id.split(':')[1]} already reaches the goal: {gate.metric} {value:.3f} on validation rows"
+            _, key, split = id.split(":")
+            return f"{key} already reaches the goal: {gate.metric} {value:.3f} on the {split} rows"
     return None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from customspec.errors import Exit
 from customspec.plan import Result
 
 Status = Literal["done", "cached", "skipped", "failed"]
@@ -18,6 +19,7 @@ class StepOutcome:
     status: Status
     result: Result | None = None
     reason: str | None = None
+    exit: Exit = Exit.DONE
 
     @property
     def values(self) -> Mapping[str, Any]:
@@ -35,6 +37,11 @@ class Outcome:
         return any(step.status == "failed" for step in self.steps.values())
 
     @property
+    def exit(self) -> Exit:
+        """How the run ends: a step that failed by itself weighs more than an environment that could not."""
+        return min((step.exit for step in self.steps.values() if step.status == "failed"), default=Exit.DONE)
+
+    @property
     def executed(self) -> int:
-        """Steps that were worked on, rather than found in the store."""
-        return sum(step.status == "done" for step in self.steps.values())
+        """Steps that were worked on, rather than found in the store; deciding again is no work."""
+        return sum(step.status == "done" for id, step in self.steps.items() if id != "decide")

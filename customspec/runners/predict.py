@@ -48,6 +48,8 @@ class Predictor:
             encoded = encode_rows(step.params, tuple(rows), work, reserve=reserve_of(step.params, chat), answered=False)
         except (TooLongError, TemplateError) as error:
             raise UsageError(str(error)) from error
+        if not encoded.rows:
+            return [{**row.fields, "prediction": None} for row in rows]
         self.watcher.started("predict", len(rows))
         answers = answer(step.params, load_candidate(step.params, work), encoded.rows, chat, work)
         given = {row.example.id: record for row, record in zip(encoded.rows, answers.records, strict=True)}

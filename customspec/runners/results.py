@@ -106,6 +106,7 @@ def _cost(candidate: Candidate, steps: Sequence[tuple[Step, StepOutcome]]) -> di
         "artifact_bytes": trained.get("artifact_bytes", 0 if candidate.family == "prompting" else None),
         "prompt_tokens_per_example": tokens / rows if rows else None,
         "dropped_rows": sum(len(taken.values.get("dropped", ())) for _, taken in done),
+        "cut_rows": sum(len(taken.values.get("cut", ())) for _, taken in done),
     }
 
 

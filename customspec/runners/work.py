@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from customspec.errors import RefusedError
 from customspec.header import ModelHeader
 from customspec.inputs.digests import Digests
 from customspec.inputs.encoding import Encodings, OnLong, Select, encode, no_shots
 from customspec.inputs.headers import read_model
-from customspec.inputs.models import ModelFiles
+from customspec.inputs.models import ModelFiles, digest_of
 from customspec.inputs.tokens import Chat
 from customspec.machine import Machine
 from customspec.plan import Result, Step
@@ -52,9 +53,15 @@ class Work:
         return ModelFiles(step.params["kind"], path, label, step.params["digest"])
 
     def model_folder(self) -> Path:
-        """A folder of safetensors: the converted GGUF file in the store, or the person's own folder."""
+        """A folder of safetensors: the converted GGUF file in the store, or the person's own folder, unchanged.
+
+        Raises RefusedError when the person's folder is not what the plan saw.
+        """
         need = self.need("model")
-        return need.result.folder if need.step.params["kind"] == "gguf" else Path(need.step.sources["path"])
+        if need.step.params["kind"] == "gguf":
+            return need.result.folder
+        check_unchanged(self.model_files(), Digests(self.cache))
+        return Path(need.step.sources["path"])
 
     def header_and_chat(self) -> tuple[ModelHeader, Chat]:
         known = read_model(self.model_files(), self.cache / "headers")
@@ -63,8 +70,11 @@ class Work:
     def rows(self, split: str) -> tuple[Row, ...]:
         return load_rows(self.need("data").result.folder / f"{split}.jsonl")
 
-    def digests(self) -> Digests:
-        return Digests(self.cache)
+
+def check_unchanged(files: ModelFiles, digests: Digests) -> None:
+    """Raises RefusedError when a model's files are no longer those of the plan."""
+    if digest_of(files, digests) != files.digest:
+        raise RefusedError(f"the model {files.label} changed after the plan was made; run again")
 
 
 def template_of(params: Mapping[str, Any]) -> PromptTemplate:

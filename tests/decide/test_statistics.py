@@ -89,5 +89,5 @@ def test_the_bootstrap_is_the_same_every_time_and_another_under_another_seed() -
 def test_less_confidence_is_a_narrower_bootstrap_interval() -> None:
     generator = random.Random(3)
     texts = [repr(generator.random()) for _ in range(60)]
-    wide, narrow = bootstrap(mean, texts, texts, 0.99), bootstrap(mean, texts, texts, 0.5)
+    wide, narrow = bootstrap(mean, texts, texts, confidence=0.99), bootstrap(mean, texts, texts, confidence=0.5)
     assert wide[0] < narrow[0] < narrow[1] < wide[1]

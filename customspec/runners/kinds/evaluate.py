@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -11,7 +11,9 @@ from customspec.decide.statistics import CONFIDENCE, bootstrap, wilson
 from customspec.errors import StepError
 from customspec.hookspecs import Metric
 from customspec.inputs.encoding import Encoded
+from customspec.inputs.splits import group_of
 from customspec.plan import Step
+from customspec.prompts import Row
 from customspec.runners.answers import answer, load_candidate, reserve_of
 from customspec.runners.measure import measuring
 from customspec.runners.rows import write_lines
@@ -23,7 +25,7 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     params, machine = step.params, work.machine
     peak = measuring(machine.device)
     _, chat = work.header_and_chat()
-    queries = work.rows(params["split"])
+    queries = work.rows(params["split"])[: params["limit"]]
     encoded = encode_rows(params, queries, work, reserve=reserve_of(params, chat))
     if not encoded.rows:
         raise StepError(
@@ -34,8 +36,9 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     records = [_record(row, given) for row, given in zip(encoded.rows, answers.records, strict=True)]
     write_lines(folder / "predictions.jsonl", records)
     names = [metric["name"] for metric in params["metrics"]]
+    groups = _groups(queries, params["group"], {record["id"] for record in records})
     return {
-        "metrics": {name: measured(work.registry.metric(name), records) for name in names},
+        "metrics": {name: measured(work.registry.metric(name), records, groups) for name in names},
         "rows": len(records),
         "evaluate_seconds": answers.seconds,
         "rows_per_second": len(records) / answers.seconds,
@@ -51,13 +54,19 @@ def _record(row: Encoded, given: Mapping[str, Any]) -> dict[str, Any]:
     return {"id": row.example.id, "answer": reference, "correct": given["prediction"] == reference, **given}
 
 
-def measured(metric: Metric, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The metric with its interval: Wilson's for a proportion, a bootstrap over rows for the rest."""
+def _groups(rows: Sequence[Row], column: str | None, answered: Collection[str]) -> list[str] | None:
+    return None if column is None else [group_of(row, column) for row in rows if row.id in answered]
+
+
+def measured(
+    metric: Metric, records: Sequence[Mapping[str, Any]], groups: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """The metric with its interval: Wilson's for a proportion over rows, else a bootstrap over rows or groups."""
     predictions = [record["prediction"] for record in records]
     references = [record["answer"] for record in records]
     value = metric.score(predictions, references)
-    if metric.proportion:
+    if metric.proportion and groups is None:
         interval = wilson(round(value * len(records)), len(records))
     else:
-        interval = bootstrap(metric.score, predictions, references)
+        interval = bootstrap(metric.score, predictions, references, groups)
     return {"value": value, "ci": list(interval), "confidence": CONFIDENCE, "n": len(records)}

@@ -25,12 +25,15 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     encoded = encode_rows(params, work.rows("train"), work, reserve=None)
     if not encoded.rows:
         raise StepError("every training row was dropped as too long")
-    _, chat = work.header_and_chat()
+    header, chat = work.header_and_chat()
     work.tell(0, None, "loading the model")
     base = load_model(work.model_folder(), DTYPES[machine.compute_dtype], machine.torch_device)
     seed_everything(params["seed"])
     model = technique.adapt(options, base)
     trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    promised = technique.trainable_parameters(options, header)
+    if trainable != promised:
+        raise StepError(f"technique `{technique.name}` promised {promised} trained parameters and trains {trainable}")
     steps = training_steps(options, len(encoded.rows))
     with tempfile.TemporaryDirectory() as scratch:
         trained = train(
