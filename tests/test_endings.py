@@ -148,3 +148,15 @@ class TestInit:
         assert ended.code == 2
         assert "data/train.jsonl" in ended.err
         assert not (workspace.root / "spec.yaml").exists()
+
+
+def test_a_technique_that_raises_while_compiling_is_named(
+    workspace: Workspace, customspec: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stumbles = BROKEN.replace("breaks", "stumbles").replace('"learning_rate": 1e-3', '"rate": 1e-3')
+    install(workspace.root / "site", "stumbles", stumbles)
+    monkeypatch.syspath_prepend(workspace.root / "site")
+    ended = customspec("validate", workspace.spec("techniques: [stumbles]"))
+    assert ended.code == 4
+    assert "plugin customspec-stumbles 1.0: technique `stumbles`" in ended.err
+    assert "Traceback" not in ended.err

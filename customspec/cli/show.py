@@ -18,13 +18,14 @@ from customspec.cli.common import (
     store_root,
 )
 from customspec.cli.plan import make_plan
-from customspec.compiler.candidates import Ready, selector
+from customspec.compiler.candidates import Ready, reserve_for, selector
 from customspec.errors import Exit, UsageError
+from customspec.inputs.encoding import Encoded, encode
 from customspec.inputs.models import Unresolved
 from customspec.inputs.tokens import Chat
 from customspec.machine import detect
-from customspec.prompts import Example, messages
 from customspec.report.text import escape
+from customspec.spec import Spec
 
 
 @click.command("show")
@@ -40,7 +41,7 @@ def command(
 ) -> int:
     """Show rendered prompts and tokens of some rows, with what the loss sees."""
     compiled = make_plan(spec, store_root(spec, store), detect(device), **choices)
-    shown = [row for ready in compiled.ready for row in _rows(ready, split, rows)]
+    shown = [row for ready in compiled.ready for row in _rows(ready, compiled.spec, split, rows)]
     if as_json:
         show_json(shown)
         return Exit.DONE
@@ -49,30 +50,37 @@ def command(
     return Exit.DONE
 
 
-def _rows(ready: Ready, split: str, count: int) -> Iterator[dict[str, Any]]:
+def _rows(ready: Ready, spec: Spec, split: str, count: int) -> Iterator[dict[str, Any]]:
     if isinstance(ready.model, Unresolved):
         raise UsageError(f"{ready.model.label} is not in the local cache; `customspec run` fetches it")
     examples = ready.rendered.examples.get(split, ())
     if not examples:
         raise UsageError(f"there are no {split} rows")
-    select = selector(ready.draft, ready.rendered, ready.seed)
-    for example in examples[:count]:
-        yield _row(ready, example, select(example), ready.model.chat)
+    chat = ready.model.chat
+    encoded = encode(
+        examples[:count],
+        selector(ready.draft, ready.rendered, ready.seed),
+        chat,
+        context=ready.model.known.header.context_length,
+        reserve=None if split == "train" else reserve_for(ready, chat),
+        on_long=spec.data.on_long,
+    )
+    for id in encoded.dropped:
+        click.echo(f"{ready.key}, row {id}: dropped, longer than the model's context", err=True)
+    for row in encoded.rows:
+        yield _row(ready, row, chat)
 
 
-def _row(ready: Ready, example: Example, shots: Any, chat: Chat) -> dict[str, Any]:
-    conversation = messages(example, shots)
-    prompt, answer = chat.prompt_ids(conversation), chat.answer_ids(example.answer)
+def _row(ready: Ready, row: Encoded, chat: Chat) -> dict[str, Any]:
     return {
         "candidate": ready.key,
-        "row": example.id,
-        "messages": [{"role": turn.role, "content": turn.content} for turn in conversation],
-        "prompt": chat.prompt_text(conversation),
-        "answer": example.answer + chat.end,
-        "prompt_tokens": len(prompt),
-        "prompt_ids": prompt,
-        "answer_ids": answer,
-        "answer_pieces": chat.pieces(answer),
+        "row": row.example.id,
+        "prompt": chat.tokenizer.decode(list(row.prompt), skip_special_tokens=False),
+        "answer": row.example.answer + chat.end,
+        "prompt_tokens": len(row.prompt),
+        "prompt_ids": list(row.prompt),
+        "answer_ids": list(row.answer),
+        "answer_pieces": chat.pieces(row.answer),
         "choices": None if ready.rendered.choices is None else list(ready.rendered.choices),
     }
 

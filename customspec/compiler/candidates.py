@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from statistics import fmean
 
 from customspec.compiler.data import LookedData
-from customspec.compiler.entries import Draft, prompting_of, tuning_of
+from customspec.compiler.entries import Draft, blaming, prompting_of, tuning_of
 from customspec.compiler.findings import Findings
 from customspec.compiler.models import LookedModel, check_lengths, with_recipe
 from customspec.compiler.prompting import Rendered, check_shots, render_all
@@ -19,7 +19,8 @@ from customspec.hookspecs import Selector
 from customspec.inputs.encoding import no_shots
 from customspec.inputs.models import Unresolved
 from customspec.inputs.splits import SPLITS, Splits
-from customspec.prompts import messages
+from customspec.inputs.tokens import Chat
+from customspec.prompts import Example, messages
 from customspec.source import KeyPath
 from customspec.spec import BaseModelSpec, Generation, Spec, TrainingOptions
 
@@ -65,7 +66,8 @@ class Ready:
             return 0
         if isinstance(self.model, Unresolved) or self.options is None:
             return None
-        return tuning[0].trainable_parameters(self.options, self.model.known.header)
+        with blaming(self.draft.main):
+            return tuning[0].trainable_parameters(self.options, self.model.known.header)
 
     @cached_property
     def total(self) -> int | None:
@@ -96,9 +98,17 @@ class Ready:
 
 def selector(draft: Draft, rendered: Rendered, seed: int) -> Selector:
     """Which demonstrations a query of this candidate gets."""
-    chosen = prompting_of(draft)
-    train = rendered.examples.get("train", ())
-    return no_shots if chosen is None else chosen[0].select(chosen[1], train, seed)
+    chosen, named = prompting_of(draft), draft.prompting
+    if chosen is None or named is None:
+        return no_shots
+    with blaming(named):
+        select = chosen[0].select(chosen[1], rendered.examples.get("train", ()), seed)
+
+    def blamed(query: Example) -> Sequence[Example]:
+        with blaming(named):
+            return select(query)
+
+    return blamed
 
 
 def make_ready(
@@ -145,11 +155,16 @@ def _generation(spec: Spec, rendered: Rendered, model: LookedModel | Unresolved)
     return spec.generation.model_copy(update={"max_new_tokens": limit})
 
 
+def reserve_for(ready: Ready, chat: Chat) -> int | None:
+    """Tokens that scoring or generating keeps free for an answer."""
+    if ready.rendered.choices is not None:
+        return max(len(chat.answer_ids(choice)) for choice in ready.rendered.choices)
+    return None if ready.generation is None else ready.generation.max_new_tokens
+
+
 def _check_lengths(ready: Ready, model: LookedModel, rows: Splits, findings: Findings) -> None:
     chat, limit = model.chat, model.known.header.context_length
-    reserve = ready.generation.max_new_tokens if ready.generation is not None else None
-    if ready.rendered.choices is not None:
-        reserve = max(len(chat.answer_ids(choice)) for choice in ready.rendered.choices)
+    reserve = reserve_for(ready, chat)
     if reserve is not None and reserve >= limit:
         given = "max_new_tokens" in (findings.document.data.get("generation") or {})
         at = ("generation", "max_new_tokens") if given else ("prompt", "answer")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from customspec.compiler.findings import Findings
 from customspec.compiler.validation import not_a_mapping, validate
-from customspec.errors import Code, Exit, PluginError
+from customspec.errors import Code, CustomspecError, Exit, PluginError
 from customspec.hookspecs import PromptingTechnique, Technique, TuningTechnique
 from customspec.registry import Offer, Registry
 from customspec.source import KeyPath
@@ -24,6 +25,18 @@ class Chosen:
     options: Options
     offer: Offer
     at: KeyPath
+
+
+@contextmanager
+def blaming(chosen: Chosen) -> Iterator[None]:
+    """What a technique raises while a spec is compiled is its plugin's fault, and told as such."""
+    try:
+        yield
+    except CustomspecError:
+        raise
+    except Exception as error:
+        name = chosen.technique.name
+        raise PluginError(f"plugin {chosen.offer}: technique `{name}`: {type(error).__name__}: {error}") from error
 
 
 @dataclass(frozen=True)

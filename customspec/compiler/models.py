@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from customspec.compiler.entries import Draft, tuning_of
+from customspec.compiler.entries import Draft, blaming, tuning_of
 from customspec.compiler.findings import Findings
 from customspec.errors import Code, Exit
 from customspec.hookspecs import Refusal, Selector
@@ -53,15 +53,16 @@ def with_recipe(draft: Draft, model: LookedModel, rows: int, findings: Findings)
     assert tuning is not None
     technique, options = tuning
     header = model.known.header
-    refusal = technique.refusal(options, header)
-    if refusal is not None:
-        _refuse(refusal, draft, findings)
-        return None
-    given = options.model_dump(exclude_none=True)
-    recipe = dict(technique.recipe(options, header, rows))
-    if "max_steps" in given:
-        recipe.pop("num_train_epochs", None)
-    return technique.options.model_validate({**recipe, **given})
+    with blaming(draft.main):
+        refusal = technique.refusal(options, header)
+        if refusal is not None:
+            _refuse(refusal, draft, findings)
+            return None
+        given = options.model_dump(exclude_none=True)
+        recipe = dict(technique.recipe(options, header, rows))
+        if "max_steps" in given:
+            recipe.pop("num_train_epochs", None)
+        return technique.options.model_validate({**recipe, **given})
 
 
 def check_lengths(
