@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from customspec.errors import MachineError
+from customspec.errors import MachineError, UsageError
 from customspec.machine import Gpu, chosen_gpu, cpu_dtype, cpu_name, cuda_gpus, detect, is_cuda_build, least_memory
 
 EPYC = """\
@@ -208,7 +208,7 @@ def test_auto_finds_what_torch_finds() -> None:
 
 @pytest.mark.parametrize("name", ["", "gpu", "CUDA", "cuda:", "cuda:-1", "cuda:x", "cuda:1:2", "cpu:0", "xpu", "auto "])
 def test_an_unknown_name_is_refused(name: str) -> None:
-    with pytest.raises(MachineError, match="unknown device"):
+    with pytest.raises(UsageError, match="unknown device"):
         detect(name)
 
 

@@ -54,9 +54,11 @@ def train(
     Raises StepError for a batch without a supervised token and for a loss or a weight that is not finite.
     """
     seed_everything(seed)
+    arguments = _arguments(options, steps, seed, device, autocast, scratch)
+    arguments._n_gpu = min(1, arguments.n_gpu)  # one device a step: Trainer would spread the batch over all it sees
     trainer = AnswerTrainer(
         model=model,
-        args=_arguments(options, steps, seed, device, autocast, scratch),
+        args=arguments,
         train_dataset=cast(Any, [_features(index, row) for index, row in enumerate(rows)]),
         data_collator=lambda features: collate(features, pad),
         callbacks=[_Progress(progress)],
