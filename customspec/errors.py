@@ -74,11 +74,7 @@ class Code(StrEnum):
     PLUGIN_CLASH = "CS602"
     PLUGIN_CONTRACT = "CS603"
 
-    DEVICE = "CS701"
     EXTRA_MISSING = "CS702"
-
-    STALE_PLAN = "CS801"
-    STORE_DAMAGED = "CS802"
 
 
 @dataclass(frozen=True, slots=True)

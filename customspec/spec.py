@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-Items = Annotated[tuple[Any, ...], Field(strict=False)]  # a YAML list; only the container is lax, never the items
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Names = Annotated[tuple[Name, ...], Field(strict=False, min_length=1)]
@@ -244,13 +243,9 @@ class TechniqueEntry(BaseModel):
     """What the candidate's steps need of a machine."""
 
     @property
-    def named(self) -> tuple[str, ...]:
-        """The keys that are not reserved: exactly one, the technique, when the entry is right."""
-        return tuple(self.model_extra or ())
-
-    @property
     def technique(self) -> str:
-        return self.named[0]
+        """The key that is not reserved: exactly one, when the entry is right."""
+        return next(iter(self.model_extra or ()))
 
     @property
     def options(self) -> Mapping[str, Any]:
