@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,12 +11,12 @@ from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
-from peft import PeftModel
 from torch import nn
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from customspec.errors import StepError
 from customspec.inputs.encoding import Encoded
+from customspec.ml.batching import accepts
 from customspec.ml.quiet import quietly
 from customspec.spec import TrainingOptions
 
@@ -87,7 +86,7 @@ class AnswerTrainer(Trainer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.model_accepts_loss_kwargs = True  # so that the loss is scaled by the tokens of all accumulated batches
-        self._sparse_head = accepts_logits_to_keep(cast(nn.Module, self.model))
+        self._sparse_head = accepts(cast(nn.Module, self.model), "logits_to_keep")
 
     def compute_loss(
         self,
@@ -133,12 +132,6 @@ class _Progress(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._tell(state.global_step, state.max_steps, self._loss)
-
-
-def accepts_logits_to_keep(model: nn.Module) -> bool:
-    """Whether the causal decoder inside computes logits only where asked."""
-    inner = model.get_base_model() if isinstance(model, PeftModel) else model
-    return "logits_to_keep" in inspect.signature(inner.forward).parameters
 
 
 def collate(features: Sequence[Mapping[str, Any]], pad: int) -> dict[str, torch.Tensor]:

@@ -43,7 +43,7 @@ class Predictor:
         step = self._evaluation()
         _check_columns(step, rows)
         work = Work(self._needs(step), self.registry, self.machine, self.store.root, self._tell)
-        _, chat = work.header_and_chat()
+        _, chat = work.header_and_chat
         try:
             encoded = encode_rows(step.params, tuple(rows), work, reserve=reserve_of(step.params, chat), answered=False)
         except (TooLongError, TemplateError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,9 @@ class Work:
         check_unchanged(self.model_files(), Digests(self.cache))
         return Path(need.step.sources["path"])
 
+    @cached_property
     def header_and_chat(self) -> tuple[ModelHeader, Chat]:
+        """The base model's header, and its way of reading a conversation; read once a step."""
         known = read_model(self.model_files(), self.cache / "headers")
         return known.header, Chat.load(known.tokenizer)
 
@@ -99,7 +102,7 @@ def encode_rows(
     """Rows as this candidate's prompts, demonstrations included."""
     template = template_of(params)
     train = tuple(template.render(row) for row in work.rows("train")) if params["prompting"] is not None else ()
-    header, chat = work.header_and_chat()
+    header, chat = work.header_and_chat
     on_long: OnLong = params["on_long"]
     return encode(
         [template.render(row, answered=answered) for row in queries],

@@ -17,11 +17,11 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Trainer
 
 from customspec.errors import StepError
 from customspec.inputs.encoding import Encoded
+from customspec.ml.batching import accepts
 from customspec.ml.training import (
     IGNORED,
     AnswerTrainer,
     Trained,
-    accepts_logits_to_keep,
     collate,
     seed_everything,
     train,
@@ -195,7 +195,7 @@ def test_the_losss_gradient_is_that_of_the_hand_written_loss(tiny_model: Make, t
 def test_a_model_that_cannot_leave_out_logits_has_the_same_loss(tiny_model: Make, trainer_of: TrainerOf) -> None:
     keeping = tiny_model("llama")
     all_logits = without_keeping(keeping)
-    assert (accepts_logits_to_keep(keeping), accepts_logits_to_keep(all_logits)) == (True, False)
+    assert (accepts(keeping, "logits_to_keep"), accepts(all_logits, "logits_to_keep")) == (True, False)
     batch = collate(features(ROWS), PAD)
     expected = trainer_of(keeping).compute_loss(keeping, batch)
     assert torch.allclose(trainer_of(all_logits).compute_loss(all_logits, batch), expected, atol=1e-6)
@@ -229,7 +229,7 @@ def test_an_adapters_loss_is_computed_from_the_adapted_model(tiny_model: Make, t
     plain = by_hand(base, ROWS)
     model = get_peft_model(base, config)
     assert isinstance(model, PeftModel)
-    assert accepts_logits_to_keep(model)
+    assert accepts(model, "logits_to_keep")
     with torch.no_grad():
         loss = float(trainer_of(model).compute_loss(model, collate(features(ROWS), PAD)))
     assert loss == pytest.approx(by_hand(model, ROWS), abs=1e-5)

@@ -24,7 +24,7 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     """Writes `predictions.jsonl`; the values are the metrics and the costs."""
     params, machine = step.params, work.machine
     peak = measuring(machine.device)
-    _, chat = work.header_and_chat()
+    _, chat = work.header_and_chat
     queries = work.rows(params["split"])[: params["limit"]]
     encoded = encode_rows(params, queries, work, reserve=reserve_of(params, chat))
     if not encoded.rows:

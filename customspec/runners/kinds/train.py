@@ -25,7 +25,7 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     encoded = encode_rows(params, work.rows("train"), work, reserve=None)
     if not encoded.rows:
         raise StepError("every training row was dropped as too long")
-    header, chat = work.header_and_chat()
+    header, chat = work.header_and_chat
     work.tell(0, None, "loading the model")
     base = load_model(work.model_folder(), DTYPES[machine.compute_dtype], machine.torch_device)
     seed_everything(params["seed"])
