@@ -161,7 +161,7 @@ def test_a_token_equal_to_padding_inside_a_row_is_not_masked() -> None:
 def test_batches_have_few_distinct_widths(longest: int, width: int) -> None:
     batch = collate(features([row(1, [5] * (longest - 1), [6]), row(2, [5], [6])]), PAD)
     shapes = {name: tuple(tensor.shape) for name, tensor in batch.items()}
-    assert shapes == {name: (2, width) for name in ("input_ids", "attention_mask", "labels")} | {"rows": (2,)}
+    assert shapes == dict.fromkeys(("input_ids", "attention_mask", "labels"), (2, width)) | {"rows": (2,)}
 
 
 # --- the loss
