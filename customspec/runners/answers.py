@@ -44,12 +44,15 @@ def reserve_of(params: Mapping[str, Any], chat: Chat) -> int:
 
 def answer(params: Mapping[str, Any], model: nn.Module, rows: Sequence[Encoded], chat: Chat, work: Work) -> Answers:
     """Answer every row. A classification's record holds the probability of each choice, normalized over them."""
+    from customspec.ml.precision import computing
+
     began = time.monotonic()
     count = _counter(work, rows)
-    if params["choices"] is not None:
-        records = _choose(params, model, rows, chat, count)
-    else:
-        records = _generate(params, model, rows, chat, count, shots=_shots(params, work))
+    with computing(work.machine.device, work.machine.compute_dtype):
+        if params["choices"] is not None:
+            records = _choose(params, model, rows, chat, count)
+        else:
+            records = _generate(params, model, rows, chat, count, shots=_shots(params, work))
     return Answers(tuple(records), time.monotonic() - began)
 
 

@@ -18,14 +18,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Trainer
 from customspec.errors import StepError
 from customspec.inputs.encoding import Encoded
 from customspec.ml.batching import accepts
-from customspec.ml.training import (
-    IGNORED,
-    AnswerTrainer,
-    Trained,
-    collate,
-    seed_everything,
-    train,
-)
+from customspec.ml.forward import IGNORED, collate
+from customspec.ml.training import AnswerTrainer, Trained, seed_everything, train
 from customspec.prompts import Example
 from customspec.spec import TrainingOptions
 
