@@ -134,8 +134,8 @@ class TuningTechnique(Protocol):
 class Optimizing(Protocol):
     """A tuning technique with an optimizer of its own (LoRA+). Absent: AdamW with one learning rate."""
 
-    def optimizer(self, options: Any, model: nn.Module) -> Optimizer:
-        """Over what `adapt` left to train, with the options' peak learning rate; the schedule is ours."""
+    def optimizer(self, options: Any, model: nn.Module) -> Optimizer | None:
+        """Over what `adapt` left to train, with the options' peak learning rate; the schedule is ours. None: ours."""
 
 
 @runtime_checkable

@@ -29,8 +29,8 @@ LOGGED_STEPS = 200  # points of the loss curve at most
 class Extras:
     """What a technique adds to the loop, where it does."""
 
-    optimizer: Callable[[nn.Module], torch.optim.Optimizer] | None = None
-    """In place of AdamW with one learning rate."""
+    optimizer: Callable[[nn.Module], torch.optim.Optimizer | None] | None = None
+    """In place of AdamW with one learning rate; None leaves it at that."""
     penalty: Callable[[nn.Module], Tensor] | None = None
     """Added to the loss of every batch."""
     after_step: Callable[[nn.Module, int], None] | None = None

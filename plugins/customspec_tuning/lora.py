@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from customspec.header import ModelHeader
 from customspec.hookspecs import Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import TrainingOptions
 from customspec_tuning.adapter import PeftAdapter
 from customspec_tuning.recipes import recipe
-from customspec_tuning.targets import ALL_LINEAR, Targets, linears, refusal
+from customspec_tuning.targets import ALL_LINEAR, Targets, linears, names, refusal
 
 if TYPE_CHECKING:
+    from peft import LoraConfig
     from torch import nn
+    from torch.optim import Optimizer
     from transformers import PreTrainedModel
+
+MOVING = ("pissa", "olora")  # beginnings that take B A out of the base
 
 
 class LoraOptions(TrainingOptions):
@@ -34,6 +39,19 @@ class LoraOptions(TrainingOptions):
     """Scale by alpha / sqrt(r) instead (Kalajdzievski 2023), which keeps large ranks stable."""
     use_dora: bool = False
     """Train the magnitude of each output apart from the direction (DoRA, Liu et al. 2024)."""
+    init_lora_weights: Literal["default", "gaussian", "orthogonal", "pissa", "olora", "eva"] = "default"
+    """Where A and B begin. `default`: A uniform, B zero. `pissa`: at the base's principal singular vectors (Meng et
+    al. 2024); `olora`: at its orthonormal factors (Buyukakyuz 2024); both are saved as a plain LoRA of twice the rank.
+    `eva`: at the directions in which the training rows' activations vary (Paischer et al. 2024)."""
+    loraplus_lr_ratio: float | None = Field(None, ge=1, le=1000)
+    """How many times A's learning rate B gets (LoRA+, Hayou et al. 2024; 16 there). Absent: one rate for both."""
+
+    @model_validator(mode="after")
+    def _beginnings_fit(self) -> LoraOptions:
+        if self.init_lora_weights in MOVING and (self.use_rslora or self.use_dora):
+            other = "use_rslora" if self.use_rslora else "use_dora"
+            raise ValueError(f"`init_lora_weights: {self.init_lora_weights}` does not go with `{other}`")
+        return self
 
 
 class Lora(PeftAdapter):
@@ -52,7 +70,14 @@ class Lora(PeftAdapter):
         return {"lora_alpha": 2 * options.r, **recipe(options, model, rows, rate=1e-3, wide=2e-4, steps=120, most=10)}
 
     def refusal(self, options: LoraOptions, model: ModelHeader) -> Refusal | None:
-        return refusal(options.target_modules, model) or self._rank_refusal(options, model)
+        found = refusal(options.target_modules, model) or self._rank_refusal(options, model)
+        if (
+            found is None
+            and options.init_lora_weights == "olora"
+            and linears(options.target_modules, model)[0].transposed
+        ):
+            return Refusal(f"`olora` cannot begin on {model.architecture}'s Conv1D", option="init_lora_weights")
+        return found
 
     def trainable_parameters(self, options: LoraOptions, model: ModelHeader) -> int:
         targets = linears(options.target_modules, model)
@@ -60,30 +85,50 @@ class Lora(PeftAdapter):
         return magnitudes + sum(options.r * (linear.inputs + linear.outputs) for linear in targets)
 
     def adapt(self, options: LoraOptions, model: PreTrainedModel, task: Task) -> nn.Module:
-        from peft import LoraConfig
-
         from customspec.ml.adapters import attach
+        from customspec.ml.low_rank import begin_at_activations, remember_beginning
 
-        targets = options.target_modules
-        assert options.lora_alpha is not None  # the recipe fills it
-        return attach(
-            model,
-            LoraConfig(
-                task_type="CAUSAL_LM",
-                r=options.r,
-                lora_alpha=options.lora_alpha,
-                lora_dropout=options.lora_dropout,
-                target_modules=targets if isinstance(targets, str) else list(targets),
-                use_rslora=options.use_rslora,
-                use_dora=options.use_dora,
-            ),
-        )
+        adapted = attach(model, _config(options))
+        if options.init_lora_weights == "eva":
+            begin_at_activations(adapted, [(*prompt, *answer) for prompt, answer in task.rows])
+        if options.init_lora_weights in MOVING:
+            remember_beginning(adapted)
+        return adapted
+
+    def optimizer(self, options: LoraOptions, model: nn.Module) -> Optimizer | None:
+        from customspec.ml.low_rank import two_rates
+
+        if options.loraplus_lr_ratio is None:
+            return None
+        return two_rates(model, options.learning_rate or 0.0, options.loraplus_lr_ratio, options.weight_decay or 0.0)
+
+    def save(self, model: nn.Module, folder: Path) -> None:
+        from customspec.ml.low_rank import save
+
+        save(model, folder)
 
     def _rank_refusal(self, options: LoraOptions, model: ModelHeader) -> Refusal | None:
         smallest = min(min(linear.inputs, linear.outputs) for linear in linears(options.target_modules, model))
         if options.r <= smallest:
             return None
         return Refusal(f"rank {options.r} exceeds the smallest targeted dimension, {smallest}", option="r")
+
+
+def _config(options: LoraOptions) -> LoraConfig:
+    from peft import EvaConfig, LoraConfig
+
+    begin = options.init_lora_weights
+    return LoraConfig(
+        task_type="CAUSAL_LM",
+        r=options.r,
+        lora_alpha=options.lora_alpha or 2 * options.r,
+        lora_dropout=options.lora_dropout,
+        target_modules=names(options.target_modules),
+        use_rslora=options.use_rslora,
+        use_dora=options.use_dora,
+        init_lora_weights=True if begin == "default" else begin,
+        eva_config=EvaConfig(rho=1.0) if begin == "eva" else None,  # equal ranks: the number of weights is promised
+    )
 
 
 @hookimpl
