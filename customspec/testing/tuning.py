@@ -143,11 +143,13 @@ def parameter_count(bench: Workbench, architecture: str) -> None:
 def precision(bench: Workbench, architecture: str) -> None:
     import torch
 
-    named = list(bench.adapted(architecture, torch.bfloat16).named_parameters())
+    base = bench.base(architecture, torch.bfloat16)
+    came = {id(parameter) for parameter in base.parameters()}
+    named = list(bench.adapted(architecture, base).named_parameters())
     small = [name for name, p in named if p.requires_grad and p.dtype != torch.float32]
-    large = [name for name, p in named if not p.requires_grad and p.dtype != torch.bfloat16]
+    large = [name for name, p in named if not p.requires_grad and p.dtype != torch.bfloat16 and id(p) in came]
     require(not small, f"these train, but not in float32: {', '.join(small[:3])}")
-    require(not large, f"these are frozen, and no longer bfloat16 as the base came: {', '.join(large[:3])}")
+    require(not large, f"these are frozen, and no longer bfloat16 as they came: {', '.join(large[:3])}")
 
 
 def frozen(bench: Workbench, architecture: str) -> None:
@@ -190,7 +192,7 @@ def opens_elsewhere(bench: Workbench, architecture: str) -> None:
 RULES: Mapping[Rule, str] = {
     refuses_or_learns: "It refuses the model from its header, or learns one batch.",
     parameter_count: "`trainable_parameters` is what `adapt` leaves to train, exactly.",
-    precision: "What trains is float32; what is frozen stays in the type that the base came in.",
+    precision: "What trains is float32; what is frozen of the base stays in the type that it came in.",
     frozen: "What is frozen gets no gradient and keeps every bit; what trains gets one.",
     saves_and_loads: "What `load` makes of what `save` wrote gives the same logits; nothing is pickled.",
     opens_elsewhere: "What is saved in PEFT's or transformers' layout gives the same logits there.",

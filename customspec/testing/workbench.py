@@ -79,11 +79,11 @@ class Workbench:
     def base(self, architecture: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
         return load_model(self._models.folder(architecture), dtype)
 
-    def adapted(self, architecture: str, dtype: torch.dtype = torch.float32) -> nn.Module:
-        """A fresh base made ready to train, under the seed 0."""
-        base = self.base(architecture, dtype)
+    def adapted(self, architecture: str, base: PreTrainedModel | None = None) -> nn.Module:
+        """A fresh base, or this one, made ready to train under the seed 0."""
+        fresh = self.base(architecture) if base is None else base
         seed_everything(0)
-        return self.technique.adapt(self.filled(architecture), base)
+        return self.technique.adapt(self.filled(architecture), fresh)
 
     def trained(self, architecture: str) -> Cell:
         """A model after some steps on one batch; trained once, so nobody may train it further.
