@@ -6,14 +6,17 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from importlib.metadata import EntryPoint
 from typing import Any
 
 from customspec.header import ModelHeader
+from customspec.hookspecs import GROUP
 from customspec.plan import digest
+from customspec.registry import METRIC_PREFIX, discover
 from customspec.testing.checks import RuleError
 from customspec.testing.rows import demonstrations, examples, queries, scored
 
@@ -38,7 +41,7 @@ class Fresh:
 
 
 def ask_anew(asked: Mapping[str, Any], hash_seed: int) -> Fresh:
-    """Import `module` in a process of its own, and ask what its `hook` offers by `name`.
+    """Import `module` in a process of its own, and ask the technique or metric (`kind`) that it offers by `name`.
 
     Raises RuleError when the module cannot be imported or does not offer it.
     """
@@ -57,9 +60,9 @@ def ask_anew(asked: Mapping[str, Any], hash_seed: int) -> Fresh:
 def main() -> None:
     """The fresh process: the questions as JSON on stdin, the answers as the last line of stdout."""
     asked = json.load(sys.stdin)
-    module = import_module(asked["module"])
+    import_module(asked["module"])
     told: dict[str, Any] = {"imported": _heavy(), "answers": {}, "errors": {}}
-    for question, answer in _questions(_offered(module, asked), asked):
+    for question, answer in _questions(_offered(asked), asked):
         try:
             told["answers"][question] = answer()
         except Exception as error:  # the plugin's own fault, told to the process that asked
@@ -72,12 +75,12 @@ def _heavy() -> list[str]:
     return [name for name in HEAVY if name in sys.modules]
 
 
-def _offered(module: Any, asked: Mapping[str, Any]) -> Any:
-    offers: Sequence[Any] = vars(module)[asked["hook"]]() if asked["hook"] in vars(module) else ()
-    named = [item for item in offers if item.name == asked["name"]]
-    if len(named) != 1:
-        raise SystemExit(f"its hook `{asked['hook']}` offers `{asked['name']}` {len(named)} times; it must be once")
-    return named[0]
+def _offered(asked: Mapping[str, Any]) -> Any:
+    """What an entry point of this name would give. Raises PluginError as a spec's compilation would."""
+    name, metric = asked["name"], asked["kind"] == "metric"
+    entry = EntryPoint(f"{METRIC_PREFIX}{name}" if metric else name, asked["module"], GROUP)
+    registry = discover([entry])
+    return registry.metric(name) if metric else registry.technique(name)
 
 
 def _questions(offered: Any, asked: Mapping[str, Any]) -> Iterator[tuple[str, Callable[[], Any]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 from customspec.hookspecs import Metric
 from customspec.registry import MEMBERS
@@ -18,13 +19,16 @@ CLOSE = 1e-9  # relative; a sum taken in another order differs in its last digit
 
 def metric_checks(metric: Metric) -> Iterator[Check]:
     """The rules for metrics."""
+    fresh = cache(lambda: tuple(_fresh(metric, hash_seed) for hash_seed in (1, 2)))
     yield Check("members", "It has every member of a metric.", lambda: _members(metric))
     yield Check("declared", "It declares a task, a range and a direction that make sense.", lambda: _declared(metric))
     yield Check("range", "Its values are finite numbers within the declared range.", lambda: _range(metric))
     yield Check("order", "The order of the rows does not matter: intervals draw them anew.", lambda: _order(metric))
     yield Check("proportion", "A proportion is the mean of rights and wrongs.", lambda: _proportion(metric))
-    yield Check("light_import", "Importing its module loads no heavy library.", lambda: _light(metric))
-    yield Check("any_process", "Every process gets the same number, to the last digit.", lambda: _process(metric))
+    yield Check("light_import", "Importing its module loads no heavy library.", lambda: _light(fresh()))
+    yield Check(
+        "any_process", "Every process gets the same number, to the last digit.", lambda: _process(metric, fresh())
+    )
 
 
 def _members(metric: Metric) -> None:
@@ -73,17 +77,17 @@ def _proportion(metric: Metric) -> None:
 
 def _fresh(metric: Metric, hash_seed: int) -> Fresh:
     module = module_of("metric", metric.name, metric)
-    asked = {"module": module, "hook": "customspec_metrics", "name": metric.name, "pairs": PAIRS}
+    asked = {"module": module, "kind": "metric", "name": metric.name, "pairs": PAIRS}
     return ask_anew(asked, hash_seed)
 
 
-def _light(metric: Metric) -> None:
-    loaded = _fresh(metric, 0).imported
+def _light(fresh: Sequence[Fresh]) -> None:
+    loaded = fresh[0].imported
     require(not loaded, f"importing its module loads {', '.join(loaded)}; import them inside `score`")
 
 
-def _process(metric: Metric) -> None:
+def _process(metric: Metric, fresh: Sequence[Fresh]) -> None:
     here = scored(metric, PAIRS)
-    for hash_seed in (1, 2):
-        there = _fresh(metric, hash_seed).answer("score")
+    for hash_seed, each in enumerate(fresh, 1):
+        there = each.answer("score")
         require(there == here, f"{there!r} under PYTHONHASHSEED={hash_seed}, {here!r} here; is a set's order used?")

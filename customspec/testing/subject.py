@@ -57,7 +57,7 @@ class Subject:
     def question(self) -> Mapping[str, Any]:
         """What a fresh process is asked."""
         options = self.options.model_dump(mode="json")
-        asked = {"module": self.module, "hook": "customspec_techniques", "name": self.technique.name}
+        asked = {"module": self.module, "kind": "technique", "name": self.technique.name}
         return {**asked, "options": options}
 
     @cached_property
