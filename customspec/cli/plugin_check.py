@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import click
@@ -14,7 +14,7 @@ from customspec.registry import Offer, Registry, discover
 from customspec.report.text import escape
 from customspec.source import parse_scalar
 from customspec.suggest import closest
-from customspec.testing import Check, Outcome, TinyModels, checks_of, metric_checks_of
+from customspec.testing import ARCHITECTURES, Check, Outcome, TinyModels, checks_of, metric_checks_of
 
 OURS = "customspec"
 MARKS = {"ok": "ok     ", "wrong": "WRONG  ", "skipped": "-      "}
@@ -25,20 +25,43 @@ MARKS = {"ok": "ok     ", "wrong": "WRONG  ", "skipped": "-      "}
 @click.option(
     "--set", "sets", multiple=True, metavar="OPTION=VALUE", help="Try a technique with this option: r=4; repeatable."
 )
+@click.option(
+    "--architecture",
+    "architectures",
+    type=click.Choice(ARCHITECTURES),
+    multiple=True,
+    help="Try tuning techniques on this one only; repeatable.",
+)
 @json_option
-def check(names: tuple[str, ...], sets: tuple[str, ...], *, as_json: bool) -> int:
+def check(names: tuple[str, ...], sets: tuple[str, ...], architectures: tuple[str, ...], *, as_json: bool) -> int:
     """Check plugins against the contract, on tiny models.
 
     NAME is a technique, a metric (`metric.NAME`), a distribution or a module; without one, all that is not customspec's
     own is checked. Exit code 1: a rule is broken; 4: a plugin cannot be used at all.
     """
-    registry, options = discover(), dict(map(_option, sets))
-    models, found = TinyModels(), []
-    for offer in _chosen(names, registry):
-        found.append(_checked(offer, registry, options, models, show=not as_json))
+    registry = discover()
+    tried = _Tried(registry, dict(map(_option, sets)), architectures or ARCHITECTURES, TinyModels())
+    found = [_checked(offer, tried, show=not as_json) for offer in _chosen(names, registry)]
     if as_json:
         show_json(found)
     return max(_exit(plugin) for plugin in found)
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """What plugins are found by, and tried with."""
+
+    registry: Registry
+    options: Mapping[str, Any]
+    architectures: tuple[str, ...]
+    models: TinyModels
+
+    def checks(self, offer: Offer) -> tuple[Check, ...]:
+        """Raises PluginError when what is offered cannot be used at all."""
+        if offer.kind == "metric":
+            return metric_checks_of(self.registry.metric(offer.name))
+        technique = self.registry.technique(offer.name)
+        return checks_of(technique, self.options, architectures=self.architectures, models=self.models)
 
 
 def _option(text: str) -> tuple[str, Any]:
@@ -79,15 +102,13 @@ def _unknown(name: str, offers: Sequence[Offer]) -> str:
     return f"no installed plugin is, or offers, `{name}`; {hint}"
 
 
-def _checked(
-    offer: Offer, registry: Registry, options: dict[str, Any], models: TinyModels, *, show: bool
-) -> dict[str, Any]:
+def _checked(offer: Offer, tried: _Tried, *, show: bool) -> dict[str, Any]:
     """One plugin's outcomes, as JSON; `show`: each printed as it is known."""
     told = {"kind": offer.kind, "name": offer.name, "distribution": offer.distribution, "version": offer.version}
     if show:
         click.echo(f"{offer.kind} {offer.name} ({offer})")
     try:
-        checks = _checks(offer, registry, options, models)
+        checks = tried.checks(offer)
     except PluginError as unusable:
         if show:
             click.echo(f"  {MARKS['wrong']}{escape(str(unusable))}")
@@ -98,12 +119,6 @@ def _checked(
         if show:
             _print(outcomes[-1])
     return {**told, "problem": None, "checks": [asdict(outcome) for outcome in outcomes]}
-
-
-def _checks(offer: Offer, registry: Registry, options: dict[str, Any], models: TinyModels) -> tuple[Check, ...]:
-    if offer.kind == "metric":
-        return metric_checks_of(registry.metric(offer.name))
-    return checks_of(registry.technique(offer.name), options, models=models)
 
 
 def _print(outcome: Outcome) -> None:

@@ -156,7 +156,9 @@ def test_options_of_another_wheel_are_in_the_schema_in_suggestions_and_in_its_de
 
 
 def test_the_suite_passes_on_the_wheel_that_works_and_names_those_that_do_not(customspec: Customspec) -> None:
-    good = customspec("plugin", "check", "acme-steering", "--json")
+    good = customspec(
+        "plugin", "check", "acme-steering", "--architecture", "llama", "--architecture", "mamba", "--json"
+    )
     assert good.returncode == 0, good.stdout
     names = [(plugin["kind"], plugin["name"], plugin["version"]) for plugin in json.loads(good.stdout)]
     assert sorted(names) == [("metric", "first_letter", "1.2.3"), ("technique", "steering", "1.2.3")]
@@ -164,3 +166,11 @@ def test_the_suite_passes_on_the_wheel_that_works_and_names_those_that_do_not(cu
     assert bad.returncode == 4
     assert "plugin acme-import 0.4 cannot be imported" in bad.stdout
     assert "plugin acme-old 0.5 needs contract 99" in bad.stdout
+
+
+def test_plugin_new_writes_from_the_wheel_and_refuses_a_name_that_another_wheel_has(customspec: Customspec) -> None:
+    assert customspec("plugin", "new", "acme_idea", "--family", "prompting").returncode == 0
+    assert (customspec.workspace.root / "customspec-acme-idea" / "pyproject.toml").is_file()
+    taken = customspec("plugin", "new", "steering", "--family", "tuning")
+    assert taken.returncode == 2
+    assert "technique `steering` is already offered by acme-steering 1.2.3" in taken.stderr
