@@ -13,6 +13,20 @@ from customspec.hookspecs import Technique
 from customspec.registry import Registry
 from customspec.spec import RESERVED, Spec, TechniqueEntry
 
+CONSTRAINTS: Mapping[str, str] = {
+    "exclusiveMinimum": "above {}",
+    "minimum": "at least {}",
+    "exclusiveMaximum": "below {}",
+    "maximum": "at most {}",
+    "multipleOf": "a multiple of {}",
+    "minLength": "at least {} characters",
+    "maxLength": "at most {} characters",
+    "minItems": "at least {} in number",
+    "maxItems": "at most {} in number",
+    "pattern": "matching {}",
+}
+"""JSON Schema's keywords in words."""
+
 
 def spec_schema(registry: Registry) -> dict[str, Any]:
     """JSON Schema 2020-12. Techniques that cannot be imported are left out."""
@@ -31,14 +45,16 @@ def spec_schema(registry: Registry) -> dict[str, Any]:
 
 
 def options_table(options: type[BaseModel]) -> list[dict[str, Any]]:
-    """One row per option: name, type, default, description."""
+    """One row per option: name, type, whether it must be given, default, constraints in words, description."""
     schema = options.model_json_schema()
     definitions = schema.get("$defs", {})
     return [
         {
             "name": name,
             "type": _type(field, definitions),
+            "required": name in schema.get("required", ()),
             "default": field.get("default"),
+            "constraints": _constraints(field, definitions),
             "description": field.get("description", ""),
         }
         for name, field in schema.get("properties", {}).items()
@@ -70,6 +86,13 @@ def _techniques(envelope: Mapping[str, Any], offered: Mapping[str, Any], beside:
     }
     items = {"type": "array", "minItems": 1, "items": {"anyOf": [named, keyed]}}
     return {"anyOf": [items, {"type": "null"}], "default": None, "description": envelope.get("description", "")}
+
+
+def _constraints(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> list[str]:
+    if "$ref" in field:
+        return _constraints(definitions[field["$ref"].rsplit("/", 1)[-1]], definitions)
+    told = [words.format(field[key]) for key, words in CONSTRAINTS.items() if key in field]
+    return [*told, *(each for arm in field.get("anyOf", ()) for each in _constraints(arm, definitions))]
 
 
 def _type(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:

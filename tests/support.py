@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-CHAT_TEMPLATE = (
-    "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
-)
+from customspec.testing.models import CHAT_TEMPLATE, make_model, make_tokenizer
+
+__all__ = ["CHAT_TEMPLATE", "Ended", "Rows", "Workspace", "colours", "make_model", "make_tokenizer"]
+
 WORDS = {"red": "warm", "orange": "warm", "amber": "warm", "blue": "cold", "teal": "cold", "violet": "cold"}
 Rows = Sequence[Mapping[str, Any]]
 
@@ -82,44 +82,3 @@ def colours(count: int, start: int = 0) -> list[dict[str, str]]:
         {"text": f"number {start + i} is {names[i % len(names)]}", "label": WORDS[names[i % len(names)]]}
         for i in range(count)
     ]
-
-
-def make_model(folder: Path, architecture: str = "llama", *, chat: bool = True, **options: Any) -> Path:
-    """A random tiny model with a byte-level tokenizer, saved as a person would."""
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    shape: dict[str, Any] = {
-        "vocab_size": 300,
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "max_position_embeddings": 512,
-        "bos_token_id": 0,
-        "eos_token_id": 1,
-        "pad_token_id": 2,
-    }
-    torch.manual_seed(0)
-    config = AutoConfig.for_model(architecture, **{**shape, **options})
-    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
-    make_tokenizer(chat=chat).save_pretrained(folder)
-    return folder
-
-
-def make_tokenizer(*, chat: bool = True) -> Any:
-    """Every byte is a token; so are the special tokens and the chat template's marks."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    special = ["<s>", "</s>", "<pad>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>"]
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: index for index, token in enumerate([*special, *letters])}
-    inner = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    inner.decoder = decoders.ByteLevel()
-    inner.add_special_tokens(special)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
-    if chat:
-        tokenizer.chat_template = CHAT_TEMPLATE
-    return tokenizer

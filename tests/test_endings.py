@@ -56,7 +56,8 @@ def test_a_failed_step_fails_its_candidate_alone(
     assert ended.code == 1
     zero, breaks = ended.json["candidates"]
     assert (zero["status"], breaks["status"]) == ("done", "failed")
-    assert breaks["reason"] == "train:breaks@0: RuntimeError: no luck today"
+    blamed = "plugin customspec-breaks 1.0: technique `breaks`: RuntimeError: no luck today"
+    assert breaks["reason"] == f"train:breaks@0: {blamed}"
     assert breaks["artifact"] is None
     assert ended.json["decision"]["chosen"] == "zero_shot"
     log = (workspace.root / ".customspec" / "runs" / ended.json["run"] / "log.txt").read_text()

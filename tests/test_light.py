@@ -41,6 +41,7 @@ def loaded(space: Workspace, *arguments: str) -> str:
         ["show", "spec.yaml"],
         ["techniques"],
         ["techniques", "lora"],
+        ["plugin", "check", "zero_shot"],
         ["schema"],
     ],
     ids=" ".join,

@@ -8,10 +8,12 @@ from typing import Any
 
 import jsonschema
 import pytest
+from pydantic import Field
 
 from customspec.registry import discover
-from customspec.schema import spec_schema
+from customspec.schema import options_table, spec_schema
 from customspec.source import parse
+from customspec.spec import Options, Texts
 
 ROOT = Path(__file__).parent.parent
 SPECS = sorted((ROOT / "specs").glob("*.yaml"))
@@ -91,3 +93,20 @@ def test_every_option_of_every_technique_is_described(schema: dict[str, Any]) ->
         if not content.get("description")
     ]
     assert bare == []
+
+
+class SomeOptions(Options):
+    depth: int = Field(ge=1, le=9)
+    """How deep."""
+    share: float | None = Field(None, gt=0, lt=1)
+    """How much."""
+    names: Texts = ("a",)
+    """Which."""
+
+
+def test_an_option_is_told_with_type_default_and_limits() -> None:
+    assert [list(row.values()) for row in options_table(SomeOptions)] == [
+        ["depth", "integer", True, None, ["at least 1", "at most 9"], "How deep."],
+        ["share", "number", False, None, ["above 0", "below 1"], "How much."],
+        ["names", "list of string", False, ["a"], ["at least 1 in number"], "Which."],
+    ]

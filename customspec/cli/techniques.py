@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import click
@@ -57,5 +58,14 @@ def _describe(name: str, registry: Registry, as_json: bool) -> int:
         return Exit.DONE
     click.echo(f"{name} ({row['family']}), from {row['distribution']} {row['version']}\n\n{technique.summary}\n")
     for option in options:
-        click.echo(f"  {option['name']}: {option['type']} = {option['default']}\n      {option['description']}")
+        click.echo(f"  {_signature(option)}\n      {option['description']}")
     return Exit.DONE
+
+
+def _signature(option: dict[str, Any]) -> str:
+    """`r: integer = 8 (at least 1, at most 4096)`; no default is shown where the technique chooses."""
+    default = option["default"]
+    written = default if isinstance(default, str) else json.dumps(default)
+    value = ", required" if option["required"] else "" if default is None else f" = {written}"
+    limits = f" ({', '.join(option['constraints'])})" if option["constraints"] else ""
+    return f"{option['name']}: {option['type']}{value}{limits}"

@@ -11,6 +11,7 @@ from customspec.errors import CustomspecError, StepError
 from customspec.machine import Machine
 from customspec.plan import Kind, Result, Step
 from customspec.registry import Registry
+from customspec.runners.blame import told
 from customspec.runners.work import Need, Tell, Work
 from customspec.store import Store, store_key
 
@@ -51,6 +52,6 @@ def _run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
         return kind(step, work, folder)
     except CustomspecError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # whatever a plugin or a library raises is the step's failure; its own traceback goes to the log
-        raise StepError(f"{step.id}: {type(error).__name__}: {error}") from error
+        raise StepError(f"{step.id}: {told(error, work.registry)}") from error

@@ -1,0 +1,58 @@
+"""The whole suite of a technique or a metric, and the calls that a plugin's own tests make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from customspec.hookspecs import Metric, Technique
+from customspec.testing.checks import Check, raise_broken
+from customspec.testing.metrics import metric_checks
+from customspec.testing.models import ARCHITECTURES, TinyModels
+from customspec.testing.prompting import prompting_checks
+from customspec.testing.shared import shared_checks
+from customspec.testing.subject import Subject
+from customspec.testing.tuning import tuning_checks
+
+
+def checks_of(
+    technique: Technique,
+    options: Mapping[str, Any] | None = None,
+    *,
+    architectures: tuple[str, ...] = ARCHITECTURES,
+    models: TinyModels | None = None,
+) -> tuple[Check, ...]:
+    """Every rule for a technique, none of them tried yet.
+
+    `options`: what a person would write under its name in a spec; needed where an option has no default.
+    `architectures`: those of `ARCHITECTURES` that a tuning technique is tried on. `models`: shared by several calls.
+    """
+    subject = Subject(technique, options or {})
+    own = (
+        tuning_checks(subject, architectures, models or TinyModels())
+        if getattr(technique, "family", None) == "tuning"
+        else prompting_checks(subject)
+    )
+    return (*shared_checks(subject), *own)
+
+
+def check_technique(
+    technique: Technique,
+    options: Mapping[str, Any] | None = None,
+    *,
+    architectures: tuple[str, ...] = ARCHITECTURES,
+    models: TinyModels | None = None,
+) -> None:
+    """Try every rule. Raises ConformanceError, which lists all that are broken; the arguments are `checks_of`'s."""
+    checks = checks_of(technique, options, architectures=architectures, models=models)
+    raise_broken(f"technique `{technique.name}`", checks)
+
+
+def metric_checks_of(metric: Metric) -> tuple[Check, ...]:
+    """Every rule for a metric, none of them tried yet."""
+    return tuple(metric_checks(metric))
+
+
+def check_metric(metric: Metric) -> None:
+    """Try every rule. Raises ConformanceError, which lists all that are broken."""
+    raise_broken(f"metric `{metric.name}`", metric_checks_of(metric))

@@ -1,0 +1,250 @@
+"""The conformance kit: what we ship passes it, and for every rule there is a plugin that breaks it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from customspec.cli.plugin_new import new
+from customspec.hookspecs import Metric, Technique
+from customspec.registry import Kind, discover
+from customspec.testing import (
+    ConformanceError,
+    Outcome,
+    TinyModels,
+    check_metric,
+    check_technique,
+    checks_of,
+    metric_checks_of,
+)
+from customspec.testing.tuning import RULES
+
+Make = Callable[..., Technique]
+
+
+def shipped(kind: Kind) -> Sequence[str]:
+    offers = [offer for claims in discover().offers.values() for offer in claims]
+    return sorted(offer.name for offer in offers if offer.kind == kind and offer.distribution == "customspec")
+
+
+@pytest.fixture(scope="session")
+def models() -> TinyModels:
+    return TinyModels()
+
+
+@pytest.mark.parametrize("name", shipped("technique"))
+def test_every_technique_that_ships_keeps_the_contract(name: str, models: TinyModels) -> None:
+    check_technique(discover().technique(name), models=models)
+
+
+@pytest.mark.parametrize("name", shipped("metric"))
+def test_every_metric_that_ships_keeps_the_contract(name: str) -> None:
+    check_metric(discover().metric(name))
+
+
+# --- a new plugin, changed in one place, breaks one rule
+
+
+@pytest.fixture
+def changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+    """A function: the technique that `plugin new` writes, with one piece of its text replaced by another."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def make(family: str, old: str = "", replacement: str = "") -> Technique:
+        new.callback("changed", family, tmp_path / "project")  # type: ignore[misc]
+        source = (tmp_path / "project/src/customspec_changed/technique.py").read_text()
+        assert old in source
+        (tmp_path / "changed_technique.py").write_text((source.replace(old, replacement) if old else source) + MORE)
+        module = importlib.import_module("changed_technique")
+        return cast(Technique, module.customspec_techniques()[0])
+
+    yield make
+    sys.modules.pop("changed_technique", None)
+
+
+def outcome(technique: Technique, name: str, models: TinyModels, architecture: str = "llama") -> Outcome:
+    checks = checks_of(technique, architectures=(architecture,), models=models)
+    (found,) = [check for check in checks if str(check) == name]
+    return found.outcome()
+
+
+FIELD = "    shots: int = "
+SAVED = "        save(model, folder)\n"
+ENDED = "return adapted\n"
+# rule, a piece of the text, what stands in its place, and what is then told
+PROMPTING: list[tuple[str, str, str, str]] = [
+    ("members", "def shots(", "def shot(", "it lacks shots"),
+    ("members", 'name = "changed"', 'name = "Changed"', "the name `Changed` must be lower-case"),
+    ("members", 'name = "changed"', 'name = "seeds"', "the name `seeds` is a reserved key"),
+    ("summary", '"source: author, year, title."', '"source"', "whole sentences"),
+    ("options_schema", '    """Demonstrations before the query."""\n', "", "no docstring under shots"),
+    ("options_schema", FIELD, f'    model_config = {{"extra": "ignore"}}\n{FIELD}', "loosens the model's extra"),
+    ("options_as_json", FIELD, f'    names: tuple[str, ...] = ("a",)\n{FIELD}', "is refused when read again, at names"),
+    ("light_import", "import random\n", "import random\n\nimport torch\n", "loads torch; import them inside"),
+    ("light_import", "@hookimpl\n", "", "promises technique `changed` but its hook offers 0 of it"),
+    (
+        "fingerprint",
+        FIELD,
+        f"    names: frozenset[str] = Field(frozenset('abcdef'), strict=False)\n{FIELD}",
+        "PYTHONHASHSEED",
+    ),
+    ("shots", "return options.shots", "return options.shots + 3", "`shots` says 5, but a query is shown 2"),
+    ("shots", "return options.shots", "return -1", "it must be a number of rows"),
+    ("training_rows", "][: options.shots]", "][:1] * options.shots", "a row is shown twice"),
+    ("training_rows", "[row for", '[Example("mine", None, "", "") for', "are no training rows"),
+    ("never_its_own", " if row.id != query.id", "", "is shown to itself"),
+    ("few_rows", "sample(rows, len(rows))", "sample(rows, 9)", "raised ValueError: Sample larger than population"),
+    ("determinism", "random.Random(seed)", "random.Random()", "gave two different selections"),
+    ("any_process", "len(row.answer)", "hash(row.id)", "other demonstrations under PYTHONHASHSEED="),
+]
+LLAMA: list[tuple[str, str, str, str]] = [
+    ("refuses_or_learns", '"learning_rate": 1e-3 if', '"learning_rate": 1e-12 if', "the loss on one batch goes from"),
+    ("refuses_or_learns", '"per_device_train_batch_size": 8,', "", "leaves per_device_train_batch_size open"),
+    ("refuses_or_learns", ENDED, "return adapted.gone\n", "not refused, and then AttributeError"),
+    ("takes_a_model", "if not _matching(name, model)", "if True", "it refuses every one of them"),
+    ("light_planning", "smallest = min", "import torch\n        smallest = min", "they load torch"),
+    ("light_planning", "r * linear.outputs", "r * hash(linear.name)", "another process plans otherwise for llama"),
+    (
+        "determinism",
+        "targets = list(",
+        "__import__('torch').seed()\n        targets = list(",
+        "differ after two trainings",
+    ),
+    ("parameter_count", "r * linear.outputs", "r * linear.inputs", "promises 2048; `adapt` leaves 1536 to train"),
+    ("precision", ENDED, "return adapted.bfloat16()\n", "these train, but not in float32"),
+    ("precision", ENDED, "return adapted.float()\n", "no longer bfloat16 as they came"),
+    ("frozen", ENDED, f"adapted.idle = type(parameter)(parameter.detach())\n        {ENDED}", "no gradient: idle"),
+    ("saves_and_loads", "return load(model, folder)", "return model", "the logits of the loaded model differ"),
+    ("saves_and_loads", SAVED, f"{SAVED}        (folder / 'more.pkl').touch()\n", "more.pkl: a pickle runs code"),
+    ("saves_and_loads", SAVED, f"{SAVED}        model.requires_grad_(False)\n", "`save` changes the model"),
+    ("opens_elsewhere", SAVED, f"{SAVED}        _spoil(folder / 'adapter_config.json')\n", "the logits differ by"),
+]
+EACH = {rule.__name__ for rule in RULES}
+# stands at the end of each, for what stands in place of a piece
+MORE = """
+from pathlib import Path  # noqa: E402
+
+def _spoil(config: Path) -> None:
+    config.write_text(config.read_text().replace('"lora_alpha": 8', '"lora_alpha": 80'))
+"""
+
+
+@pytest.mark.parametrize("family", ["prompting", "tuning"])
+def test_what_plugin_new_writes_breaks_no_rule(changed: Make, models: TinyModels, family: str) -> None:
+    check_technique(changed(family), architectures=("llama", "gpt2"), models=models)
+
+
+@pytest.mark.parametrize(("rule", "old", "replacement", "problem"), PROMPTING)
+def test_a_prompting_technique_that_breaks_a_rule_is_told(
+    changed: Make, models: TinyModels, rule: str, old: str, replacement: str, problem: str
+) -> None:
+    found = outcome(changed("prompting", old, replacement), rule, models)
+    assert (found.status, problem in str(found.problem)) == ("wrong", True), found.problem
+
+
+@pytest.mark.parametrize(("rule", "old", "replacement", "problem"), LLAMA)
+def test_a_tuning_technique_that_breaks_a_rule_is_told(
+    changed: Make, models: TinyModels, rule: str, old: str, replacement: str, problem: str
+) -> None:
+    name = f"{rule}[llama]" if rule in EACH else rule
+    found = outcome(changed("tuning", old, replacement), name, models)
+    assert (found.status, problem in str(found.problem)) == ("wrong", True), found.problem
+
+
+def test_a_refusal_that_blames_what_is_no_option_is_told(changed: Make, models: TinyModels) -> None:
+    technique = changed("tuning", '"target_modules", index)', '"targets", index)')
+    found = outcome(technique, "refuses_or_learns[gpt2]", models, "gpt2")
+    assert found.problem == "the refusal blames `targets`, which is none of the options"
+
+
+@pytest.mark.parametrize(("family", "tried"), [("prompting", PROMPTING), ("tuning", [*PROMPTING[:10], *LLAMA])])
+def test_for_every_rule_there_is_a_plugin_that_breaks_it(
+    changed: Make, models: TinyModels, family: str, tried: Sequence[tuple[str, str, str, str]]
+) -> None:
+    rules = {check.name.partition("[")[0] for check in checks_of(changed(family), models=models)}
+    assert rules == {rule for rule, *_ in tried}
+
+
+def test_rules_without_anything_to_look_at_are_skipped(changed: Make, models: TinyModels) -> None:
+    technique = changed("tuning")
+    assert outcome(technique, "refuses_or_learns[gpt2]", models, "gpt2").status == "ok"
+    found = outcome(technique, "parameter_count[gpt2]", models, "gpt2")
+    assert (found.status, found.problem) == ("skipped", "refused: GPT2LMHeadModel has no linear module `q_proj`")
+
+
+def test_all_broken_rules_are_told_at_once(changed: Make) -> None:
+    technique = changed("prompting", " if row.id != query.id][: options.shots]", "][:1]")
+    with pytest.raises(ConformanceError) as raised:
+        check_technique(technique)
+    assert [outcome.name for outcome in raised.value.broken] == ["shots", "never_its_own", "few_rows"]
+    assert str(raised.value).startswith("technique `changed` breaks 3 rules of the contract:\n  shots: ")
+
+
+def test_options_that_the_technique_does_not_have_are_named(changed: Make) -> None:
+    with pytest.raises(ConformanceError, match="are not valid; give the check others"):
+        check_technique(changed("prompting"), {"shotz": 3})
+
+
+# --- metrics
+
+
+def a_metric(**changes: Any) -> Metric:
+    """Accuracy, with some of its members changed; None takes one away."""
+    members = {
+        "name": "changed",
+        "summary": "Share of right answers.",
+        "task": "any",
+        "lowest": 0.0,
+        "highest": 1.0,
+        "higher_is_better": True,
+        "proportion": True,
+        "score": lambda predictions, references: sum(map(str.__eq__, predictions, references)) / len(references),
+    }
+    return cast(Metric, SimpleNamespace(**members | changes))
+
+
+METRICS: list[tuple[str, dict[str, Any], str]] = [
+    ("members", {"score": None}, "it lacks score"),
+    ("declared", {"task": "regression"}, "`task` is 'regression'"),
+    ("declared", {"lowest": 1.0}, "`lowest` is 1.0 and `highest` is 1.0"),
+    ("declared", {"highest": 100.0}, "a proportion lies between 0 and 1"),
+    ("range", {"score": lambda p, r: 2.0}, "2.0 is not between 0.0 and 1.0"),
+    ("range", {"score": lambda p, r: float("nan")}, "nan is no finite number"),
+    ("order", {"score": lambda p, r: len(p[0]) / 100}, "for the same rows turned round"),
+    ("proportion", {"score": lambda p, r: 0.5}, "not 0 or 1"),
+    ("proportion", {"score": lambda p, r: float(len(p) == 1)}, "the mean over single rows is 1.0"),
+]
+
+
+@pytest.mark.parametrize(("rule", "changes", "problem"), METRICS)
+def test_a_metric_that_breaks_a_rule_is_told(rule: str, changes: dict[str, Any], problem: str) -> None:
+    (check,) = [check for check in metric_checks_of(a_metric(**changes)) if check.name == rule]
+    found = check.outcome()
+    assert (found.status, problem in str(found.problem)) == ("wrong", True), found.problem
+
+
+def test_a_metric_whose_number_depends_on_the_process_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Path(str(importlib.import_module("customspec_metrics.accuracy").__file__)).read_text()
+    for old, replacement in (
+        ('"accuracy"', '"hashing"'),
+        ("class Accuracy:", "class Hashing:"),
+        ("[Accuracy()]", "[Hashing()]"),
+        (
+            "return sum(prediction == reference for prediction, reference in pairs)",
+            "return hash(predictions[0]) % 97 / 97",
+        ),
+        ("import annotations\n", "import annotations\n\nimport torch\n"),
+    ):
+        assert old in source
+        source = source.replace(old, replacement)
+    (tmp_path / "hashing.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConformanceError) as raised:
+        check_metric(importlib.import_module("hashing").Hashing())
+    assert [outcome.name for outcome in raised.value.broken] == ["order", "proportion", "light_import", "any_process"]

@@ -1,0 +1,1 @@
+"""Steering vectors, and a metric that looks at first letters."""
