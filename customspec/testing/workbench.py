@@ -19,6 +19,7 @@ from customspec.ml.models import load_model
 from customspec.ml.quiet import quietly
 from customspec.ml.training import seed_everything, train
 from customspec.prompts import Example
+from customspec.runners.tuning import extras_of, task_of
 from customspec.spec import TrainingOptions
 from customspec.testing.fresh import filled_in
 from customspec.testing.models import TinyModels
@@ -83,7 +84,8 @@ class Workbench:
         """A fresh base, or this one, made ready to train under the seed 0."""
         fresh = self.base(architecture) if base is None else base
         seed_everything(0)
-        return self.technique.adapt(self.filled(architecture), fresh)
+        task = task_of(BATCH, lambda text: [20 + byte for byte in text.encode()], None, STEPS)
+        return self.technique.adapt(self.filled(architecture), fresh, task)
 
     def trained(self, architecture: str) -> Cell:
         """A model after some steps on one batch; trained once, so nobody may train it further.
@@ -133,6 +135,7 @@ class Workbench:
             device="cpu",
             autocast=False,
             scratch=self._models.scratch(),
+            extras=extras_of(self.technique, options),
         )
         return Cell(options, model.eval(), before, tuple(loss for _, loss in trained.losses))
 

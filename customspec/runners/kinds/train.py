@@ -5,28 +5,20 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from customspec.errors import StepError
-from customspec.estimate import evaluation_interval, training_steps
-from customspec.hookspecs import Optimizing, Penalizing, Stepping, Task, TuningTechnique
-from customspec.inputs.encoding import Encodings
-from customspec.inputs.tokens import Chat
+from customspec.estimate import training_steps
+from customspec.hookspecs import TuningTechnique
 from customspec.plan import Step
-from customspec.runners.answers import answer, reserve_of
 from customspec.runners.measure import measuring
+from customspec.runners.tuning import extras_of, selection_of, task_of
 from customspec.runners.work import Work, encode_rows
-from customspec.spec import TrainingOptions
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from customspec.ml.selection import Selection
-    from customspec.ml.training import Extras
 
 log = logging.getLogger("customspec")
 
@@ -50,7 +42,8 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     base = load_model(work.model_folder(), DTYPES[machine.compute_dtype], machine.torch_device)
     untrained_loss = mean_loss(base, sample_of(encoded.rows), chat.pad_id)
     seed_everything(params["seed"])
-    model = technique.adapt(options, base, _task(encoded, chat, params, steps))
+    choices = None if params["selection"] is None else params["selection"]["choices"]
+    model = technique.adapt(options, base, task_of(encoded.rows, chat.encode, choices, steps))
     trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     promised = technique.trainable_parameters(options, header)
     if trainable != promised:
@@ -67,9 +60,9 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
             device=machine.device,
             autocast=machine.compute_dtype == "bfloat16",
             scratch=Path(scratch),
-            selection=_selection(params, options, steps, work, save),
+            selection=selection_of(params, options, steps, work, save),
             untrained_loss=untrained_loss,
-            extras=_extras(technique, options),
+            extras=extras_of(technique, options),
             progress=work.tell,
         )
     if trained.kept is None:
@@ -92,52 +85,6 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
         "dropped": list(encoded.dropped),
         "cut": list(encoded.cut),
     }
-
-
-def _task(encoded: Encodings, chat: Chat, params: Any, steps: int) -> Task:
-    selection = params["selection"] or {"choices": None}
-    return Task(
-        rows=[(row.prompt, row.answer) for row in encoded.rows],
-        encode=chat.encode,
-        instruction=encoded.rows[0].example.system,
-        choices=selection["choices"],
-        steps=steps,
-    )
-
-
-def _extras(technique: TuningTechnique, options: TrainingOptions) -> Extras:
-    from customspec.ml.training import Extras
-
-    return Extras(
-        optimizer=partial(technique.optimizer, options) if isinstance(technique, Optimizing) else None,
-        penalty=partial(technique.penalty, options) if isinstance(technique, Penalizing) else None,
-        after_step=partial(technique.after_step, options) if isinstance(technique, Stepping) else None,
-    )
-
-
-def _selection(
-    params: Any, options: TrainingOptions, steps: int, work: Work, save: Callable[[nn.Module], None]
-) -> Selection | None:
-    """The goal's metric on the validation rows, by the scorer that the test will meet."""
-    from customspec.ml.selection import Selection
-
-    if params["selection"] is None:
-        return None
-    params = {**params, **params["selection"]}
-    metric = work.registry.metric(params["metric"]["name"])
-    _, chat = work.header_and_chat
-    encoded = encode_rows(params, work.rows("validation"), work, reserve=reserve_of(params, chat))
-    if not encoded.rows:
-        return None
-    silent = replace(work, tell=lambda done, total, note: None)  # the training's own progress goes on
-    references = [row.example.answer for row in encoded.rows]
-
-    def measure(model: nn.Module) -> float:
-        records = answer(params, model, encoded.rows, chat, silent).records
-        return metric.score([record["prediction"] for record in records], references)
-
-    every = evaluation_interval(options, steps)
-    return Selection(measure, save, metric.higher_is_better, every, options.early_stopping_patience)
 
 
 def _save_anew(technique: TuningTechnique, model: nn.Module, folder: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from customspec.header import ModelHeader
-from customspec.hookspecs import Refusal, TuningTechnique, hookimpl
+from customspec.hookspecs import Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import TrainingOptions
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Steering:
     def trainable_parameters(self, options: SteeringOptions, model: ModelHeader) -> int:
         return model.hidden_size
 
-    def adapt(self, options: SteeringOptions, model: PreTrainedModel) -> nn.Module:
+    def adapt(self, options: SteeringOptions, model: PreTrainedModel, task: Task) -> nn.Module:
         import torch
 
         model.requires_grad_(False)

@@ -1,0 +1,70 @@
+"""A tuning technique joined to the training loop: what it may see, what it adds, how its best state is found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from customspec.estimate import evaluation_interval
+from customspec.hookspecs import Optimizing, Penalizing, Stepping, Task, TuningTechnique
+from customspec.inputs.encoding import Encoded
+from customspec.runners.answers import answer, reserve_of
+from customspec.runners.work import Work, encode_rows
+from customspec.spec import TrainingOptions
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from customspec.ml.selection import Selection
+    from customspec.ml.training import Extras
+
+
+def task_of(
+    rows: Sequence[Encoded], encode: Callable[[str], Sequence[int]], choices: Sequence[str] | None, steps: int
+) -> Task:
+    """What the technique may look at."""
+    return Task(
+        rows=[(row.prompt, row.answer) for row in rows],
+        encode=encode,
+        instruction=rows[0].example.system,
+        choices=choices,
+        steps=steps,
+    )
+
+
+def extras_of(technique: TuningTechnique, options: TrainingOptions) -> Extras:
+    """What the technique adds to the loop."""
+    from customspec.ml.training import Extras
+
+    return Extras(
+        optimizer=partial(technique.optimizer, options) if isinstance(technique, Optimizing) else None,
+        penalty=partial(technique.penalty, options) if isinstance(technique, Penalizing) else None,
+        after_step=partial(technique.after_step, options) if isinstance(technique, Stepping) else None,
+    )
+
+
+def selection_of(
+    params: Any, options: TrainingOptions, steps: int, work: Work, save: Callable[[nn.Module], None]
+) -> Selection | None:
+    """The goal's metric on the validation rows, by the scorer that the test will meet."""
+    from customspec.ml.selection import Selection
+
+    if params["selection"] is None:
+        return None
+    params = {**params, **params["selection"]}
+    metric = work.registry.metric(params["metric"]["name"])
+    _, chat = work.header_and_chat
+    encoded = encode_rows(params, work.rows("validation"), work, reserve=reserve_of(params, chat))
+    if not encoded.rows:
+        return None
+    silent = replace(work, tell=lambda done, total, note: None)  # the training's own progress goes on
+    references = [row.example.answer for row in encoded.rows]
+
+    def measure(model: nn.Module) -> float:
+        records = answer(params, model, encoded.rows, chat, silent).records
+        return metric.score([record["prediction"] for record in records], references)
+
+    every = evaluation_interval(options, steps)
+    return Selection(measure, save, metric.higher_is_better, every, options.early_stopping_patience)
