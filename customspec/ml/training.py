@@ -150,7 +150,10 @@ def collate(features: Sequence[Mapping[str, Any]], pad: int) -> dict[str, torch.
 
 def _features(index: int, row: Encoded) -> dict[str, Any]:
     ids = [*row.prompt, *row.answer]
-    return {"input_ids": ids, "labels": [IGNORED] * len(row.prompt) + list(row.answer), "row": index}
+    labels = [IGNORED] * len(row.prompt) + list(row.answer)
+    for start, stop in row.learned:
+        labels[start:stop] = ids[start:stop]
+    return {"input_ids": ids, "labels": labels, "row": index}
 
 
 def _arguments(

@@ -10,7 +10,7 @@ from customspec.errors import StepError
 from customspec.estimate import training_steps
 from customspec.plan import Step
 from customspec.runners.measure import measuring
-from customspec.runners.work import Work, encode_rows
+from customspec.runners.work import Work, encode_rows, located
 
 
 def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     from customspec.ml.models import DTYPES, load_model
     from customspec.ml.training import seed_everything, train
 
-    params, machine = step.params, work.machine
+    params, machine = located(step), work.machine
     peak = measuring(machine.device)
     technique = work.registry.tuning(params["technique"]["name"])
     options = technique.options.model_validate(params["technique"]["options"])
@@ -59,4 +59,5 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
         "artifact_bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
         "dropped": list(encoded.dropped),
         "cut": list(encoded.cut),
+        "last_answer_only": list(encoded.last_only),
     }
