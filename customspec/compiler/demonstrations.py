@@ -47,13 +47,13 @@ def check_prompting(draft: Draft, rendered: Rendered, findings: Findings) -> Non
     if chosen is None or draft.prompting is None:
         return
     technique, options = chosen
-    train = rendered.examples.get("train", ())
+    train, before = rendered.examples.get("train", ()), len(findings)
     _check_calibration(draft.prompting, rendered, options.calibrate, findings)
     with blaming(draft.prompting):
         named = technique.columns(options) if isinstance(technique, ReadsColumns) else {}
         for option, column in named.items() if train else ():
             _check_column(column, (*draft.prompting.at, option), train, findings)
-        if isinstance(technique, Refuses) and train and not len(findings):
+        if isinstance(technique, Refuses) and rendered.examples and len(findings) == before:
             refusal = technique.refusal(options, train)
             if refusal is not None:
                 refuse(refusal, draft.prompting, findings)

@@ -13,16 +13,16 @@ from customspec.inputs.digests import Digests, path_digest
 
 
 def look_at_files(drafts: tuple[Draft, ...], root: Path, digests: Digests, findings: Findings) -> tuple[Draft, ...]:
-    """The drafts, their prompting options with whole paths. Problems go to `findings`."""
-    return tuple(
-        draft
-        if draft.prompting is None
-        else replace(draft, prompting=_located(draft.prompting, root, digests, findings))
-        for draft in drafts
-    )
+    """The drafts, their prompting options with whole paths; without those of whose files one is missing."""
+    located = []
+    for draft in drafts:
+        prompting = None if draft.prompting is None else _located(draft.prompting, root, digests, findings)
+        if prompting is not None or draft.prompting is None:
+            located.append(replace(draft, prompting=prompting))
+    return tuple(located)
 
 
-def _located(chosen: Chosen, root: Path, digests: Digests, findings: Findings) -> Chosen:
+def _located(chosen: Chosen, root: Path, digests: Digests, findings: Findings) -> Chosen | None:
     if not isinstance(chosen.technique, ReadsFiles):
         return chosen
     with blaming(chosen):
@@ -31,7 +31,7 @@ def _located(chosen: Chosen, root: Path, digests: Digests, findings: Findings) -
     for option, path in paths.items():
         if not path.exists():
             findings.add(Code.DATA_MISSING, (*chosen.at, option), f"no such file or folder: {written[option]}")
-            return chosen
+            return None
     options = chosen.options.model_copy(update={option: str(path.resolve()) for option, path in paths.items()})
     return replace(
         chosen, options=options, files={option: path_digest(path, digests) for option, path in paths.items()}

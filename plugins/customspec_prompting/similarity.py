@@ -28,8 +28,11 @@ def bm25(texts: Sequence[str]) -> Score:
     import bm25s
     import numpy as np
 
+    split = [words(text) for text in texts]
+    if not any(split):
+        return lambda query: np.zeros(len(texts))
     index = bm25s.BM25(method="lucene", k1=1.5, b=0.75)
-    index.index([words(text) for text in texts], show_progress=False)
+    index.index(split, show_progress=False)
 
     def score(query: str) -> Vector:
         asked = words(query)
@@ -53,8 +56,8 @@ def embedding(folder: str) -> Callable[[Sequence[str]], Vector]:
 
     if not (Path(folder) / "model.safetensors").is_file():
         raise FileNotFoundError(f"{folder} holds no model.safetensors")
-    model = StaticModel.from_pretrained(folder, normalize=True, force_download=False)
-    return lambda texts: model.encode(list(texts), use_multiprocessing=False)
+    model = StaticModel.from_pretrained(folder, force_download=False)
+    return lambda texts: model.encode(list(texts), normalize=True, use_multiprocessing=False)
 
 
 def ranked(scores: Vector) -> list[int]:
@@ -71,6 +74,8 @@ def clusters(texts: Sequence[str], count: int, seed: int, folder: str | None) ->
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
+    if folder is None and not any(map(words, texts)):
+        return [list(range(len(texts)))]
     vectors = _tf_idf(texts) if folder is None else embedding(folder)(texts)
     model = KMeans(min(count, len(texts)), random_state=seed, n_init=3)
     with warnings.catch_warnings():
@@ -86,4 +91,4 @@ def clusters(texts: Sequence[str], count: int, seed: int, folder: str | None) ->
 def _tf_idf(texts: Sequence[str]) -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    return TfidfVectorizer(analyzer=words).fit_transform([text or "" for text in texts])
+    return TfidfVectorizer(analyzer=words).fit_transform(texts)
