@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,35 @@ def test_calibration_costs_a_row_and_no_second_pass(model: Any, chat: Chat) -> N
     hook.remove()
     assert len(passes) == 1
     assert rows == {"none": 3, "length": 3, "contextual": 6, "pmi": 4}
+
+
+def test_where_each_query_has_demonstrations_of_its_own_they_are_fed_once_too(model: Any, chat: Chat) -> None:
+    queries = [TEMPLATE.render(row) for row in ROWS]
+    own = {
+        query.id: [replace(shot, user=f"{shot.user} {index}" * 3) for shot in SHOTS]
+        for index, query in enumerate(queries)
+    }
+    asking = Asking(
+        lambda query: own[query.id],
+        empty=lambda query: [TEMPLATE.without_content(query, text) for text in CONTENT_FREE["contextual"]],
+    )
+    rows = encode(queries, asking, chat, context=512, reserve=32, on_long="error").rows
+    fed: list[int] = []
+    hook = model.register_forward_pre_hook(
+        lambda _, args, kwargs: fed.append(kwargs["input_ids"].numel()), with_kwargs=True
+    )
+    records = _choose(CHOICES, "contextual", model, rows, chat, lambda _: None)
+    hook.remove()
+    tree = sum(len(chat.answer_ids(choice)) - 1 for choice in CHOICES)
+    empty = sum(len(chat.encode(text)) for text in CONTENT_FREE["contextual"])
+    question = len(chat.encode("The colour:  (7)<|end|>\n<|assistant|>"))
+    # a member costs its question and its tree, and never the demonstrations again
+    most = sum(len(row.prompt) + empty + 3 * question + 4 * tree for row in rows)
+    assert sum(fed[-2:]) < most
+    for row, record in zip(rows, records, strict=True):
+        scores = score_simply(model, [row.prompt, *row.empty], [chat.answer_ids(choice) for choice in CHOICES], pad=0)
+        expected = shares(calibrated_scores("contextual", scores[0], [1, 1, 1], scores[1:]))
+        assert list(record["probabilities"].values()) == pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.parametrize("calibrate", ["contextual", "pmi"])

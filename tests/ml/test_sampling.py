@@ -57,7 +57,8 @@ def greedy(model: nn.Module, prompts: Sequence[list[int]]) -> list[str]:
 
 def probabilities(model: nn.Module, prompt: list[int], temperature: float) -> torch.Tensor:
     with torch.inference_mode():
-        return (model(input_ids=torch.tensor([prompt])).logits[0, -1].double() / temperature).softmax(-1)
+        logits: torch.Tensor = model(input_ids=torch.tensor([prompt])).logits[0, -1]
+    return (logits.double() / temperature).softmax(-1)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])

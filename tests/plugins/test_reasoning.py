@@ -111,9 +111,9 @@ def test_what_is_shown_is_read_back(answer: str) -> None:
 
 
 def test_a_pattern_of_ones_own_counts_at_its_last_match() -> None:
-    number = {"pattern": r"(-?\d[\d.,]*)"}
-    assert read("5 apples and 7 pears are 12 pieces", **number) == "12"
-    assert read("none", **number) is None
+    number = r"(-?\d[\d.,]*)"
+    assert read("5 apples and 7 pears are 12 pieces", pattern=number) == "12"
+    assert read("none", pattern=number) is None
     assert read("#### 18", pattern=r"####\s*(\S+)") == "18"
     assert read("a", pattern="(b)?a") is None, "a group that took no part is no answer"
 
