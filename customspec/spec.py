@@ -192,7 +192,7 @@ class Prompt(PromptPatch):
 
 
 class Generation(Strict):
-    """Free generation: greedy, up to a maximum, ending early at a stop text."""
+    """Generated text: greedy where a technique does not sample, up to a maximum, ending early at a stop text."""
 
     max_new_tokens: int | None = Field(None, ge=1, le=32_768)
     """Most tokens of one answer. Absent: from the lengths of the training answers."""

@@ -92,6 +92,16 @@ def test_the_longest_answer_follows_from_the_reasoning(
     assert params["choices"] == (None if prompt else ["cold", "warm"])
 
 
+def test_a_missing_extra_is_told_before_anything_runs(
+    reasoned: Workspace, customspec: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("customspec_prompting.demonstrations.find_spec", lambda name: None)
+    ended = customspec("plan", reasoned.spec("techniques: [{few_shot: {shots: 2, select: similar}}]"))
+    assert ended.code == 4
+    assert "CS702 technique `few_shot`: `select: similar` needs bm25s" in ended.err
+    assert "pip install 'customspec[retrieval]'" in ended.err
+
+
 def test_shown_reasoning_is_kept_with_the_prompt(reasoned: Workspace, customspec: Command) -> None:
     lines = ("generation: {max_new_tokens: 2}", "techniques: [{chain_of_thought: {rationale: why, shots: 2}}]")
     document = run(reasoned, customspec, *lines)

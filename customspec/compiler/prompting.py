@@ -57,8 +57,6 @@ def render_all(
         if rendered is None:
             return None
         examples[name] = rendered
-    if isinstance(template, ConversationTemplate):
-        places["answer"] = places["messages"]
     choices = _choices(whole, examples, rows, places, findings)
     missing = whole.choices is not None and choices is None
     return None if missing else Rendered(whole, template, examples, choices)

@@ -187,7 +187,7 @@ def _start(
     real = pad_tensor(real, (prefix.length, 0), value=True).to(device)
     cache = prefix.copied(len(rows))
     if samples > 1 and shares and tokens.shape[1] - prefix.length > 1:
-        cache = cache or DynamicCache()
+        cache = DynamicCache() if cache is None else cache
         positions = (real.cumsum(1) - 1).clamp(min=0)
         bare(model)(
             input_ids=tokens[:, prefix.length : -1],
