@@ -34,6 +34,14 @@ def training_steps(options: TrainingOptions, rows: int) -> int:
     return max(1, ceil(per_epoch * (options.num_train_epochs or 1.0)))
 
 
+def evaluation_interval(options: TrainingOptions, steps: int) -> int:
+    """Steps between comparisons on the validation rows: as told, or an epoch's, four to ten in all."""
+    if options.eval_steps is not None:
+        asked = options.eval_steps
+        return max(1, ceil(asked * steps) if asked < 1 else round(asked))
+    return ceil(steps / min(10, max(4, ceil(options.num_train_epochs or 0))))
+
+
 def training_flops(trained: int, total: int, tokens_per_row: float, rows_seen: int) -> float:
     """4 per parameter and token through the frozen part (forward, and backward to the activations), 2 more where
     weights have gradients of their own."""

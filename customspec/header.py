@@ -10,11 +10,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """A linear module that an adapter could take: y = Wx, W of shape (outputs, inputs)."""
+    """A linear module that an adapter could take: y = Wx. `transposed`: it keeps W as (inputs, outputs), as GPT-2's."""
 
     name: str
     inputs: int
     outputs: int
+    transposed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

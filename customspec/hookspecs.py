@@ -20,7 +20,8 @@ from customspec.prompts import Example, Message
 from customspec.spec import PromptingOptions, TrainingOptions
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
     from transformers import PreTrainedModel
 
 GROUP = "customspec"
@@ -72,6 +73,22 @@ class Reading:
     votes: Mapping[str, int]
     tie: bool
     unread: int
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a tuning technique may look at when it adapts a model: the task's own text, as something to begin from."""
+
+    rows: Sequence[tuple[Sequence[int], Sequence[int]]]
+    """The training rows as token ids: prompt, and answer with its end."""
+    encode: Callable[[str], Sequence[int]]
+    """Text to token ids, as the model's tokenizer does it, special tokens left out."""
+    instruction: str | None
+    """The first row's system message."""
+    choices: Sequence[str] | None
+    """The possible answers, in classification."""
+    steps: int
+    """Optimizer steps that training will take."""
 
 
 class PromptingTechnique(Protocol):
@@ -194,17 +211,41 @@ class TuningTechnique(Protocol):
     def trainable_parameters(self, options: Any, model: ModelHeader) -> int:
         """How many parameters training changes: exact."""
 
-    def adapt(self, options: Any, model: PreTrainedModel) -> nn.Module:
+    def adapt(self, options: Any, model: PreTrainedModel, task: Task) -> nn.Module:
         """The model, ready to train: what trains is float32 and requires grad, all else is frozen.
 
         Called with the seed set. The base comes in the run's compute type.
         """
 
     def save(self, model: nn.Module, folder: Path) -> None:
-        """Write what was trained, as safetensors, in PEFT's layout where PEFT has one."""
+        """Write what was trained, as safetensors, in PEFT's layout where PEFT has one. Training may go on after it."""
 
     def load(self, model: PreTrainedModel, folder: Path) -> nn.Module:
         """The trained model, from a fresh base and what `save` wrote."""
+
+
+@runtime_checkable
+class Optimizing(Protocol):
+    """A tuning technique with an optimizer of its own (LoRA+). Absent: AdamW with one learning rate."""
+
+    def optimizer(self, options: Any, model: nn.Module) -> Optimizer:
+        """Over what `adapt` left to train, with the options' peak learning rate; the schedule is ours."""
+
+
+@runtime_checkable
+class Penalizing(Protocol):
+    """A tuning technique that adds to the loss (AdaLoRA's orthogonality)."""
+
+    def penalty(self, options: Any, model: nn.Module) -> Tensor:
+        """A scalar with gradient, once a forward pass."""
+
+
+@runtime_checkable
+class Stepping(Protocol):
+    """A tuning technique that acts after each optimizer step (AdaLoRA's ranks)."""
+
+    def after_step(self, options: Any, model: nn.Module, step: int) -> None:
+        """Steps count from 1; gradients are still there."""
 
 
 Technique = PromptingTechnique | TuningTechnique

@@ -50,11 +50,12 @@ def candidate_steps(
             ready.options.model_dump(mode="json") if ready.options is not None else dict(ready.draft.entry.options)
         )
         technique = {**_named(ready.draft.tuning.offer), "options": options}
-        params = {**common, "technique": technique, "max_steps": ready.choices.max_steps}
+        selection = None if "validation" not in splits else {**_answering(ready), "metric": _named(metrics[0])}
+        own = {"technique": technique, "max_steps": ready.choices.max_steps, "selection": selection}
         train = make_step(
             f"train:{ready.key}",
             "train",
-            params,
+            {**common, **own},
             needs,
             gate=gate,
             sources=sources,
@@ -137,11 +138,15 @@ def _files(ready: Ready) -> dict[str, Any]:
 
 
 def _evaluation(ready: Ready, metrics: Sequence[Offer]) -> Mapping[str, Any]:
+    named = [_named(metric) for metric in metrics]
+    return {**_answering(ready), "metrics": named, "limit": ready.choices.limit}
+
+
+def _answering(ready: Ready) -> Mapping[str, Any]:
+    """How the model is made to answer: among choices, or freely."""
     return {
         "choices": None if ready.rendered.choices is None else list(ready.rendered.choices),
         "generation": None if ready.generation is None else ready.generation.model_dump(mode="json"),
-        "metrics": [_named(metric) for metric in metrics],
-        "limit": ready.choices.limit,
     }
 
 

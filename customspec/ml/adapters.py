@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from peft import PeftConfig, PeftModel, get_peft_model
+from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from customspec.ml.quiet import quietly
 
 if TYPE_CHECKING:
-    from torch import nn
     from transformers import PreTrainedModel
 
 
@@ -20,7 +20,7 @@ def attach(model: PreTrainedModel, config: PeftConfig) -> nn.Module:
     """The model with a fresh adapter: adapter weights float32 and trainable, the base frozen as it is."""
     if any(isinstance(module, Conv1D) for module in model.modules()) and "fan_in_fan_out" in vars(config):
         cast(Any, config).fan_in_fan_out = True  # GPT-2's Conv1D keeps its weight as (inputs, outputs)
-    return cast("nn.Module", get_peft_model(model, config, autocast_adapter_dtype=True))
+    return cast(nn.Module, get_peft_model(model, config, autocast_adapter_dtype=True))
 
 
 @quietly()
@@ -30,7 +30,6 @@ def save(model: nn.Module, folder: Path) -> None:
     for config in adapted.peft_config.values():
         # the base is named by digest in the plan; a path would not travel, and PEFT writes one in place of None
         config.base_model_name_or_path = ""
-        config.inference_mode = True
     adapted.save_pretrained(str(folder), safe_serialization=True)
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's card has blanks to fill in; ours is written on export
 
@@ -38,4 +37,16 @@ def save(model: nn.Module, folder: Path) -> None:
 @quietly()
 def load(model: PreTrainedModel, folder: Path) -> nn.Module:
     """The base with the adapter that `save` wrote."""
-    return cast("nn.Module", PeftModel.from_pretrained(model, str(folder), is_trainable=False))
+    return cast(nn.Module, PeftModel.from_pretrained(model, str(folder), is_trainable=False))
+
+
+def linear_names(model: PreTrainedModel) -> list[str]:
+    """The whole names of the linear modules that `all-linear` means: every one but the output head."""
+    head = model.get_output_embeddings()
+    kinds = (nn.Linear, Conv1D)
+    return [name for name, module in model.named_modules() if isinstance(module, kinds) and module is not head]
+
+
+def tuner(model: nn.Module) -> Any:
+    """PEFT's own model of the method, inside its wrapper."""
+    return cast(PeftModel, model).base_model

@@ -96,8 +96,9 @@ def _header(model: PreTrainedModel, config: PreTrainedConfig, tokenizer: PreTrai
 
 def _linear(name: str, module: torch.nn.Linear | Conv1D) -> Linear:
     first, second = module.weight.shape
-    # GPT-2's Conv1D keeps its weight as (inputs, outputs)
-    return Linear(name, first, second) if isinstance(module, Conv1D) else Linear(name, second, first)
+    if isinstance(module, Conv1D):
+        return Linear(name, first, second, transposed=True)
+    return Linear(name, second, first)
 
 
 def _first_line(error: Exception) -> str:

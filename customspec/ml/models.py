@@ -45,10 +45,12 @@ def convert_gguf(file: Path, folder: Path, dtype: torch.dtype) -> None:
 
 @quietly()
 def save_whole(model: nn.Module, folder: Path) -> None:
-    """Every weight of a trained model, as safetensors in the type that its base was loaded in."""
+    """Every weight of a trained model, as safetensors in the type that its base was loaded in; the model stays."""
     whole = cast("PreTrainedModel", model)
-    nn.Module.to(whole, getattr(torch, str(whole.config.dtype).removeprefix("torch.")))  # saving leaves it as text
-    whole.save_pretrained(str(folder))
+    dtype = getattr(torch, str(whole.config.dtype).removeprefix("torch."))  # saving leaves it as text
+    cast_once: dict[int, torch.Tensor] = {}  # by address: tied weights stay one tensor, and are written once
+    state = {name: cast_once.setdefault(part.data_ptr(), part.to(dtype)) for name, part in whole.state_dict().items()}
+    whole.save_pretrained(str(folder), state_dict=state)
 
 
 def _forget_quantization(model: PreTrainedModel) -> None:

@@ -4,34 +4,52 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from customspec.errors import StepError
 from customspec.inputs.encoding import Encoded
-from customspec.ml.batching import accepts
+from customspec.ml.batching import evaluating
+from customspec.ml.forward import Batch, Forward, collate, features_of, supervised
 from customspec.ml.quiet import quietly
+from customspec.ml.selection import Keeper, Selection
 from customspec.spec import TrainingOptions
 
-IGNORED = -100  # label of a token that the loss does not see
 LOGGED_STEPS = 200  # points of the loss curve at most
 
 
 @dataclass(frozen=True, slots=True)
+class Extras:
+    """What a technique adds to the loop, where it does."""
+
+    optimizer: Callable[[nn.Module], torch.optim.Optimizer] | None = None
+    """In place of AdamW with one learning rate."""
+    penalty: Callable[[nn.Module], Tensor] | None = None
+    """Added to the loss of every batch."""
+    after_step: Callable[[nn.Module, int], None] | None = None
+    """After each optimizer step, gradients still there; steps count from 1."""
+
+
+@dataclass(frozen=True, slots=True)
 class Trained:
-    """What a training did. `losses`: (step, mean loss per answer token since the point before)."""
+    """What a training did. `losses`: (step, mean loss per answer token since the point before);
+    `evaluations`: (step, the selecting metric); `kept`: the step whose state was kept, None where none was saved."""
 
     steps: int
     rows: int
     seconds: float
     losses: tuple[tuple[int, float], ...]
+    evaluations: tuple[tuple[int, float], ...] = ()
+    kept: int | None = None
+    evaluation_seconds: float = 0.0
+    notes: tuple[str, ...] = ()
 
 
 @quietly()
@@ -46,30 +64,48 @@ def train(
     device: str,
     autocast: bool,
     scratch: Path,
+    selection: Selection | None = None,
+    untrained_loss: float | None = None,
+    extras: Extras = Extras(),  # frozen
     progress: Callable[[int, int, str], None] = lambda done, total, note: None,
 ) -> Trained:
-    """Train in place for `steps` optimizer steps; `progress` gets steps done, steps in all, and the loss.
+    """Train in place for `steps` optimizer steps, or until `selection` ends it early; with a selection, the state to
+    use is the one that it saved. `progress` gets steps done, steps in all, and the loss. `untrained_loss`: the base
+    model's mean loss on `sample_of(rows)`; a loss that is no lower after a tenth of the steps is noted.
 
     Raises StepError for a batch without a supervised token and for a loss or a weight that is not finite.
     """
     seed_everything(seed)
     arguments = _arguments(options, steps, seed, device, autocast, scratch)
     arguments._n_gpu = min(1, arguments.n_gpu)  # one device a step: Trainer would spread the batch over all it sees
+    forward = Forward.of(model, rows, batch=min(len(rows), arguments.per_device_train_batch_size), pad=pad)
+    keeper = Keeper(selection, steps, untrained_loss, lambda trained: mean_loss(trained, sample_of(rows), pad))
+    optimizer = None if extras.optimizer is None else extras.optimizer(model)
     trainer = AnswerTrainer(
         model=model,
         args=arguments,
-        train_dataset=cast(Any, [_features(index, row) for index, row in enumerate(rows)]),
+        train_dataset=cast(Any, features_of(rows, forward)),
         data_collator=lambda features: collate(features, pad),
-        callbacks=[_Progress(progress)],
+        callbacks=[_Progress(progress), keeper, *([] if extras.after_step is None else [_After(extras.after_step)])],
+        optimizers=(optimizer, None),
     )
-    trainer.row_ids = [row.example.id for row in rows]
+    trainer.row_ids, trainer.shown, trainer.penalty = [row.example.id for row in rows], forward, extras.penalty
     trainer.remove_callback(PrinterCallback)
     began = time.monotonic()
     trainer.train()
     seconds = time.monotonic() - began
     _check_weights(model)
     losses = [(int(entry["step"]), entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
-    return Trained(trainer.state.global_step, trainer.rows_seen, seconds, tuple(losses))
+    return Trained(
+        steps=trainer.state.global_step,
+        rows=trainer.rows_seen,
+        seconds=seconds,
+        losses=tuple(losses),
+        evaluations=tuple(keeper.evaluations),
+        kept=keeper.kept,
+        evaluation_seconds=keeper.seconds,
+        notes=tuple(keeper.notes),
+    )
 
 
 def seed_everything(seed: int) -> None:
@@ -77,48 +113,71 @@ def seed_everything(seed: int) -> None:
     set_seed(seed)
 
 
+def sample_of(rows: Sequence[Encoded], count: int = 16) -> Sequence[Encoded]:
+    """Some rows, spread over all of them."""
+    return rows[:: math.ceil(len(rows) / count)]
+
+
+@quietly()
+def mean_loss(model: nn.Module, rows: Sequence[Encoded], pad: int, batch: int = 8) -> float:
+    """Mean cross-entropy per answer token, in nats, in evaluation mode."""
+    total, count = 0.0, 0
+    features = features_of(rows)
+    device = next(model.parameters()).device
+    with evaluating(model):
+        for start in range(0, len(rows), batch):
+            some = {name: part.to(device) for name, part in collate(features[start : start + batch], pad).items()}
+            predicting, targets = supervised(some)
+            logits = Forward().answer_logits(model, some, predicting)
+            total += float(F.cross_entropy(logits.float(), targets, reduction="sum"))
+            count += targets.numel()
+    return total / max(1, count)
+
+
 class AnswerTrainer(Trainer):
     """Trainer whose loss is the mean cross-entropy over the answer tokens of the whole accumulated batch."""
 
     row_ids: Sequence[str] = ()
     rows_seen = 0
+    shown = Forward()
+    penalty: Callable[[nn.Module], Tensor] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.model_accepts_loss_kwargs = True  # so that the loss is scaled by the tokens of all accumulated batches
-        self._sparse_head = accepts(cast(nn.Module, self.model), "logits_to_keep")
 
     def compute_loss(
         self,
         model: nn.Module,
-        inputs: dict[str, torch.Tensor | Any],
+        inputs: dict[str, Tensor | Any],
         return_outputs: bool = False,
-        num_items_in_batch: torch.Tensor | int | None = None,
+        num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
         """Sum of the cross-entropies over the supervised tokens, by `num_items_in_batch`."""
-        labels, rows = inputs["labels"], inputs["rows"]  # (batch, length), (batch,)
-        predicting = nn.functional.pad(labels[:, 1:] != IGNORED, (0, 1))  # (batch, length): predicts an answer token
-        targets = labels[:, 1:][labels[:, 1:] != IGNORED]  # (answer tokens,)
+        predicting, targets = supervised(cast(Batch, inputs))
         if not targets.numel():
-            raise StepError(f"no supervised token in the batch of {self._names(rows)}")
-        logits = self._logits(model, inputs, predicting)  # (answer tokens, vocabulary)
+            raise StepError(f"no supervised token in the batch of {self._names(inputs['rows'])}")
+        with self.accelerator.autocast():  # a model in a wrapper is called within it, past Trainer's own autocast
+            logits = self.shown.answer_logits(model, cast(Batch, inputs), predicting)  # (answer tokens, vocabulary)
         loss = F.cross_entropy(logits.float(), targets, reduction="sum") / (num_items_in_batch or targets.numel())
+        if self.penalty is not None:
+            loss = loss + self.penalty(model) / self.args.gradient_accumulation_steps
         if not torch.isfinite(loss):
             step = self.state.global_step + 1
-            raise StepError(f"the loss is not finite at step {step}, in the batch of {self._names(rows)}")
-        self.rows_seen += len(rows)
+            raise StepError(f"the loss is not finite at step {step}, in the batch of {self._names(inputs['rows'])}")
+        self.rows_seen += len(inputs["rows"])
         return (loss, None) if return_outputs else loss
 
-    def _logits(self, model: nn.Module, inputs: Mapping[str, torch.Tensor], predicting: torch.Tensor) -> torch.Tensor:
-        shown = {"input_ids": inputs["input_ids"], "attention_mask": inputs["attention_mask"], "use_cache": False}
-        if self._sparse_head:
-            logits: torch.Tensor = model(**shown, logits_to_keep=predicting).logits
-            return logits.reshape(-1, logits.shape[-1])
-        full: torch.Tensor = model(**shown).logits
-        return full[predicting]
-
-    def _names(self, rows: torch.Tensor) -> str:
+    def _names(self, rows: Tensor) -> str:
         return ", ".join(self.row_ids[index] for index in rows.tolist())
+
+
+class _After(TrainerCallback):
+    def __init__(self, act: Callable[[nn.Module, int], None]) -> None:
+        self._act = act
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        self._act(model, state.global_step + 1)
 
 
 class _Progress(TrainerCallback):
@@ -132,28 +191,6 @@ class _Progress(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._tell(state.global_step, state.max_steps, self._loss)
-
-
-def collate(features: Sequence[Mapping[str, Any]], pad: int) -> dict[str, torch.Tensor]:
-    """Right-padded tensors: input_ids, attention_mask, labels (batch, length), and each row's index (batch,)."""
-    length = max(len(feature["input_ids"]) for feature in features)
-
-    def padded(name: str, filler: int) -> torch.Tensor:
-        return torch.tensor([list(f[name]) + [filler] * (length - len(f[name])) for f in features])
-
-    ids = padded("input_ids", pad)
-    sizes = torch.tensor([[len(feature["input_ids"])] for feature in features])
-    mask = (torch.arange(length)[None] < sizes).long()
-    rows = torch.tensor([feature["row"] for feature in features])
-    return {"input_ids": ids, "attention_mask": mask, "labels": padded("labels", IGNORED), "rows": rows}
-
-
-def _features(index: int, row: Encoded) -> dict[str, Any]:
-    ids = [*row.prompt, *row.answer]
-    labels = [IGNORED] * len(row.prompt) + list(row.answer)
-    for start, stop in row.learned:
-        labels[start:stop] = ids[start:stop]
-    return {"input_ids": ids, "labels": labels, "row": index}
 
 
 def _arguments(

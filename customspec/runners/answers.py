@@ -48,13 +48,16 @@ def reserve_of(params: Mapping[str, Any], chat: Chat) -> int:
 
 def answer(params: Mapping[str, Any], model: nn.Module, rows: Sequence[Encoded], chat: Chat, work: Work) -> Answers:
     """Answer every row. A scored choice's record holds the probability of each choice, normalized over them."""
+    from customspec.ml.precision import computing
+
     began = time.monotonic()
     count = _counter(work, rows)
     technique, options = prompting_of(params, work.registry)
-    if params["generation"] is None:
-        records = _choose(params["choices"], options.calibrate, model, rows, chat, count)
-    else:
-        records = _generate(params, technique, options, model, rows, chat, count)
+    with computing(work.machine.device, work.machine.compute_dtype):
+        if params["generation"] is None:
+            records = _choose(params["choices"], options.calibrate, model, rows, chat, count)
+        else:
+            records = _generate(params, technique, options, model, rows, chat, count)
     return Answers(tuple(records), time.monotonic() - began)
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from customspec.header import ModelHeader
-from customspec.hookspecs import Refusal, TuningTechnique, hookimpl
+from customspec.hookspecs import Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import TrainingOptions
+from customspec_tuning.recipes import epochs
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,7 +37,7 @@ class Full:
         return {
             # small models take larger steps: about 1e-4 at 10^8 parameters, 1e-5 at 10^10 (Ouyang et al. 2022, C.1)
             "learning_rate": 1e-4 if model.total_parameters < 500_000_000 else 2e-5,
-            "num_train_epochs": 3.0,
+            "num_train_epochs": epochs(rows, batch=8, steps=100, most=10),
             "per_device_train_batch_size": batch,
             "gradient_accumulation_steps": max(1, 8 // batch),
             "lr_scheduler_type": "linear",
@@ -50,7 +51,7 @@ class Full:
     def trainable_parameters(self, options: FullOptions, model: ModelHeader) -> int:
         return model.total_parameters
 
-    def adapt(self, options: FullOptions, model: PreTrainedModel) -> nn.Module:
+    def adapt(self, options: FullOptions, model: PreTrainedModel, task: Task) -> nn.Module:
         # bfloat16 masters lose small updates: 8 bits of mantissa round them away
         model.float()
         model.requires_grad_(True)

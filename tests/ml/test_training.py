@@ -19,15 +19,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Trainer
 from customspec.errors import StepError
 from customspec.inputs.encoding import Encoded
 from customspec.ml.batching import accepts
-from customspec.ml.training import (
-    IGNORED,
-    AnswerTrainer,
-    Trained,
-    _features,
-    collate,
-    seed_everything,
-    train,
-)
+from customspec.ml.forward import IGNORED, collate, features_of
+from customspec.ml.training import AnswerTrainer, Trained, seed_everything, train
 from customspec.prompts import Example
 from customspec.spec import TrainingOptions
 
@@ -146,16 +139,16 @@ def furthest(one: nn.Module, other: nn.Module) -> float:
 def test_a_batch_is_padded_on_the_right_and_the_loss_sees_answers_only() -> None:
     batch = collate(features([row(1, [11, 12], [13]), row(2, [21], [22, 23, 24])]), PAD)
     assert {name: tensor.tolist() for name, tensor in batch.items()} == {
-        "input_ids": [[11, 12, 13, PAD], [21, 22, 23, 24]],
-        "attention_mask": [[1, 1, 1, 0], [1, 1, 1, 1]],
-        "labels": [[IGNORED, IGNORED, 13, IGNORED], [IGNORED, 22, 23, 24]],
+        "input_ids": [[11, 12, 13, *[PAD] * 5], [21, 22, 23, 24, *[PAD] * 4]],
+        "attention_mask": [[1] * 3 + [0] * 5, [1] * 4 + [0] * 4],
+        "labels": [[IGNORED, IGNORED, 13, *[IGNORED] * 5], [IGNORED, 22, 23, 24, *[IGNORED] * 4]],
         "rows": [0, 1],
     }
 
 
 def test_the_loss_sees_earlier_answers_that_are_marked(tiny_model: Make, trainer_of: TrainerOf) -> None:
     talk = replace(ROWS[4], learned=((1, 4), (7, 9)))
-    made = _features(4, talk)
+    [made] = features_of([talk])
     ids = [*talk.prompt, *talk.answer]
     seen = {1, 2, 3, 7, 8, 12, 13, 14}
     assert made["labels"] == [id if place in seen else IGNORED for place, id in enumerate(ids)]
@@ -170,17 +163,15 @@ def test_the_loss_sees_earlier_answers_that_are_marked(tiny_model: Make, trainer
 
 def test_a_token_equal_to_padding_inside_a_row_is_not_masked() -> None:
     batch = collate(features([row(1, [PAD, 12], [PAD]), row(2, [21], [22, 23, 24])]), PAD)
-    assert batch["attention_mask"].tolist() == [[1, 1, 1, 0], [1, 1, 1, 1]]
-    assert batch["labels"][0].tolist() == [IGNORED, IGNORED, PAD, IGNORED]
+    assert batch["attention_mask"].tolist() == [[1] * 3 + [0] * 5, [1] * 4 + [0] * 4]
+    assert batch["labels"][0].tolist() == [IGNORED, IGNORED, PAD, *[IGNORED] * 5]
 
 
-def test_batches_have_the_longest_rows_length() -> None:
-    batch = collate(features(ROWS), PAD)
-    longest = max(map(sum, SIZES))
+@pytest.mark.parametrize(("longest", "width"), [(2, 8), (8, 8), (9, 16), (16, 16), (17, 24)])
+def test_batches_have_few_distinct_widths(longest: int, width: int) -> None:
+    batch = collate(features([row(1, [5] * (longest - 1), [6]), row(2, [5], [6])]), PAD)
     shapes = {name: tuple(tensor.shape) for name, tensor in batch.items()}
-    assert shapes == {name: (len(ROWS), longest) for name in ("input_ids", "attention_mask", "labels")} | {
-        "rows": (len(ROWS),)
-    }
+    assert shapes == dict.fromkeys(("input_ids", "attention_mask", "labels"), (2, width)) | {"rows": (2,)}
 
 
 # --- the loss

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from customspec.header import ModelHeader
-from customspec.hookspecs import TuningTechnique
+from customspec.hookspecs import Task, TuningTechnique
 from customspec.inputs.encoding import Encoded
 from customspec.ml.headers import read_header
 from customspec.ml.models import load_model
@@ -36,6 +36,7 @@ ROWS = [
     Encoded(Example(f"train:{i}", None, "", ""), tuple(range(20 + i, 24 + 2 * i)), (30 + i, 50 + i, 6))
     for i in range(6)
 ]
+TASK = Task(rows=[(row.prompt, row.answer) for row in ROWS], encode=len, instruction=None, choices=None, steps=3)  # type: ignore[arg-type]  # never called
 Trained = Callable[[str, str], tuple[nn.Module, dict[str, Tensor]]]
 
 
@@ -75,7 +76,7 @@ def lora(**options: Any) -> LoraOptions:
 
 def adapted(technique: str, base: PreTrainedModel) -> nn.Module:
     seed_everything(0)
-    return Lora().adapt(lora(), base) if technique == "lora" else Full().adapt(FullOptions(), base)
+    return Lora().adapt(lora(), base, TASK) if technique == "lora" else Full().adapt(FullOptions(), base, TASK)
 
 
 def run(model: nn.Module, scratch: Path) -> None:
@@ -111,7 +112,7 @@ def test_lora_trains_as_many_parameters_as_the_header_says(
 ) -> None:
     for targets in ("all-linear", NAMED[architecture], NAMED[architecture][:1]):
         options = lora(r=rank, target_modules=targets)
-        model = Lora().adapt(options, load_model(folders[architecture], torch.float32))
+        model = Lora().adapt(options, load_model(folders[architecture], torch.float32), TASK)
         assert Lora().trainable_parameters(options, header(folders[architecture])) == trainable(model)
 
 
@@ -123,13 +124,13 @@ def test_loras_parameters_by_hand(folders: dict[str, Path]) -> None:
 
 def test_a_module_that_two_names_match_counts_once(folders: dict[str, Path]) -> None:
     options = lora(target_modules=("q_proj", "self_attn.q_proj"))
-    model = Lora().adapt(options, load_model(folders["llama"], torch.float32))
+    model = Lora().adapt(options, load_model(folders["llama"], torch.float32), TASK)
     assert Lora().trainable_parameters(options, header(folders["llama"])) == trainable(model) == 2 * 4 * 64
 
 
 @each
 def test_full_trains_every_parameter(folders: dict[str, Path], architecture: str) -> None:
-    model = Full().adapt(FullOptions(), load_model(folders[architecture], torch.bfloat16))
+    model = Full().adapt(FullOptions(), load_model(folders[architecture], torch.bfloat16), TASK)
     expected = Full().trainable_parameters(FullOptions(), header(folders[architecture]))
     assert expected == trainable(model) == sum(parameter.numel() for parameter in model.parameters())
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
@@ -140,7 +141,7 @@ def test_full_trains_every_parameter(folders: dict[str, Path], architecture: str
 def test_loras_own_weights_are_float32_and_the_bases_stay_as_loaded(
     folders: dict[str, Path], architecture: str, dtype: torch.dtype
 ) -> None:
-    model = Lora().adapt(lora(), load_model(folders[architecture], dtype))
+    model = Lora().adapt(lora(), load_model(folders[architecture], dtype), TASK)
     assert {p.dtype for p in model.parameters() if p.requires_grad} == {torch.float32}
     assert {p.dtype for p in model.parameters() if not p.requires_grad} == {dtype}
     assert all(("lora_" in name) == p.requires_grad for name, p in model.named_parameters())
@@ -150,7 +151,7 @@ def test_loras_own_weights_are_float32_and_the_bases_stay_as_loaded(
 def test_lora_starts_as_the_model_itself(folders: dict[str, Path], architecture: str) -> None:
     base = load_model(folders[architecture], torch.float32)
     expected = logits(base)
-    assert torch.equal(logits(Lora().adapt(lora(), base)), expected)
+    assert torch.equal(logits(Lora().adapt(lora(), base, TASK)), expected)
 
 
 @each
@@ -228,7 +229,7 @@ def test_a_fully_tuned_model_is_saved_in_the_type_that_its_base_was_loaded_in(
 ) -> None:
     base = load_model(folders["llama"], dtype)
     expected = logits(base)
-    model = Full().adapt(FullOptions(), base)
+    model = Full().adapt(FullOptions(), base, TASK)
     Full().save(model, tmp_path)
     assert {tensor.dtype for tensor in load_file(tmp_path / "model.safetensors").values()} == {dtype}
     loaded = Full().load(load_model(folders["llama"], dtype), tmp_path)

@@ -1,0 +1,128 @@
+"""A training batch's logits where they predict an answer token; what all rows begin with is run once a batch."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from peft import PeftType
+from torch import Tensor, nn
+from torch.nn.functional import pad as pad_tensor
+
+from customspec.inputs.encoding import Encoded
+from customspec.ml.batching import accepts, bare, suited
+from customspec.ml.scoring import why_not_shared
+from customspec.ml.shared_prefix import common_length, learns_prompt, run_prefix
+
+IGNORED = -100  # label of a token that the loss does not see
+WIDTH_STEP = 8  # every new width costs kernels, compiled and kept: with each length its own, 0.3 GiB on a CPU
+
+_log = logging.getLogger("customspec")
+
+Batch = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Forward:
+    """How a model is shown a batch. `shared`: the first tokens of every row, which batches leave out; they, and a
+    learned prompt, are run once a batch, with gradient, and every row attends to their keys and values.
+
+    Equal to running each row whole, up to rounding: what stands before a row cannot depend on it.
+    """
+
+    shared: tuple[int, ...] = ()
+    apart: bool = False
+
+    @classmethod
+    def of(cls, model: nn.Module, rows: Sequence[Encoded], *, batch: int, pad: int) -> Forward:
+        """The cheapest way that the model allows for rows of which `batch` go together."""
+        common = rows[0].prompt[: common_length([row.prompt[: _unlearned(row)] for row in rows])]
+        before = len(common) + _learned_length(model)
+        # a pass of its own costs its launches: as much as so many tokens
+        if before * (batch - 1) < suited(bare(model).device, cpu=64, elsewhere=2048):
+            return cls()
+        longest = max(len(row.prompt) + len(row.answer) for row in rows)
+        first = rows[0].prompt
+        reason = why_not_shared(model, first, [first[:3], first[-3:]], pad=pad, longest=longest)
+        if reason is not None:
+            _log.info("Running each training row as a whole, which is slower: %s.", reason)
+            return cls()
+        return cls(common, apart=True)
+
+    def answer_logits(self, model: nn.Module, batch: Batch, predicting: Tensor) -> Tensor:
+        """(answer tokens, vocabulary), at the places that `predicting` (batch, length; bool) marks."""
+        shown: dict[str, Any] = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
+        if self.apart:
+            return self._continued(model, shown, predicting)
+        if learns_prompt(model) and model.active_peft_config.peft_type != PeftType.PREFIX_TUNING:
+            predicting = pad_tensor(predicting, (_learned_length(model), 0))  # its logits come before the row's
+        return _kept(model, {**shown, "use_cache": False}, predicting)
+
+    def _continued(self, model: nn.Module, shown: dict[str, Any], predicting: Tensor) -> Tensor:
+        prefix = run_prefix(model, self.shared)
+        shown["attention_mask"] = pad_tensor(shown["attention_mask"], (prefix.length, 0), value=1)
+        places = torch.arange(predicting.shape[1], device=predicting.device) + prefix.length
+        # equal positions in all rows are a batch's usual ones: restarting ones would be taken for packed rows
+        more = {"position_ids": places[None], "past_key_values": prefix.shown(), "use_cache": True}
+        return _kept(bare(model), {**shown, **more}, predicting)
+
+
+def _kept(model: nn.Module, shown: dict[str, Any], predicting: Tensor) -> Tensor:
+    if accepts(model, "logits_to_keep"):
+        logits: Tensor = model(**shown, logits_to_keep=predicting).logits
+        return logits.reshape(-1, logits.shape[-1])
+    full: Tensor = model(**shown).logits
+    return full[predicting]
+
+
+def features_of(rows: Sequence[Encoded], forward: Forward = Forward()) -> list[dict[str, Any]]:  # frozen
+    """Each row's own token ids and labels, and its index."""
+    skip = len(forward.shared)
+    return [
+        {"input_ids": [*row.prompt[skip:], *row.answer], "labels": _labels(row)[skip:], "row": index}
+        for index, row in enumerate(rows)
+    ]
+
+
+def collate(features: Sequence[Mapping[str, Any]], pad: int) -> dict[str, Tensor]:
+    """Right-padded tensors: input_ids, attention_mask, labels (batch, length), and each row's index (batch,).
+
+    The length is a multiple of WIDTH_STEP.
+    """
+    length = math.ceil(max(len(feature["input_ids"]) for feature in features) / WIDTH_STEP) * WIDTH_STEP
+
+    def padded(name: str, filler: int) -> Tensor:
+        return torch.tensor([list(f[name]) + [filler] * (length - len(f[name])) for f in features])
+
+    ids = padded("input_ids", pad)
+    sizes = torch.tensor([[len(feature["input_ids"])] for feature in features])
+    mask = (torch.arange(length)[None] < sizes).long()
+    rows = torch.tensor([feature["row"] for feature in features])
+    return {"input_ids": ids, "attention_mask": mask, "labels": padded("labels", IGNORED), "rows": rows}
+
+
+def supervised(batch: Batch) -> tuple[Tensor, Tensor]:
+    """Which places predict an answer token (batch, length; bool), and those tokens (answer tokens,)."""
+    labels = batch["labels"]
+    predicting = pad_tensor(labels[:, 1:] != IGNORED, (0, 1))
+    return predicting, labels[:, 1:][labels[:, 1:] != IGNORED]
+
+
+def _labels(row: Encoded) -> list[int]:
+    labels = [IGNORED] * len(row.prompt) + list(row.answer)
+    for start, stop in row.learned:
+        labels[start:stop] = row.prompt[start:stop]
+    return labels
+
+
+def _unlearned(row: Encoded) -> int:
+    """How many first tokens of a row the loss does not see; at least the one that predicts the first that it sees."""
+    return max(1, row.learned[0][0]) if row.learned else len(row.prompt)
+
+
+def _learned_length(model: nn.Module) -> int:
+    return int(model.active_peft_config.num_virtual_tokens) if learns_prompt(model) else 0

@@ -1,0 +1,116 @@
+"""AdaLoRA: low-rank updates in the form of a singular value decomposition, whose ranks go where they matter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, model_validator
+
+from customspec.header import ModelHeader
+from customspec.hookspecs import Refusal, Task, TuningTechnique, hookimpl
+from customspec.spec import TrainingOptions
+from customspec_tuning.adapter import PeftAdapter
+from customspec_tuning.recipes import recipe
+from customspec_tuning.targets import ALL_LINEAR, Targets, linears, names, refusal
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from transformers import PreTrainedModel
+
+
+class AdaloraOptions(TrainingOptions):
+    """PEFT's names (AdaLoraConfig), and the training options."""
+
+    init_r: int = Field(12, ge=1, le=4096)
+    """Rank of every update at the beginning."""
+    target_r: int = Field(8, ge=1, le=4096)
+    """Mean rank at the end."""
+    lora_alpha: int | None = Field(None, ge=1, le=100_000)
+    """Scale of the update, alpha / rank. Absent: twice `init_r`."""
+    lora_dropout: float = Field(0.0, ge=0, lt=1)
+    """Dropout before the update, in training."""
+    orth_reg_weight: float = Field(0.1, ge=0, le=100)
+    """Weight of the penalty that keeps singular vectors orthogonal."""
+    beta1: float = Field(0.85, gt=0, lt=1)
+    """Smoothing of each singular value's importance."""
+    beta2: float = Field(0.85, gt=0, lt=1)
+    """Smoothing of its uncertainty."""
+    target_modules: Targets = ALL_LINEAR
+    """Linear modules to adapt: the ends of their names, or `all-linear` (all but the output head)."""
+
+    @model_validator(mode="after")
+    def _ranks_fall(self) -> AdaloraOptions:
+        if self.target_r > self.init_r:
+            raise ValueError(f"`target_r` {self.target_r} exceeds `init_r` {self.init_r}: ranks only fall")
+        return self
+
+
+class Adalora(PeftAdapter):
+    """Trains P (outputs x r), the singular values (r) and Q (r x inputs) of each targeted linear map's update."""
+
+    name = "adalora"
+    summary = (
+        "LoRA that begins with a larger rank and takes it away where it matters least. Choose it when the adapter's "
+        "size is what limits you. Zhang et al. 2023, AdaLoRA: Adaptive Budget Allocation for Parameter-Efficient "
+        "Fine-Tuning."
+    )
+    options = AdaloraOptions
+
+    def recipe(self, options: AdaloraOptions, model: ModelHeader, rows: int) -> Mapping[str, Any]:
+        # singular values begin at zero between random vectors, so that the first steps are slower than LoRA's
+        return recipe(options, model, rows, rate=3e-3, wide=1e-3, steps=200)
+
+    def refusal(self, options: AdaloraOptions, model: ModelHeader) -> Refusal | None:
+        return refusal(options.target_modules, model)
+
+    def trainable_parameters(self, options: AdaloraOptions, model: ModelHeader) -> int:
+        targets = linears(options.target_modules, model)
+        return sum(options.init_r * (linear.inputs + linear.outputs + 1) for linear in targets)
+
+    def adapt(self, options: AdaloraOptions, model: PreTrainedModel, task: Task) -> nn.Module:
+        from peft import AdaLoraConfig
+
+        from customspec.ml.adapters import attach
+
+        return attach(
+            model,
+            AdaLoraConfig(
+                task_type="CAUSAL_LM",
+                target_modules=names(options.target_modules),
+                init_r=options.init_r,
+                target_r=options.target_r,
+                lora_alpha=options.lora_alpha or 2 * options.init_r,
+                lora_dropout=options.lora_dropout,
+                orth_reg_weight=options.orth_reg_weight,
+                beta1=options.beta1,
+                beta2=options.beta2,
+                # the paper's table 8 and 9: a tenth to warm up, the last third at the final ranks
+                tinit=task.steps // 10,
+                tfinal=task.steps // 3,
+                deltaT=max(1, task.steps // 100),
+                total_step=task.steps,
+            ),
+        )
+
+    def penalty(self, options: AdaloraOptions, model: nn.Module) -> Tensor:
+        """Equation 4: mean distance of P'P and QQ' from the identity."""
+        import torch
+
+        distances = []
+        for name, parameter in model.named_parameters():
+            if "lora_A" in name or "lora_B" in name:
+                gram = parameter @ parameter.T if "lora_A" in name else parameter.T @ parameter
+                distances.append(torch.linalg.norm(gram - torch.eye(len(gram), device=gram.device)))
+        return options.orth_reg_weight * torch.stack(distances).mean()
+
+    def after_step(self, options: AdaloraOptions, model: nn.Module, step: int) -> None:
+        """Importances from this step's gradients; every so often, ranks from importances."""
+        from customspec.ml.adapters import tuner
+
+        tuner(model).update_and_allocate(step)
+
+
+@hookimpl
+def customspec_techniques() -> Sequence[TuningTechnique]:
+    return [Adalora()]

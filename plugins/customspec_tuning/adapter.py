@@ -1,0 +1,28 @@
+"""What every technique that PEFT implements has in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
+
+
+class PeftAdapter:
+    """Saved and loaded in PEFT's layout: `adapter_config.json` and `adapter_model.safetensors`."""
+
+    family: Literal["tuning"] = "tuning"
+
+    def save(self, model: nn.Module, folder: Path) -> None:
+        """The adapter alone, float32."""
+        from customspec.ml.adapters import save
+
+        save(model, folder)
+
+    def load(self, model: PreTrainedModel, folder: Path) -> nn.Module:
+        """The base with the adapter on it."""
+        from customspec.ml.adapters import load
+
+        return load(model, folder)

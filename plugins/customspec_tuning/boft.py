@@ -1,0 +1,76 @@
+"""BOFT: rotations of each linear map's inputs, factored into butterflies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from customspec.header import ModelHeader
+from customspec.hookspecs import Refusal, Task, TuningTechnique, hookimpl
+from customspec.spec import TrainingOptions
+from customspec_tuning.adapter import PeftAdapter
+from customspec_tuning.recipes import recipe
+from customspec_tuning.targets import ALL_LINEAR, Targets, linears, names, refusal, undivided
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
+
+
+class BoftOptions(TrainingOptions):
+    """PEFT's names (BOFTConfig), and the training options."""
+
+    boft_block_size: int = Field(4, ge=2, le=1024)
+    """Inputs that are rotated together; must divide the inputs of every targeted linear map."""
+    boft_dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of blocks left unrotated in a forward pass, in training."""
+    target_modules: Targets = ALL_LINEAR
+    """Linear modules to adapt: the ends of their names, or `all-linear` (all but the output head)."""
+
+
+class Boft(PeftAdapter):
+    """Trains a matrix per block of inputs, whose Cayley transform rotates them, and a factor per output."""
+
+    name = "boft"
+    summary = (
+        "Rotations like OFT's, built from small blocks. Slow without its CUDA extension; try `oft` first. "
+        "Liu et al. 2023, Parameter-Efficient Orthogonal Finetuning via Butterfly Factorization."
+    )
+    options = BoftOptions
+
+    def recipe(self, options: BoftOptions, model: ModelHeader, rows: int) -> Mapping[str, Any]:
+        # a rotation's entries are angles: steps like LoRA's, some larger
+        return recipe(options, model, rows, rate=2e-3, wide=4e-4, steps=150)
+
+    def refusal(self, options: BoftOptions, model: ModelHeader) -> Refusal | None:
+        return refusal(options.target_modules, model, plain=True) or undivided(
+            options.target_modules, model, options.boft_block_size, "boft_block_size"
+        )
+
+    def trainable_parameters(self, options: BoftOptions, model: ModelHeader) -> int:
+        size = options.boft_block_size
+        targets = linears(options.target_modules, model)
+        return sum(linear.inputs // size * size * size + linear.outputs for linear in targets)
+
+    def adapt(self, options: BoftOptions, model: PreTrainedModel, task: Task) -> nn.Module:
+        from peft import BOFTConfig
+
+        from customspec.ml.adapters import attach
+
+        return attach(
+            model,
+            BOFTConfig(
+                task_type="CAUSAL_LM",
+                target_modules=names(options.target_modules),
+                boft_block_size=options.boft_block_size,
+                boft_n_butterfly_factor=1,
+                boft_dropout=options.boft_dropout,
+            ),
+        )
+
+
+@hookimpl
+def customspec_techniques() -> Sequence[TuningTechnique]:
+    return [Boft()]

@@ -1,0 +1,45 @@
+"""What the recipes share: how long to train, how fast, and how the rate goes up and down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import ceil
+from typing import Any
+
+from customspec.header import ModelHeader
+from customspec.spec import TrainingOptions
+
+WIDE = 1024  # hidden size from which on a model takes the smaller of a recipe's two rates
+
+
+def recipe(
+    options: TrainingOptions,
+    model: ModelHeader,
+    rows: int,
+    *,
+    rate: float,
+    wide: float,
+    steps: int,
+    most: int = 15,
+    batch: int = 8,
+) -> Mapping[str, Any]:
+    """Defaults of the training options: `rate` for small models and `wide` for large ones, over about `steps`
+    optimizer steps whatever the number of rows, in three to `most` epochs."""
+    size = (options.per_device_train_batch_size or batch) * (options.gradient_accumulation_steps or 1)
+    return {
+        "learning_rate": rate if model.hidden_size <= WIDE else wide,
+        "num_train_epochs": epochs(
+            rows, batch=size * (options.gradient_accumulation_steps or 1), steps=steps, most=most
+        ),
+        "per_device_train_batch_size": batch,
+        "lr_scheduler_type": "linear",
+        # until Adam's second moments settle
+        "warmup_steps": 0.05,
+        "weight_decay": 0.0,
+        "early_stopping_patience": 5,
+    }
+
+
+def epochs(rows: int, *, batch: int, steps: int, most: int) -> float:
+    """Passes over the rows that make about `steps` optimizer steps of `batch` rows: three at least, `most` at most."""
+    return float(min(most, max(3, ceil(steps * batch / rows))))
