@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 import pluggy
 
 from customspec.header import ModelHeader
-from customspec.prompts import Example
-from customspec.spec import Options, TrainingOptions
+from customspec.prompts import Example, Message
+from customspec.spec import PromptingOptions, TrainingOptions
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -35,12 +35,44 @@ Selector = Callable[[Example], Sequence[Example]]
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a technique cannot take a model. `option` is the option at fault, `item` its place in a list."""
+    """Why a technique cannot take a model or rows. `option` is the option at fault, `item` its place in a list.
+
+    `extra` is the extra of customspec whose installation would mend it.
+    """
 
     message: str
     option: str | None = None
     item: int | None = None
     hint: str | None = None
+    extra: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How texts are generated for one prompt.
+
+    `temperature` 0 is greedy. `top_p` keeps the likeliest tokens that together have this probability.
+    `max_new_tokens` counts where the spec sets none; None: from the lengths of what the training rows should give.
+    """
+
+    samples: int = 1
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_new_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read out of a row's generated texts.
+
+    `prediction` is "" where nothing could be read. `votes` counts each answer that was read; `tie`: another answer
+    had as many votes as the prediction; `unread`: texts without an answer.
+    """
+
+    prediction: str
+    votes: Mapping[str, int]
+    tie: bool
+    unread: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +107,7 @@ class PromptingTechnique(Protocol):
         """One paragraph: when to use it, and its source."""
 
     @property
-    def options(self) -> type[Options]:
+    def options(self) -> type[PromptingOptions]:
         """The model of its options; every field has a docstring."""
 
     def shots(self, options: Any) -> int:
@@ -87,6 +119,68 @@ class PromptingTechnique(Protocol):
         `rows` are the rendered training rows; a query that is itself among them (equal `id`) must never be its own
         demonstration. Equal arguments give equal demonstrations.
         """
+
+
+# What a prompting technique may have beside: each is found by its method and stands alone.
+
+
+@runtime_checkable
+class Refuses(Protocol):
+    """Looks at the training rows before anything runs."""
+
+    def refusal(self, options: Any, rows: Sequence[Example]) -> Refusal | None:
+        """Why these options cannot be followed with these rows, on this machine; None where they can."""
+
+
+@runtime_checkable
+class ReadsColumns(Protocol):
+    """Needs columns that the prompt does not name."""
+
+    def columns(self, options: Any) -> Mapping[str, str]:
+        """Columns of the training rows, each under the option that names it."""
+
+
+@runtime_checkable
+class ReadsFiles(Protocol):
+    """Needs files or folders of the person's."""
+
+    def files(self, options: Any) -> Mapping[str, str]:
+        """Paths as written, each under the option that names it.
+
+        Every other method then gets options with the whole path; what lies there is part of a step's fingerprint.
+        """
+
+
+@runtime_checkable
+class Writes(Protocol):
+    """Wants more written than the bare answer."""
+
+    def written(self, options: Any, example: Example) -> str:
+        """What the model should write for a row whose answer is known: shown in demonstrations, learned in training."""
+
+
+@runtime_checkable
+class Converses(Protocol):
+    """Puts the conversation together itself."""
+
+    def messages(self, options: Any, query: Example, shots: Sequence[Example]) -> tuple[Message, ...]:
+        """The conversation up to the answer. The answers of `shots` come as `written` has them."""
+
+
+@runtime_checkable
+class Decodes(Protocol):
+    """Says how texts are generated."""
+
+    def decoding(self, options: Any) -> Sampling | None:
+        """Samples, temperature and length; None: greedy, as without this method."""
+
+
+@runtime_checkable
+class Reads(Protocol):
+    """Reads the answer out of the generated text: text is then generated even where there are choices."""
+
+    def read(self, options: Any, outputs: Sequence[str], choices: Sequence[str] | None) -> Reading:
+        """The prediction from one row's texts; with `choices`, one of them or ""."""
 
 
 class TuningTechnique(Protocol):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Literal, get_args
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -46,13 +47,21 @@ class Example:
     system: str | None
     user: str
     answer: str
+    history: tuple[Message, ...] = ()
+    """Chat data: the turns between the system message and the last question."""
+    fields: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """The row's columns."""
 
 
 def messages(query: Example, shots: Sequence[Example] = ()) -> tuple[Message, ...]:
     """The conversation that asks `query`, with `shots` as answered turns before it."""
     system = () if query.system is None else (Message("system", query.system),)
-    turns = (turn for shot in shots for turn in (Message("user", shot.user), Message("assistant", shot.answer)))
-    return (*system, *turns, Message("user", query.user))
+    turns = (turn for shot in shots for turn in (*_question(shot), Message("assistant", shot.answer)))
+    return (*system, *turns, *_question(query))
+
+
+def _question(example: Example) -> tuple[Message, ...]:
+    return (*example.history, Message("user", example.user))
 
 
 class Template:
@@ -95,6 +104,11 @@ class PromptTemplate:
     def of(cls, user: str, answer: str, system: str | None = None) -> PromptTemplate:
         return cls(Template(user), Template(answer), None if system is None else Template(system))
 
+    @property
+    def asks_for(self) -> frozenset[str]:
+        """The columns that a question needs."""
+        return self.user.variables | (self.system.variables if self.system else frozenset())
+
     def render(self, row: Row, *, answered: bool = True) -> Example:
         """The row as an example; without `answered` the answer's columns need not be there."""
         return Example(
@@ -102,7 +116,86 @@ class PromptTemplate:
             system=None if self.system is None else self.system.render(row.fields).strip(),
             user=self.user.render(row.fields),
             answer=self.answer.render(row.fields).strip() if answered else "",
+            fields=row.fields,
         )
+
+    def without_content(self, example: Example, stand_in: str) -> Example:
+        """The same question with `stand_in` for every text among its columns. Raises TemplateError."""
+        fields = {name: stand_in if isinstance(value, str) else value for name, value in example.fields.items()}
+        return self.render(Row(example.id, fields, example.id), answered=False)
+
+
+@dataclass(frozen=True)
+class ConversationTemplate:
+    """A column of chat turns, each with `role` and `content`, instead of templates."""
+
+    column: str
+
+    @property
+    def asks_for(self) -> frozenset[str]:
+        """The columns that a question needs."""
+        return frozenset({self.column})
+
+    def render(self, row: Row, *, answered: bool = True) -> Example:
+        """The row as an example: the last assistant turn is its answer, the user's turn before it the question.
+
+        Without `answered` the conversation may end with the question; an answer that is there is left out.
+        Raises TemplateError for what is no such conversation.
+        """
+        turns = _turns(row.fields[self.column])
+        system = turns[0].content if turns[0].role == "system" else None
+        talk = turns if system is None else turns[1:]
+        if any(turn.role == "system" for turn in talk):
+            raise TemplateError("a `system` turn is only read as the first")
+        ended = bool(talk) and talk[-1].role == "assistant"
+        if answered and not ended:
+            raise TemplateError("the last turn must be the assistant's: it is the answer")
+        asked = talk[:-1] if ended else talk
+        if not asked or asked[-1].role != "user":
+            raise TemplateError("the turn before the answer must be the user's: it is the question")
+        answer = talk[-1].content if answered else ""
+        return Example(row.id, system, asked[-1].content, answer, asked[:-1], row.fields)
+
+    def without_content(self, example: Example, stand_in: str) -> Example:
+        """The same conversation with `stand_in` for the question, and no turns before it."""
+        return replace(example, user=stand_in, answer="", history=())
+
+
+AnyTemplate = PromptTemplate | ConversationTemplate
+
+# What stands for a question's texts where an answer's score without the question is wanted: Zhao et al. 2021 average
+# over three; Holtzman et al. 2021 leave the question out.
+CONTENT_FREE: Mapping[str, tuple[str, ...]] = MappingProxyType({"contextual": ("N/A", "[MASK]", ""), "pmi": ("",)})
+
+
+def _turns(value: object) -> tuple[Message, ...]:
+    if not isinstance(value, list | tuple):
+        raise TemplateError(f"a conversation is a list of turns, not {_kind(value)}")
+    if not value:
+        raise TemplateError("the conversation has no turns")
+    return tuple(_turn(number, turn) for number, turn in enumerate(value, start=1))
+
+
+def _turn(number: int, turn: object) -> Message:
+    if not isinstance(turn, Mapping):
+        raise TemplateError(f"turn {number} is {_kind(turn)}; a turn is an object with `role` and `content`")
+    for key in ("role", "content"):
+        if not isinstance(turn.get(key), str):
+            raise TemplateError(f"turn {number} has no text `{key}`")
+    unread = sorted(str(key) for key in turn.keys() - {"role", "content"} if turn[key] is not None)
+    if unread:
+        raise TemplateError(f"turn {number} has `{unread[0]}`, which is not read: a turn is `role` and `content`")
+    role, content = turn["role"], turn["content"]
+    if role not in get_args(Role):
+        raise TemplateError(f"turn {number} has the unknown role `{role}`; roles: {', '.join(get_args(Role))}")
+    if not content.strip():
+        raise TemplateError(f"turn {number} is empty")
+    return Message(role, content.strip() if role != "user" else content)
+
+
+def _kind(value: object) -> str:
+    kinds = {str: "text", bool: "a boolean", int: "a number", float: "a number", dict: "an object", list: "a list"}
+    return "null" if value is None else kinds.get(type(value), type(value).__name__)
 
 
 def _environment() -> ImmutableSandboxedEnvironment:

@@ -12,7 +12,7 @@ import pluggy
 
 from customspec.errors import Code, PluginError
 from customspec.hookspecs import CONTRACT, GROUP, Metric, Plugin, PromptingTechnique, Technique, TuningTechnique
-from customspec.spec import RESERVED, Options, TrainingOptions
+from customspec.spec import RESERVED, PromptingOptions, TrainingOptions
 
 Kind = Literal["technique", "metric"]
 METRIC_PREFIX = "metric."
@@ -131,7 +131,7 @@ def _one(offer: Offer, items: list[Any]) -> Any:
 
 
 def _check_options(offer: Offer, technique: Technique, family: object) -> None:
-    base = TrainingOptions if family == "tuning" else Options
+    base = TrainingOptions if family == "tuning" else PromptingOptions
     if not (isinstance(technique.options, type) and issubclass(technique.options, base)):
         raise PluginError(f"plugin {offer}: `{offer.name}`.options must be a subclass of {base.__name__}")
     if offer.name in RESERVED:

@@ -41,6 +41,18 @@ class Options(Strict):
     """Base of every technique's options. A field's docstring is its help, its schema text and its reference."""
 
 
+Calibration = Literal["none", "length", "contextual", "pmi"]
+
+
+class PromptingOptions(Options):
+    """What every prompting technique can be told."""
+
+    calibrate: Calibration = "none"
+    """How the scores of `choices` are corrected before the best is taken. `length`: mean log-probability per token.
+    `contextual`: probabilities divided by those after content-free questions (Zhao et al. 2021). `pmi`:
+    log-likelihoods less those after an empty question (Holtzman et al. 2021)."""
+
+
 class TrainingOptions(Options):
     """What every tuning technique can be told. What is absent is chosen by the technique's recipe."""
 
@@ -185,7 +197,7 @@ class Prompt(PromptPatch):
 
 
 class Generation(Strict):
-    """Free generation: greedy, up to a maximum, ending early at a stop text."""
+    """Generated text: greedy where a technique does not sample, up to a maximum, ending early at a stop text."""
 
     max_new_tokens: int | None = Field(None, ge=1, le=32_768)
     """Most tokens of one answer. Absent: from the lengths of the training answers."""

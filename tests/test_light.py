@@ -47,7 +47,7 @@ def loaded(space: Workspace, *arguments: str) -> str:
     ids=" ".join,
 )
 def test_looking_loads_no_torch(workspace: Workspace, arguments: list[str]) -> None:
-    workspace.spec("techniques: [zero_shot, {few_shot: {shots: 2}}, lora, full]")
+    workspace.spec("techniques: [zero_shot, {few_shot: {shots: 2, select: similar}}, lora, full]")
     assert loaded(workspace, *arguments) == "# 0 []"
 
 

@@ -18,7 +18,7 @@ from support import Ended, Workspace, colours
 
 PROBLEMS = Path(__file__).with_name("problems")
 SPECS = sorted(PROBLEMS.glob("*/*.yaml"))
-PAIRS = {"syntax": 19, "schema": 58, "semantics": 56, "data": 39, "model": 19}
+PAIRS = {"syntax": 19, "schema": 60, "semantics": 60, "data": 48, "model": 19}
 REWRITE = "WRITE_PROBLEMS=1 pytest tests/test_problems.py"
 
 
@@ -52,6 +52,12 @@ def faulty_rows(space: Workspace) -> None:
     space.rows("one_class_test.jsonl", [row for row in colours(12, 200) if row["label"] == "warm"])
     space.rows("grouped.jsonl", [{**row, "customer": "a"} for row in good])
     space.rows("grouped_test.jsonl", [{**row, "customer": "b"} for row in colours(6, 500)])
+    talk = [{"role": "user", "content": "red"}, {"role": "assistant", "content": "warm"}]
+    space.rows("chat_test.jsonl", [{"talk": talk}])
+    space.rows("train_as_talk.jsonl", [{"talk": row["text"]} for row in good])
+    space.rows("chat_unknown_role.jsonl", [{"talk": talk}, {"talk": [{"role": "human", "content": "red"}, talk[1]]}])
+    space.rows("chat_no_answer.jsonl", [{"talk": talk}, {"talk": talk[:1]}])
+    space.rows("chat_empty_turn.jsonl", [{"talk": talk}, {"talk": [talk[0], {"role": "assistant", "content": " "}]}])
     space.rows("long.jsonl", [*good, {"text": "number 9 is red " * 100, "label": "warm"}])
 
 

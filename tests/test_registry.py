@@ -15,10 +15,10 @@ Install = Callable[..., None]
 
 GOOD = """
     from customspec.hookspecs import hookimpl
-    from customspec.spec import Options
+    from customspec.spec import PromptingOptions
 
     class Echo:
-        name, family, summary, options = "NAME", "prompting", "Shows the query alone.", Options
+        name, family, summary, options = "NAME", "prompting", "Shows the query alone.", PromptingOptions
 
         def shots(self, options):
             return 0
@@ -151,8 +151,8 @@ BROKEN = {
         "CS601 plugin acme-echo 1.0: technique `echo` lacks select",
     ),
     "options of no kind": (
-        GOOD.replace("NAME", "echo").replace(", Options", ", dict"),
-        "CS601 plugin acme-echo 1.0: `echo`.options must be a subclass of Options",
+        GOOD.replace("NAME", "echo").replace(", PromptingOptions", ", dict"),
+        "CS601 plugin acme-echo 1.0: `echo`.options must be a subclass of PromptingOptions",
     ),
 }  # fmt: skip
 
@@ -200,9 +200,9 @@ def test_a_mistake_in_the_spec_outranks_a_broken_plugin(install: Install, valida
 CHECKED = """
     from pydantic import Field, field_validator, model_validator
     from customspec.hookspecs import hookimpl
-    from customspec.spec import Options
+    from customspec.spec import PromptingOptions
 
-    class EchoOptions(Options):
+    class EchoOptions(PromptingOptions):
         width: int = Field(8, multiple_of=8)
         mark: str = Field("-", max_length=3)
         low: int = 0
@@ -219,7 +219,9 @@ CHECKED = """
             if self.low > self.high:
                 raise ValueError("`low` must not exceed `high`")
             return self
-""" + GOOD.partition("import Options\n")[2].replace("NAME", "echo").replace('alone.", Options', 'alone.", EchoOptions')
+""" + GOOD.partition("import PromptingOptions\n")[2].replace("NAME", "echo").replace(
+    'alone.", PromptingOptions', 'alone.", EchoOptions'
+)
 
 
 @pytest.mark.parametrize(

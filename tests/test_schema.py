@@ -44,8 +44,16 @@ def test_the_schema_in_the_repository_is_current(schema: dict[str, Any]) -> None
     assert kept == schema, "the schema is stale; mend it with: make schema"
 
 
-def test_there_are_five_specs() -> None:
-    assert [path.stem for path in SPECS] == ["ladder", "marketing", "meetings", "quickstart", "summarize"]
+def test_there_are_seven_specs() -> None:
+    assert [path.stem for path in SPECS] == [
+        "chain_of_thought",
+        "chat",
+        "ladder",
+        "marketing",
+        "meetings",
+        "quickstart",
+        "summarize",
+    ]
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from customspec.cli.common import (
     store_root,
 )
 from customspec.cli.plan import make_plan
-from customspec.compiler.candidates import Ready, reserve_for, selector
+from customspec.compiler.candidates import Ready, reserve_for
 from customspec.errors import Exit, UsageError
 from customspec.inputs.encoding import Encoded, encode
 from customspec.inputs.models import Unresolved
@@ -59,7 +59,7 @@ def _rows(ready: Ready, spec: Spec, split: str, count: int) -> Iterator[dict[str
     chat = ready.model.chat
     encoded = encode(
         examples[:count],
-        selector(ready.draft, ready.rendered, ready.seed),
+        ready.asking,
         chat,
         context=ready.model.known.header.context_length,
         reserve=None if split == "train" else reserve_for(ready, chat),
@@ -67,6 +67,8 @@ def _rows(ready: Ready, spec: Spec, split: str, count: int) -> Iterator[dict[str
     )
     for id in encoded.dropped:
         click.echo(f"{ready.key}, row {id}: dropped, longer than the model's context", err=True)
+    for id in encoded.last_only:
+        click.echo(f"{ready.key}, row {id}: the chat template changes earlier turns; the loss sees the last", err=True)
     for row in encoded.rows:
         yield _row(ready, row, chat)
 
@@ -76,11 +78,14 @@ def _row(ready: Ready, row: Encoded, chat: Chat) -> dict[str, Any]:
         "candidate": ready.key,
         "row": row.example.id,
         "prompt": chat.tokenizer.decode(list(row.prompt), skip_special_tokens=False),
-        "answer": row.example.answer + chat.end,
+        "answer": ready.asking.write(row.example) + chat.end,
         "prompt_tokens": len(row.prompt),
         "prompt_ids": list(row.prompt),
         "answer_ids": list(row.answer),
         "answer_pieces": chat.pieces(row.answer),
+        "learned": [list(span) for span in row.learned],
+        "learned_pieces": [chat.pieces(row.prompt[start:stop]) for start, stop in row.learned],
+        "scored": ready.generation is None,
         "choices": None if ready.rendered.choices is None else list(ready.rendered.choices),
     }
 
@@ -88,8 +93,14 @@ def _row(ready: Ready, row: Encoded, chat: Chat) -> dict[str, Any]:
 def _print(row: dict[str, Any]) -> None:
     click.secho(f"── {row['candidate']}, row {row['row']}: {row['prompt_tokens']} prompt tokens", bold=True)
     click.echo("\n".join(escape(line) for line in row["prompt"].splitlines()))
-    pieces = " ".join(f"⟨{escape(piece)}⟩" for piece in row["answer_pieces"])
-    click.echo(f"the loss sees, and scoring counts, {len(row['answer_ids'])} answer tokens: {pieces}")
+    counted = "the loss sees, and scoring counts," if row["scored"] else "the loss sees"
+    click.echo(f"{counted} {len(row['answer_ids'])} answer tokens: {_marked(row['answer_pieces'])}")
+    for pieces in row["learned_pieces"]:
+        click.echo(f"in training the loss sees {len(pieces)} tokens of an earlier answer as well: {_marked(pieces)}")
     if row["choices"]:
         click.echo(f"one of {len(row['choices'])} choices: {', '.join(map(escape, row['choices']))}")
     click.echo()
+
+
+def _marked(pieces: Sequence[str]) -> str:
+    return " ".join(f"⟨{escape(piece)}⟩" for piece in pieces)

@@ -9,6 +9,7 @@ from pathlib import Path
 from customspec.compiler.candidates import Choices, Ready, make_ready
 from customspec.compiler.data import LookedData, look_at_data
 from customspec.compiler.entries import Draft, check_later_work, read_entries
+from customspec.compiler.files import look_at_files
 from customspec.compiler.findings import Findings
 from customspec.compiler.metrics import read_metrics
 from customspec.compiler.models import look_at_model
@@ -62,6 +63,7 @@ def compile_document(
     spec, drafts = read_spec(document, registry)
     drafts = _only(drafts, choices.only, document)
     findings, digests = Findings(document), Digests(cache)
+    drafts = look_at_files(drafts, root, digests, findings)
     metrics = read_metrics(spec, registry, findings)
     data = look_at_data(spec, root, cache, digests, findings)
     models = {

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from statistics import fmean
+from typing import ParamSpec, TypeVar
 
 from customspec.compiler.data import LookedData
-from customspec.compiler.entries import Draft, blaming, prompting_of, tuning_of
+from customspec.compiler.demonstrations import check_prompting, check_shots
+from customspec.compiler.entries import Chosen, Draft, blaming, prompting_of, tuning_of
 from customspec.compiler.findings import Findings
 from customspec.compiler.models import LookedModel, check_lengths, with_recipe
-from customspec.compiler.prompting import Rendered, check_shots, render_all
+from customspec.compiler.prompting import Rendered, render_all
 from customspec.errors import Code
 from customspec.estimate import Estimate, artifact_bytes, training_flops, training_steps
-from customspec.hookspecs import Selector
-from customspec.inputs.encoding import no_shots
+from customspec.hookspecs import Decodes, Reads, Writes
+from customspec.inputs.encoding import Asking
 from customspec.inputs.models import Unresolved
 from customspec.inputs.splits import SPLITS, Splits
 from customspec.inputs.tokens import Chat
-from customspec.prompts import Example, messages
 from customspec.source import KeyPath
 from customspec.spec import BaseModelSpec, Generation, Spec, TrainingOptions
 
+P = ParamSpec("P")
+R = TypeVar("R")
 SAMPLE = 16  # rows whose tokens are counted for an estimate
 DEFAULT_NEW_TOKENS = 256  # where no answer's length is known
 
@@ -91,22 +94,25 @@ class Ready:
         examples = self.rendered.examples.get("validation") or self.rendered.examples.get("test") or ()
         if isinstance(self.model, Unresolved) or not examples:
             return 0.0
-        select = selector(self.draft, self.rendered, self.seed)
-        chat = self.model.chat
-        return fmean(len(chat.prompt_ids(messages(e, select(e)))) for e in islice(examples, SAMPLE))
+        asking, chat = self.asking, self.model.chat
+        shown = ((e, asking.select(e)) for e in islice(examples, SAMPLE))
+        return fmean(len(chat.prompt_ids(asking.conversation(*one))) for one in shown)
 
-
-def selector(draft: Draft, rendered: Rendered, seed: int) -> Selector:
-    """Which demonstrations a query of this candidate gets."""
-    chosen, named = prompting_of(draft), draft.prompting
-    if chosen is None or named is None:
-        return no_shots
-    with blaming(named):
-        select = chosen[0].select(chosen[1], rendered.examples.get("train", ()), seed)
-
-    def blamed(query: Example) -> Sequence[Example]:
+    @cached_property
+    def asking(self) -> Asking:
+        """How this candidate asks; what its technique raises is the plugin's fault."""
+        chosen, named = prompting_of(self.draft), self.draft.prompting
+        if chosen is None or named is None:
+            return Asking()
         with blaming(named):
-            return select(query)
+            asking = Asking.of(*chosen, self.rendered.examples.get("train", ()), self.seed)
+        return Asking(_blamed(named, asking.select), _blamed(named, asking.write), _blamed(named, asking.converse))
+
+
+def _blamed(chosen: Chosen, call: Callable[P, R]) -> Callable[P, R]:
+    def blamed(*args: P.args, **kwargs: P.kwargs) -> R:
+        with blaming(chosen):
+            return call(*args, **kwargs)
 
     return blamed
 
@@ -125,13 +131,15 @@ def make_ready(
     train = None if data.rows is None else data.rows.train
     check_shots(draft, train, findings, has_train=spec.data.train is not None)
     rendered = render_all(spec.prompt, draft.entry.prompt, draft.at, data.rows, findings)
+    if rendered is not None and len(findings) == before:
+        check_prompting(draft, rendered, findings)
     options = None
     if draft.tuning is not None and isinstance(model, LookedModel) and train:
         options = with_recipe(draft, model, len(train), findings)
     unread = data.rows is None and not data.unresolved
     if rendered is None or model is None or unread or len(findings) > before:
         return ()
-    generation = _generation(spec, rendered, model)
+    generation = _generation(spec, draft, rendered, model)
     seeds = draft.entry.seeds or spec.seeds
     ready = tuple(
         Ready(draft, seed, seed == seeds[0], rendered, model, ref, options, generation, choices) for seed in seeds
@@ -142,24 +150,40 @@ def make_ready(
     return ready
 
 
-def _generation(spec: Spec, rendered: Rendered, model: LookedModel | Unresolved) -> Generation | None:
-    """The generation settings with a maximum from the training answers' lengths; None for a classification."""
-    if rendered.choices is not None or rendered.prompt.choices is not None:
+def _generation(spec: Spec, draft: Draft, rendered: Rendered, model: LookedModel | Unresolved) -> Generation | None:
+    """The generation settings with a maximum from the training answers' lengths; None where choices are scored."""
+    chosen = prompting_of(draft)
+    reads = chosen is not None and isinstance(chosen[0], Reads)
+    if rendered.prompt.choices is not None and not reads:
         return None
     if spec.generation.max_new_tokens is not None or isinstance(model, Unresolved):
         return spec.generation
-    known = rendered.examples.get("train") or rendered.examples.get("validation") or ()
-    longest = max((len(model.chat.answer_ids(example.answer)) for example in known), default=0)
-    # a quarter more than the longest answer seen, so that the limit cuts runaways and not answers
-    limit = longest + longest // 4 + 1 if longest else DEFAULT_NEW_TOKENS
+    limit = _new_tokens(draft, rendered, model)
     return spec.generation.model_copy(update={"max_new_tokens": limit})
+
+
+def _new_tokens(draft: Draft, rendered: Rendered, model: LookedModel) -> int:
+    chosen, named = prompting_of(draft), draft.prompting
+    known = rendered.examples.get("train") or rendered.examples.get("validation") or ()
+    texts = [example.answer for example in known]
+    if chosen is not None and named is not None:
+        technique, options = chosen
+        with blaming(named):
+            sampling = technique.decoding(options) if isinstance(technique, Decodes) else None
+            if sampling is not None and sampling.max_new_tokens is not None:
+                return sampling.max_new_tokens
+            if isinstance(technique, Writes):
+                texts = [technique.written(options, example) for example in known]
+    longest = max((len(model.chat.answer_ids(text)) for text in texts), default=0)
+    # a quarter more than the longest answer seen, so that the limit cuts runaways and not answers
+    return longest + longest // 4 + 1 if longest else DEFAULT_NEW_TOKENS
 
 
 def reserve_for(ready: Ready, chat: Chat) -> int | None:
     """Tokens that scoring or generating keeps free for an answer."""
-    if ready.rendered.choices is not None:
-        return max(len(chat.answer_ids(choice)) for choice in ready.rendered.choices)
-    return None if ready.generation is None else ready.generation.max_new_tokens
+    if ready.generation is not None:
+        return ready.generation.max_new_tokens
+    return max((len(chat.answer_ids(choice)) for choice in ready.rendered.choices or ()), default=None)
 
 
 def _check_lengths(ready: Ready, model: LookedModel, rows: Splits, findings: Findings) -> None:
@@ -170,12 +194,12 @@ def _check_lengths(ready: Ready, model: LookedModel, rows: Splits, findings: Fin
         at = ("generation", "max_new_tokens") if given else ("prompt", "answer")
         findings.add(Code.WRONG_VALUE, at, f"an answer of {reserve} tokens fills the whole context of {limit}")
         return
-    select, place = selector(ready.draft, ready.rendered, ready.seed), _what_makes_long(ready)
+    place = _what_makes_long(ready)
     for name in SPLITS if ready.draft.tuning else SPLITS[1:]:
         places = {row.id: row.place for row in rows.named(name)}
         # training feeds a row's own answer; scoring and generating need room for whatever may come
         room = None if name == "train" else reserve
-        check_lengths(ready.rendered.examples[name], select, model, room, places, place, findings)
+        check_lengths(ready.rendered.examples[name], ready.asking, model, room, places, place, findings)
 
 
 def _what_makes_long(ready: Ready) -> KeyPath:
@@ -183,5 +207,6 @@ def _what_makes_long(ready: Ready) -> KeyPath:
     chosen = prompting_of(ready.draft)
     if chosen is not None and ready.draft.prompting is not None and chosen[0].shots(chosen[1]):
         return (*ready.draft.prompting.at, "shots")
-    own = ready.draft.entry.prompt is not None and ready.draft.entry.prompt.user is not None
-    return (*ready.draft.at, "prompt", "user") if own else ("prompt", "user")
+    part = "user" if ready.rendered.prompt.messages is None else "messages"
+    own = ready.draft.entry.prompt is not None and getattr(ready.draft.entry.prompt, part) is not None
+    return (*ready.draft.at, "prompt", part) if own else ("prompt", part)

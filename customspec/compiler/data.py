@@ -59,13 +59,21 @@ def _find_files(data: DataSpec, root: Path, cache: Path) -> tuple[Files, tuple[s
 def _rule(spec: Spec) -> dict[str, Any]:
     """See `inputs.splits.divide`."""
     split_off = spec.data.validation is None and spec.data.train is not None
-    stratify = spec.prompt.answer if split_off and spec.prompt.choices is not None else None
+    stratify = _answer(spec) if split_off and spec.prompt.choices is not None else None
     return {
         "split_off": split_off,
         "seed": spec.seeds[0] if split_off else None,
         "group": spec.data.group if split_off else None,
         "stratify": stratify,
     }
+
+
+def _answer(spec: Spec) -> str | None:
+    """A template of the answer, of chat data too."""
+    column = spec.prompt.messages
+    if column is None:
+        return spec.prompt.answer
+    return f"{{{{ {column}[-1].content }}}}" if column.isidentifier() else None
 
 
 def _read(files: Files, findings: Findings) -> Splits | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from customspec.compiler.findings import Findings
@@ -13,7 +13,7 @@ from customspec.errors import Code, CustomspecError, Exit, PluginError
 from customspec.hookspecs import PromptingTechnique, Technique, TuningTechnique
 from customspec.registry import Offer, Registry
 from customspec.source import KeyPath
-from customspec.spec import LADDER, RESERVED, Options, Spec, TechniqueEntry, TrainingOptions
+from customspec.spec import LADDER, RESERVED, Options, PromptingOptions, Spec, TechniqueEntry, TrainingOptions
 from customspec.suggest import closest
 
 
@@ -25,6 +25,8 @@ class Chosen:
     options: Options
     offer: Offer
     at: KeyPath
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Digests of what options name on this machine, by option."""
 
 
 @contextmanager
@@ -73,8 +75,6 @@ def check_later_work(spec: Spec, drafts: tuple[Draft, ...], findings: Findings) 
     later: list[tuple[KeyPath, str]] = []
     if spec.budget is not None:
         later.append((("budget",), "a budget is not enforced"))
-    if spec.prompt.messages is not None:
-        later.append((("prompt", "messages"), "chat data is not read"))
     for draft in drafts:
         for key, what in {
             "search": "options are not searched",
@@ -83,8 +83,6 @@ def check_later_work(spec: Spec, drafts: tuple[Draft, ...], findings: Findings) 
         }.items():
             if getattr(draft.entry, key) is not None:
                 later.append(((*draft.at, key), what))
-        if draft.entry.prompt is not None and draft.entry.prompt.messages is not None:
-            later.append(((*draft.at, "prompt", "messages"), "chat data is not read"))
     for path, what in later:
         findings.add(Code.NOT_YET, path, f"`{path[-1]}` is not supported yet: {what}; remove it to run", key=True)
 
@@ -210,10 +208,11 @@ def tuning_of(draft: Draft) -> tuple[TuningTechnique, TrainingOptions] | None:
     return technique, options
 
 
-def prompting_of(draft: Draft) -> tuple[PromptingTechnique, Options] | None:
+def prompting_of(draft: Draft) -> tuple[PromptingTechnique, PromptingOptions] | None:
     """The prompting technique and its options, typed."""
     if draft.prompting is None:
         return None
-    technique = draft.prompting.technique
+    technique, options = draft.prompting.technique, draft.prompting.options
     assert technique.family == "prompting"
-    return technique, draft.prompting.options
+    assert isinstance(options, PromptingOptions)
+    return technique, options

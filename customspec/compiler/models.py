@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from customspec.compiler.entries import Draft, blaming, tuning_of
+from customspec.compiler.entries import Chosen, Draft, blaming, tuning_of
 from customspec.compiler.findings import Findings
 from customspec.errors import Code, Exit
-from customspec.hookspecs import Refusal, Selector
+from customspec.hookspecs import Refusal
 from customspec.inputs.digests import Digests
-from customspec.inputs.encoding import TooLongError, encode, surely_fits
+from customspec.inputs.encoding import Asking, TooLongError, encode, surely_fits
 from customspec.inputs.headers import KnownModel, read_model
 from customspec.inputs.models import ModelError, Unresolved, find_model
 from customspec.inputs.tokens import Chat, ChatError
-from customspec.prompts import Example, messages
+from customspec.prompts import Example
 from customspec.source import KeyPath
 from customspec.spec import BaseModelSpec, TrainingOptions
 
@@ -56,7 +56,7 @@ def with_recipe(draft: Draft, model: LookedModel, rows: int, findings: Findings)
     with blaming(draft.main):
         refusal = technique.refusal(options, header)
         if refusal is not None:
-            _refuse(refusal, draft, findings)
+            refuse(refusal, draft.main, findings)
             return None
         given = options.model_dump(exclude_none=True)
         recipe = dict(technique.recipe(options, header, rows))
@@ -67,7 +67,7 @@ def with_recipe(draft: Draft, model: LookedModel, rows: int, findings: Findings)
 
 def check_lengths(
     rows: Sequence[Example],
-    select: Selector,
+    asking: Asking,
     model: LookedModel,
     reserve: int | None,
     places: Mapping[str, str],
@@ -77,14 +77,15 @@ def check_lengths(
     """Under `on_long: error`: the first row that the model's context cannot hold. `reserve`: see `encode`."""
     context = model.known.header.context_length
     for row in rows:
-        room = context - (model.chat.most_tokens(row.answer + model.chat.end) if reserve is None else reserve)
+        most = model.chat.most_tokens(asking.write(row) + model.chat.end) if reserve is None else reserve
+        shots = asking.select(row)
         try:
-            if surely_fits(messages(row, select(row)), model.chat, room):
+            if surely_fits(asking.conversation(row, shots), model.chat, context - most):
                 continue
-            encode([row], select, model.chat, context=context, reserve=reserve, on_long="error")
+            encode([row], asking, model.chat, context=context, reserve=reserve, on_long="error")
         except TooLongError as fault:
             message = str(fault).replace(f"row {row.id}", places[row.id])
-            fewer = "use fewer shots" if select(row) else "shorten it"
+            fewer = "use fewer shots" if shots else "shorten it"
             hint = f"{fewer}, or set `data.on_long` to truncate or drop"
             findings.add(Code.TOO_LONG, at, message, hint=hint)
             return
@@ -93,16 +94,17 @@ def check_lengths(
             return
 
 
-def _refuse(refusal: Refusal, draft: Draft, findings: Findings) -> None:
-    at = draft.main.at
-    path = at if refusal.option is None else (*at, refusal.option)
+def refuse(refusal: Refusal, chosen: Chosen, findings: Findings) -> None:
+    """A technique's refusal, at the option that it names."""
+    path = chosen.at if refusal.option is None else (*chosen.at, refusal.option)
     path = path if refusal.item is None else (*path, refusal.item)
+    code = Code.MODEL_REFUSES_TECHNIQUE if chosen.technique.family == "tuning" else Code.WRONG_VALUE
     findings.add(
-        Code.MODEL_REFUSES_TECHNIQUE,
+        code if refusal.extra is None else Code.EXTRA_MISSING,
         path,
-        f"technique `{draft.main.technique.name}`: {refusal.message}",
-        hint=refusal.hint,
+        f"technique `{chosen.technique.name}`: {refusal.message}",
+        hint=refusal.hint if refusal.extra is None else f"pip install 'customspec[{refusal.extra}]'",
         key=refusal.option is None,
-        # an option that is wrong can be mended in the spec; a model that cannot be taken cannot
-        exit=Exit.BAD_INPUT if refusal.option else Exit.ENVIRONMENT,
+        # an option that is wrong can be mended in the spec; a model that cannot be taken, or a missing extra, cannot
+        exit=Exit.BAD_INPUT if refusal.option and refusal.extra is None else Exit.ENVIRONMENT,
     )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any
 
-from customspec.compiler.entries import Draft, prompting_of
 from customspec.compiler.findings import Findings
+from customspec.compiler.validation import validate
 from customspec.errors import Code
 from customspec.inputs.splits import SPLITS, Splits
-from customspec.prompts import Example, PromptTemplate, Row, Template, TemplateError
+from customspec.prompts import AnyTemplate, ConversationTemplate, Example, PromptTemplate, Row, Template, TemplateError
 from customspec.source import KeyPath
 from customspec.spec import Prompt, PromptPatch
 from customspec.suggest import closest
@@ -26,31 +25,32 @@ class Rendered:
     """One prompt over all rows. `examples` is empty while the data is not there."""
 
     prompt: Prompt
+    template: AnyTemplate
     examples: Mapping[str, tuple[Example, ...]]
     choices: tuple[str, ...] | None
 
 
-def merged(prompt: Prompt, patch: PromptPatch | None) -> Prompt:
-    """The candidate's prompt: its own parts laid over the spec's."""
-    return prompt if patch is None else prompt.model_copy(update=patch.model_dump(exclude_none=True))
+def merged(prompt: Prompt, patch: PromptPatch | None, at: KeyPath, findings: Findings) -> Prompt | None:
+    """The candidate's prompt: its own parts laid over the spec's; templates and a chat column replace each other."""
+    if patch is None:
+        return prompt
+    own, kept = patch.model_dump(exclude_none=True), prompt.model_dump(exclude_none=True)
+    replaced = PARTS if patch.messages is not None else ("messages",) if own.keys() & set(PARTS) else ()
+    whole = {**{part: value for part, value in kept.items() if part not in replaced}, **own}
+    return validate(Prompt, whole, findings, (*at, "prompt"))
 
 
 def render_all(
     prompt: Prompt, patch: PromptPatch | None, at: KeyPath, rows: Splits | None, findings: Findings
 ) -> Rendered | None:
     """Every row through the merged prompt. `at` is the entry, where the patch stands. None when something is wrong."""
-    whole = merged(prompt, patch)
-    places = {part: _place(part, patch, at) for part in (*PARTS, "choices")}
-    templates = {part: _template(getattr(whole, part), places[part], findings) for part in PARTS}
-    if templates["user"] is None or templates["answer"] is None:
+    whole = merged(prompt, patch, at, findings)
+    if whole is None:
         return None
-    if rows is None:
-        return Rendered(whole, {}, None)
-    _check_names_columns(templates, places, findings)
-    known = [_check_variables(templates[part], places[part], rows, findings) for part in PARTS]
-    if not all(known):
-        return None
-    template = PromptTemplate(templates["user"], templates["answer"], templates["system"])
+    places = {part: _place(part, patch, at) for part in (*PARTS, "choices", "messages")}
+    template = _read(whole, places, rows, findings)
+    if template is None or rows is None:
+        return None if template is None else Rendered(whole, template, {}, None)
     examples: dict[str, tuple[Example, ...]] = {}
     for name in SPLITS:
         rendered = _render(template, rows.named(name), places, findings)
@@ -58,32 +58,25 @@ def render_all(
             return None
         examples[name] = rendered
     choices = _choices(whole, examples, rows, places, findings)
-    return None if whole.choices is not None and choices is None else Rendered(whole, examples, choices)
+    missing = whole.choices is not None and choices is None
+    return None if missing else Rendered(whole, template, examples, choices)
 
 
-def check_shots(draft: Draft, train: Sequence[Any] | None, findings: Findings, *, has_train: bool) -> None:
-    """A technique that needs rows has them, and enough of them. `train` is None while the rows are not there."""
-    if draft.tuning is not None and not has_train:
-        _needs_train(f"`{draft.tuning.technique.name}` needs training rows", draft.main.at, findings)
-    chosen = prompting_of(draft)
-    if chosen is None or draft.prompting is None:
-        return
-    technique, options = chosen
-    shots = technique.shots(options)
-    needed = shots + (draft.tuning is not None)  # a training row is never its own demonstration
-    if shots and not has_train:
-        _needs_train(f"`{technique.name}` needs training rows for its demonstrations", draft.prompting.at, findings)
-    elif shots and train is not None and needed > len(train):
-        message = f"`{technique.name}` needs {needed} training rows for its demonstrations; there are {len(train)}"
-        hint = "one more than its shots: no row is shown to itself" if needed > shots else None
-        findings.add(Code.TOO_FEW_ROWS, (*draft.prompting.at, "shots"), message, hint=hint)
-
-
-def _needs_train(message: str, at: KeyPath, findings: Findings) -> None:
-    named = findings.document.data.get("techniques") is not None
-    hint = None if named else "add `train`, or name under `techniques` what needs no rows"
-    at = at if named else ("data",)  # a rung of the default ladder stands nowhere in the file
-    findings.add(Code.DATA_NEEDED, at, f"{message}: `data` has no `train`", hint=hint, key=True)
+def _read(prompt: Prompt, places: Mapping[str, KeyPath], rows: Splits | None, findings: Findings) -> AnyTemplate | None:
+    """What the prompt says, with every column that it names there."""
+    if prompt.messages is not None:
+        known = rows is None or _check_columns({prompt.messages}, places["messages"], rows, findings)
+        return ConversationTemplate(prompt.messages) if known else None
+    templates = {part: _template(getattr(prompt, part), places[part], findings) for part in PARTS}
+    if templates["user"] is None or templates["answer"] is None:
+        return None
+    if rows is not None:
+        _check_names_columns(templates, places, findings)
+        named = {part: template.variables for part, template in templates.items() if template is not None}
+        there = [_check_columns(named[part], places[part], rows, findings) for part in named]
+        if not all(there):
+            return None
+    return PromptTemplate(templates["user"], templates["answer"], templates["system"])
 
 
 def _place(part: str, patch: PromptPatch | None, at: KeyPath) -> KeyPath:
@@ -131,12 +124,12 @@ def _check_names_columns(
             findings.add(Code.TEMPLATE_VARIABLE, places[part], message, hint="a column is written {{ NAME }}")
 
 
-def _check_variables(template: Template | None, at: KeyPath, rows: Splits, findings: Findings) -> bool:
-    """Whether every split has the template's columns; each that is missing is reported once."""
+def _check_columns(named: Set[str], at: KeyPath, rows: Splits, findings: Findings) -> bool:
+    """Whether every split has the columns; each that is missing is reported once."""
     missing: dict[str, str] = {}
     for name in SPLITS:
         part = rows.named(name)
-        for variable in sorted(template.variables - part[0].fields.keys()) if template and part else ():
+        for variable in sorted(named - part[0].fields.keys()) if part else ():
             missing.setdefault(variable, name)
     for variable, name in missing.items():
         columns = sorted(rows.named(name)[0].fields)
@@ -153,17 +146,20 @@ def _check_variables(template: Template | None, at: KeyPath, rows: Splits, findi
 
 
 def _render(
-    template: PromptTemplate, rows: Sequence[Row], places: Mapping[str, KeyPath], findings: Findings
+    template: AnyTemplate, rows: Sequence[Row], places: Mapping[str, KeyPath], findings: Findings
 ) -> tuple[Example, ...] | None:
     examples = []
     for row in rows:
         try:
             examples.append(template.render(row))
         except TemplateError as fault:
+            if isinstance(template, ConversationTemplate):
+                findings.add(Code.DATA_ROW, places["messages"], f"{row.place}: {fault}")
+                return None
             at = places[_part_at_fault(template, row)]
             findings.add(Code.TEMPLATE_RENDER, at, f"{row.place}: the template cannot be filled: {_sentence(fault)}")
             return None
-        if empty := _why_empty(examples[-1].answer, template.answer, row):
+        if isinstance(template, PromptTemplate) and (empty := _why_empty(examples[-1].answer, template.answer, row)):
             findings.add(Code.ANSWER_EMPTY, places["answer"], f"{row.place}: {empty}")
             return None
     return tuple(examples)

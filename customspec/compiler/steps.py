@@ -42,7 +42,7 @@ def candidate_steps(
     gate: Gate | None,
 ) -> tuple[Step, ...]:
     """Train, where there is something to train, then evaluate each split."""
-    common = _common(ready, spec)
+    common, sources = _common(ready, spec), _files(ready)
     needs: tuple[Step, ...] = (model, data)
     steps: list[Step] = []
     if ready.draft.tuning is not None:
@@ -58,6 +58,7 @@ def candidate_steps(
             {**common, **own},
             needs,
             gate=gate,
+            sources=sources,
             resources=Resources(1),
             candidate=ready.key,
         )
@@ -67,7 +68,9 @@ def candidate_steps(
     for split in splits:
         params = {**common, **_evaluation(ready, metrics), "split": split, "group": spec.data.group}
         id = f"evaluate:{ready.key}:{split}"
-        step = make_step(id, "evaluate", params, needs, gate=gate, resources=Resources(1), candidate=ready.key)
+        step = make_step(
+            id, "evaluate", params, needs, gate=gate, sources=sources, resources=Resources(1), candidate=ready.key
+        )
         steps.append(step)
     return tuple(steps)
 
@@ -116,14 +119,22 @@ def decide_step(spec: Spec, ordered: Sequence[Ready], measured: Sequence[Step], 
 def _common(ready: Ready, spec: Spec) -> dict[str, Any]:
     prompting = ready.draft.prompting
     return {
-        "prompt": ready.rendered.prompt.model_dump(include={"system", "user", "answer"}),
+        "prompt": ready.rendered.prompt.model_dump(include={"system", "user", "answer", "messages"}),
         "prompting": None
         if prompting is None
-        else {**_named(prompting.offer), "options": prompting.options.model_dump(mode="json")},
+        # what a file holds counts, not where it lies
+        else {**_named(prompting.offer), "options": {**prompting.options.model_dump(mode="json"), **prompting.files}},
         "technique": None,
         "seed": ready.seed,
         "on_long": spec.data.on_long,
     }
+
+
+def _files(ready: Ready) -> dict[str, Any]:
+    prompting = ready.draft.prompting
+    if prompting is None or not prompting.files:
+        return {}
+    return {"files": {option: getattr(prompting.options, option) for option in prompting.files}}
 
 
 def _evaluation(ready: Ready, metrics: Sequence[Offer]) -> Mapping[str, Any]:

@@ -66,6 +66,14 @@ class Digests:
             write_sealed(self.folder / "digests.json", {**self._known(), _place(seen): entry})
 
 
+def path_digest(path: Path, digests: Digests) -> str:
+    """Of a file's bytes, or of all files in a folder."""
+    if path.is_file():
+        return digests.sha256(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    return folder_digest({file.relative_to(path).as_posix(): digests.sha256(file) for file in files})
+
+
 def _place(seen: os.stat_result) -> str:
     return f"{seen.st_dev}:{seen.st_ino}"
 

@@ -4,31 +4,77 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
+from operator import attrgetter
 from typing import Literal
 
+from customspec.hookspecs import Converses, PromptingTechnique, Selector, Writes
 from customspec.inputs.tokens import Chat
 from customspec.prompts import Example, Message, messages
+from customspec.spec import PromptingOptions
 
 OnLong = Literal["error", "truncate", "drop"]
-Select = Callable[[Example], Sequence[Example]]
+
+
+def no_shots(_: Example) -> Sequence[Example]:
+    """The selector of a candidate without a prompting technique."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How a candidate asks: the demonstrations, what they and a trained model write, and how all is put together."""
+
+    select: Selector = no_shots
+    write: Callable[[Example], str] = attrgetter("answer")
+    converse: Callable[[Example, Sequence[Example]], tuple[Message, ...]] = messages
+    empty: Callable[[Example], Sequence[Example]] = no_shots
+    """The same question without content, as often as calibration asks for it."""
+
+    @classmethod
+    def of(
+        cls, technique: PromptingTechnique, options: PromptingOptions, train: Sequence[Example], seed: int
+    ) -> Asking:
+        """As the prompting technique has it; what it leaves open is as without one."""
+        asking = cls(technique.select(options, train, seed))
+        if isinstance(technique, Writes):
+            asking = replace(asking, write=partial(technique.written, options))
+        if isinstance(technique, Converses):
+            asking = replace(asking, converse=partial(technique.messages, options))
+        return asking
+
+    def conversation(self, query: Example, shots: Sequence[Example]) -> tuple[Message, ...]:
+        """The messages up to the answer."""
+        return self.converse(query, [replace(shot, answer=self.write(shot)) for shot in shots])
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A row for the model: prompt and answer (with its end) as token ids."""
+    """A row for the model: prompt and answer (with its end) as token ids.
+
+    `learned` are the places in the prompt, from and up to, of earlier answers that the loss sees as well: the
+    assistant's earlier turns of chat data. `empty` are the prompts of the same question without content.
+    """
 
     example: Example
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
+    learned: tuple[tuple[int, int], ...] = ()
+    empty: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Encodings:
-    """The rows that fit, in order, and the ids of those that were dropped or cut."""
+    """The rows that fit, in order, and the ids of those that were dropped or cut.
+
+    `last_only`: rows of chat data whose earlier answers the loss does not see, as the model's chat template changes
+    earlier turns when later ones come.
+    """
 
     rows: tuple[Encoded, ...]
     dropped: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
+    last_only: tuple[str, ...] = ()
 
 
 class TooLongError(ValueError):
@@ -39,14 +85,9 @@ class TooLongError(ValueError):
         self.id = id
 
 
-def no_shots(_: Example) -> Sequence[Example]:
-    """The selector of a candidate without a prompting technique."""
-    return ()
-
-
 def encode(
     examples: Sequence[Example],
-    select: Select,
+    asking: Asking,
     chat: Chat,
     *,
     context: int,
@@ -60,39 +101,78 @@ def encode(
     rows: list[Encoded] = []
     dropped: list[str] = []
     cut: list[str] = []
+    last_only: list[str] = []
+    # most rows have the same conversation without content
+    ids = cache(lambda conversation: tuple(chat.prompt_ids(conversation)))
     for example in examples:
-        answer = tuple(chat.answer_ids(example.answer))
+        answer = tuple(chat.answer_ids(asking.write(example)))
         room = context - (len(answer) if reserve is None else reserve)
-        shots = tuple(select(example))
-        prompt = chat.prompt_ids(messages(example, shots))
-        if len(prompt) > room:
+        asked = _Asked.of(example, asking, chat)
+        if len(asked.prompt) > room:
             if on_long == "error":
-                raise TooLongError(example.id, len(prompt) + context - room, context)
-            shortened = _cut(example, shots, chat, room) if on_long == "truncate" else None
-            (dropped if shortened is None else cut).append(example.id)
-            if shortened is None:
+                raise TooLongError(example.id, len(asked.prompt) + context - room, context)
+            shorter = _cut(asked, asking, chat, room) if on_long == "truncate" else None
+            (dropped if shorter is None else cut).append(example.id)
+            if shorter is None:
                 continue
-            prompt = shortened
-        rows.append(Encoded(example, tuple(prompt), answer))
-    return Encodings(tuple(rows), tuple(dropped), tuple(cut))
+            asked = shorter
+        learned = _learned(asked, chat)
+        if learned is None:
+            last_only.append(example.id)
+        empty = tuple(ids(asking.conversation(query, asked.shots)) for query in asking.empty(example))
+        rows.append(Encoded(example, asked.prompt, answer, learned or (), empty))
+    return Encodings(tuple(rows), tuple(dropped), tuple(cut), tuple(last_only))
 
 
-def _cut(query: Example, shots: Sequence[Example], chat: Chat, room: int) -> list[int] | None:
-    """The longest prompt that fits: first fewer demonstrations, then a shorter end of the query's text."""
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A query, as much of it as is asked, with its demonstrations and the prompt that they make."""
+
+    query: Example
+    shots: tuple[Example, ...]
+    conversation: tuple[Message, ...]
+    prompt: tuple[int, ...]
+
+    @classmethod
+    def of(cls, query: Example, asking: Asking, chat: Chat, shots: Sequence[Example] | None = None) -> _Asked:
+        shown = tuple(asking.select(query) if shots is None else shots)
+        conversation = asking.conversation(query, shown)
+        return cls(query, shown, conversation, tuple(chat.prompt_ids(conversation)))
+
+
+def _cut(asked: _Asked, asking: Asking, chat: Chat, room: int) -> _Asked | None:
+    """The longest prompt that fits: fewer demonstrations, then fewer earlier turns, then a shorter end of the query."""
+    query, shots = asked.query, asked.shots
+    later = [place for place, turn in enumerate(query.history) if turn.role == "user" and place]
     for fewer in range(1, len(shots) + 1):
-        prompt = chat.prompt_ids(messages(query, shots[fewer:]))
-        if len(prompt) <= room:
-            return prompt
+        shorter = _Asked.of(query, asking, chat, shots[fewer:])
+        if len(shorter.prompt) <= room:
+            return shorter
+    for place in (*later, len(query.history)) if query.history else ():
+        shorter = _Asked.of(replace(query, history=query.history[place:]), asking, chat, ())
+        if len(shorter.prompt) <= room:
+            return shorter
+    query = replace(query, history=())
     low, high = 0, len(query.user)  # characters of the query that are known to fit, and known not to
-    best: list[int] | None = None
+    best: _Asked | None = None
     while low < high:
         middle = (low + high) // 2
-        prompt = chat.prompt_ids(messages(replace(query, user=query.user[:middle])))
-        if len(prompt) <= room:
-            best, low = prompt, middle + 1
+        shorter = _Asked.of(replace(query, user=query.user[:middle]), asking, chat, ())
+        if len(shorter.prompt) <= room:
+            best, low = shorter, middle + 1
         else:
             high = middle
     return best
+
+
+def _learned(asked: _Asked, chat: Chat) -> tuple[tuple[int, int], ...] | None:
+    """Where in the prompt the row's own earlier answers stand; None where the template does not let them be found."""
+    history, conversation = asked.query.history, asked.conversation
+    start = len(conversation) - 1 - len(history)
+    if start < 0 or conversation[start:-1] != history:
+        return ()  # the technique wrote a conversation of its own
+    answers = [start + place for place, turn in enumerate(history) if turn.role == "assistant"]
+    return chat.spans(conversation, answers) if answers else ()
 
 
 def surely_fits(conversation: Sequence[Message], chat: Chat, room: int) -> bool:

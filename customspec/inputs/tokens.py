@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tokenizers import Tokenizer
 
 from customspec.prompts import Message
 
+PLAIN_END = "\n\n"  # what ends an answer in plain text, where another question follows
 ANSWER = "<<<answer>>>"  # stands for an answer while the template's end of turn is looked for
 SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
@@ -86,6 +88,37 @@ class Chat:
     def answer_ids(self, answer: str) -> list[int]:
         """Token ids of an answer and its end."""
         return self.encode(answer + self.end)
+
+    def spans(self, messages: Sequence[Message], answers: Sequence[int]) -> tuple[tuple[int, int], ...] | None:
+        """Where in `prompt_ids` the turns `answers` stand, each with its end, as (first token, one past the last).
+
+        None where they cannot be found: a template that renders the beginning of a conversation in another way than
+        within the whole, or changes an answer's text.
+        """
+        whole = self.prompt_text(messages)
+        places = [place for answer in answers if (place := self._place(messages, answer, whole))]
+        apart = all(first[1] <= second[0] for first, second in pairwise(places))
+        if len(places) < len(answers) or not apart:
+            return None
+        offsets = self.tokenizer.encode(whole, add_special_tokens=self.template is None).offsets
+        return tuple(_covered(offsets, *place) for place in places)
+
+    def _place(self, messages: Sequence[Message], answer: int, whole: str) -> tuple[int, int] | None:
+        """From which character of `whole` to which an answer and its end stand."""
+        before = self._before(messages[:answer])
+        if before is None or not whole.startswith(before):
+            return None
+        text = messages[answer].content + (self.end if self.template else PLAIN_END)
+        place = whole.find(text, len(before))
+        return None if place < 0 else (place, place + len(text))
+
+    def _before(self, messages: Sequence[Message]) -> str | None:
+        if self.template is None or not messages:
+            return _plain(messages)
+        try:
+            return self._render(messages, add_generation_prompt=False)
+        except ChatError:
+            return None
 
     def most_tokens(self, text: str) -> int:
         """As many tokens as the text can have at most, without tokenizing it: each is for at least one byte."""
@@ -169,5 +202,11 @@ def _system_into_user(messages: Sequence[Message]) -> tuple[Message, ...]:
 
 def _plain(messages: Sequence[Message]) -> str:
     """Without a template: turns apart by a blank line, an answer on the line after its question."""
-    parts = [message.content + ("\n" if message.role == "user" else "\n\n") for message in messages]
+    parts = [message.content + ("\n" if message.role == "user" else PLAIN_END) for message in messages]
     return "".join(parts)
+
+
+def _covered(offsets: Sequence[tuple[int, int]], start: int, stop: int) -> tuple[int, int]:
+    """The tokens, by their places in the text, that hold any character of it from `start` up to `stop`."""
+    inside = [index for index, (first, last) in enumerate(offsets) if first < last and first < stop and last > start]
+    return inside[0], inside[-1] + 1

@@ -75,6 +75,6 @@ def batches(lengths: Sequence[int], fits: Callable[[int, int], bool], *, even: b
 def left_padded(rows: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:
     """Token ids (rows, longest row), padded on the left, and which of them are real (same shape, bool)."""
     width = max(map(len, rows))
-    tokens = torch.tensor([[pad] * (width - len(row)) + list(row) for row in rows])
+    tokens = torch.tensor([[pad] * (width - len(row)) + list(row) for row in rows], dtype=torch.long)
     lengths = torch.tensor([len(row) for row in rows])
     return tokens, torch.arange(width) >= width - lengths[:, None]

@@ -113,12 +113,15 @@ def supervised(batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def _labels(row: Encoded) -> list[int]:
-    return [IGNORED] * len(row.prompt) + list(row.answer)
+    labels = [IGNORED] * len(row.prompt) + list(row.answer)
+    for start, stop in row.learned:
+        labels[start:stop] = row.prompt[start:stop]
+    return labels
 
 
 def _unlearned(row: Encoded) -> int:
-    """How many first tokens of a row the loss does not see."""
-    return len(row.prompt)
+    """How many first tokens of a row the loss does not see; at least the one that predicts the first that it sees."""
+    return max(1, row.learned[0][0]) if row.learned else len(row.prompt)
 
 
 def _learned_length(model: nn.Module) -> int:

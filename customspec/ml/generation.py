@@ -1,4 +1,4 @@
-"""Greedy generation for many prompts: what they share is run once, the rest in batches of like lengths."""
+"""Generation for many prompts, greedy or sampled: what they share is run once, the rest in batches of like lengths."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from typing import Any, cast
 import torch
 from torch import BoolTensor, LongTensor, Tensor, nn
 from torch.nn.functional import pad as pad_tensor
-from transformers import GenerationConfig, StoppingCriteria
+from transformers import DynamicCache, GenerationConfig, LogitsProcessorList, StoppingCriteria
 
+from customspec.hookspecs import Sampling
 from customspec.ml.batching import bare, batches, check_rows, evaluating, left_padded, require_decoder, suited
+from customspec.ml.sampling import Draws
 from customspec.ml.scoring import why_not_shared
 from customspec.ml.shared_prefix import Prefix, common_length, learns_prompt, pads_safely, run_prefix
 
@@ -52,6 +54,41 @@ def generate(
 
     Raises ValueError for no prompts, an empty prompt, an empty stop text, a limit below 1, or an encoder-decoder.
     """
+    written = sample(
+        model,
+        prompts,
+        Sampling(),
+        seed=0,
+        max_new_tokens=max_new_tokens,
+        ends=ends,
+        decode=decode,
+        stop=stop,
+        pad=pad,
+        tokens_per_batch=tokens_per_batch,
+        progress=progress,
+    )
+    return [one for (one,) in written]
+
+
+def sample(
+    model: nn.Module,
+    prompts: Sequence[Sequence[int]],
+    sampling: Sampling,
+    *,
+    seed: int,
+    max_new_tokens: int,
+    ends: Collection[int],
+    decode: Decode,
+    stop: Sequence[str] = (),
+    pad: int,
+    tokens_per_batch: int | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> list[tuple[Generated, ...]]:
+    """`sampling.samples` texts after each prompt, tokens drawn at its temperature; otherwise as `generate`.
+
+    The samples of a prompt share one pass over it. Equal seeds and prompts give equal draws, whatever prompts are
+    beside; up to rounding, as another batch may round other logits.
+    """
     _check(model, prompts, stop, max_new_tokens)
     budget = tokens_per_batch or suited(bare(model).device, cpu=8192, elsewhere=16384)
     endings = _Endings(frozenset(ends), tuple(stop), decode)
@@ -62,14 +99,17 @@ def generate(
         eos_token_id=sorted(endings.tokens) or None,
         pad_token_id=pad,
     )
-    found: dict[int, Generated] = {}
+    found: dict[int, tuple[Generated, ...]] = {}
+    samples = sampling.samples
     with evaluating(model), _settings(model, settings):
-        prefix = _prefix(model, prompts, pad=pad, new=max_new_tokens)
+        prefix, shares = _prefix(model, prompts, pad=pad, new=max_new_tokens, samples=samples)
         own = [prompt[prefix.tokens :] for prompt in prompts]
-        fits = _limit(prefix, max_new_tokens, budget)
+        fits = _limit(prefix, max_new_tokens, budget // samples)
         for batch in batches([len(row) for row in own], fits, even=not prefix.layers and not pads_safely(model)):
-            rows = _continue(model, prefix, [own[i] for i in batch], settings, endings)
-            found |= zip(batch, map(endings.read, rows), strict=True)
+            start = _start(model, prefix, [own[i] for i in batch], samples, pad, shares=shares)
+            draw = Draws.of(sampling, seed, [prompts[i] for i in batch])
+            rows = [endings.read(row) for row in _continue(model, start, settings, endings, draw)]
+            found |= {index: tuple(rows[n * samples : (n + 1) * samples]) for n, index in enumerate(batch)}
             progress(len(batch))
     return [found[index] for index in range(len(prompts))]
 
@@ -108,38 +148,74 @@ def _settings(model: nn.Module, settings: GenerationConfig) -> Iterator[None]:
         base.generation_config = kept
 
 
-def _prefix(model: nn.Module, prompts: Sequence[Sequence[int]], *, pad: int, new: int) -> Prefix:
+def _prefix(
+    model: nn.Module, prompts: Sequence[Sequence[int]], *, pad: int, new: int, samples: int
+) -> tuple[Prefix, bool]:
+    """What all prompts begin with, run; and whether rows of this model may share what was run before them."""
     first, common = prompts[0], common_length(prompts)
-    if not common and not learns_prompt(model):
-        return Prefix()
-    reason = why_not_shared(model, first, [first[:3], first[-3:]], pad=pad, longest=max(map(len, prompts)) + new)
+    if not common and samples == 1 and not learns_prompt(model):
+        return Prefix(), False
+    longest = max(map(len, prompts)) + new
+    reason = why_not_shared(model, first, [first[:3], first[-3:]], pad=pad, longest=longest)
     if reason is None:
-        return run_prefix(model, first[:common])
+        return run_prefix(model, first[:common]), True
     _log.info("Running each prompt as a whole, which is slower: %s.", reason)
-    return Prefix()
+    return Prefix(), False
 
 
 def _limit(prefix: Prefix, max_new_tokens: int, budget: int) -> Callable[[int, int], bool]:
     return lambda rows, width: rows * (prefix.length + width + max_new_tokens) <= budget
 
 
-def _continue(
-    model: nn.Module, prefix: Prefix, rows: Sequence[Sequence[int]], settings: GenerationConfig, endings: _Endings
-) -> list[list[int]]:
-    """The new tokens of each row: up to its stop text; a row that ended at a token goes on with padding."""
-    pad = cast(int, settings.pad_token_id)
+@dataclass(frozen=True)
+class _Start:
+    """Rows about to be continued. In the first columns of `tokens`, ids stand in for what the cache holds already."""
+
+    tokens: Tensor  # (rows, shared + width)
+    real: Tensor  # same shape, bool
+    cache: DynamicCache | None
+
+
+def _start(
+    model: nn.Module, prefix: Prefix, rows: Sequence[Sequence[int]], samples: int, pad: int, *, shares: bool
+) -> _Start:
+    """Each row `samples` times, one after another; where rows may share, it runs once and only its end is fed again."""
+    device = bare(model).device
     tokens, real = left_padded(rows, pad)
     # ids stand in for what is in the cache already: they are counted, never looked at
-    tokens, real = pad_tensor(tokens, (prefix.length, 0), value=pad), pad_tensor(real, (prefix.length, 0), value=True)
-    stops = _Stops(endings, tokens.shape[1])
-    # with a prefix, the learned prompt of a PEFT wrapper is in the cache as well
-    generator: Any = bare(model) if prefix.layers else model
+    tokens = pad_tensor(tokens, (prefix.length, 0), value=pad).to(device)
+    real = pad_tensor(real, (prefix.length, 0), value=True).to(device)
+    cache = prefix.copied(len(rows))
+    if samples > 1 and shares and tokens.shape[1] - prefix.length > 1:
+        cache = DynamicCache() if cache is None else cache
+        positions = (real.cumsum(1) - 1).clamp(min=0)
+        bare(model)(
+            input_ids=tokens[:, prefix.length : -1],
+            attention_mask=real[:, :-1].long(),
+            position_ids=positions[:, prefix.length : -1],
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+    if samples > 1 and cache is not None:
+        cache.batch_repeat_interleave(samples)
+    return _Start(tokens.repeat_interleave(samples, 0), real.repeat_interleave(samples, 0), cache)
+
+
+def _continue(
+    model: nn.Module, start: _Start, settings: GenerationConfig, endings: _Endings, draws: Draws | None
+) -> list[list[int]]:
+    """The new tokens of each row: up to its stop text; a row that ended at a token goes on with padding."""
+    stops = _Stops(endings, start.tokens.shape[1])
+    # with a cache, the learned prompt of a PEFT wrapper is in it as well
+    generator: Any = model if start.cache is None else bare(model)
     written: Tensor = generator.generate(
-        inputs=tokens.to(bare(model).device),
-        attention_mask=real.long().to(bare(model).device),
+        inputs=start.tokens,
+        attention_mask=start.real.long(),
         generation_config=settings,
+        logits_processor=LogitsProcessorList([draws] if draws else []),
         stopping_criteria=[stops] if endings.texts else [],
-        **({"past_key_values": prefix.copied(len(rows))} if prefix.layers else {}),
+        **({} if start.cache is None else {"past_key_values": start.cache}),
     )
     new: list[list[int]] = written[:, stops.start :].tolist()
     return [row[: stops.lengths.get(place)] for place, row in enumerate(new)]

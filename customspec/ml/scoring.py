@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from itertools import groupby
 
 import torch
 from torch import Tensor, nn
@@ -17,10 +17,11 @@ from customspec.ml.batching import (
     batches,
     check_rows,
     evaluating,
-    left_padded,
     require_decoder,
     suited,
 )
+from customspec.ml.choices import Trie
+from customspec.ml.families import Family, Laid, families
 from customspec.ml.shared_prefix import (
     Prefix,
     common_length,
@@ -103,107 +104,64 @@ def score_shared(
 ) -> list[list[float]]:
     """The fast path of score_choices, unconditionally: right only where `supports_shared_prefix` finds no obstacle.
 
-    The prompts' common prefix is fed once; then each prompt is a row of its own tokens, followed by the trie of
-    all choices, in which a token sees the prefix, the row and its ancestors.
+    The prompts' common prefix is fed once; what some prompts share beyond it is fed once for them. Then come, for each
+    prompt, its own tokens and the tree of all choices, in which a token sees the prefix, its prompt and its ancestors.
     """
     budget = tokens_per_batch or suited(bare(model).device, cpu=1024, elsewhere=16384)
-    trie = _Trie.of(choices)
+    trie = Trie.of(choices)
     with evaluating(model):
         prefix = run_prefix(model, prompts[0][: common_length(prompts)])
         own = [prompt[prefix.tokens :] for prompt in prompts]
         scores: list[list[float]] = [[] for _ in own]
-        for batch in batches([len(row) for row in own], _limit(model, prefix, trie, budget)):
-            scored = _score_rows(bare(model), prefix, trie, *left_padded([own[i] for i in batch], pad))
-            for index, row in zip(batch, scored, strict=True):
-                scores[index] = row
-            progress(len(batch))
+        for size, same in groupby(families(own, most=budget), key=lambda family: len(family.members)):
+            group = list(same)
+            for batch in batches([len(family) for family in group], _limit(model, prefix, trie, budget, size)):
+                chosen = [group[i] for i in batch]
+                for family, found in zip(chosen, _score_families(bare(model), prefix, trie, chosen, pad), strict=True):
+                    for index, row in zip(family.members, found, strict=True):
+                        scores[index] = row
+                progress(size * len(batch))
     return scores
 
 
-def _limit(model: nn.Module, prefix: Prefix, trie: _Trie, tokens: int) -> Callable[[int, int], bool]:
-    logits = trie.predicting * bare(model).config.get_text_config(decoder=True).vocab_size
+def _limit(model: nn.Module, prefix: Prefix, trie: Trie, tokens: int, members: int) -> Callable[[int, int], bool]:
+    logits = members * trie.predicting * bare(model).config.get_text_config(decoder=True).vocab_size
 
     def fits(rows: int, width: int) -> bool:
-        fed = rows * (width + len(trie.tokens))
+        fed = rows * (width + members * len(trie.tokens))
         keys = fed + rows * prefix.length
         return fed <= tokens and keys <= tokens * _KEYS_PER_TOKEN and rows * logits <= _LOGITS_PER_BATCH
 
     return fits
 
 
-@dataclass(frozen=True)
-class _Trie:
-    """All choices as one tree. Its root is a prompt's last token; a choice's last token is predicted, never fed.
-
-    A path of tokens names both the node that it ends in and the edge (prediction) that leads there.
-    """
-
-    tokens: Tensor  # (fed,): every node but the root
-    depths: Tensor  # (fed,): 0 for a first token
-    sees: Tensor  # (fed, fed) bool: itself and its ancestors
-    parents: Tensor  # (edges,): the node that predicts, 0 for the root, else 1 + its place among the fed
-    targets: Tensor  # (edges,): the token that is predicted
-    paths: Tensor  # (choices, longest): the edges of each choice; short ones go on with an edge past the last
-
-    @classmethod
-    def of(cls, choices: Sequence[Sequence[int]]) -> _Trie:
-        whole = [tuple(choice) for choice in choices]
-        edges = _numbered(path for choice in whole for path in _prefixes(choice))
-        nodes = _numbered([(), *(path for choice in whole for path in _prefixes(choice[:-1]))])
-        sees = torch.zeros(len(nodes), len(nodes), dtype=torch.bool)
-        for path, node in nodes.items():
-            sees[node, [nodes[ancestor] for ancestor in _prefixes(path)]] = True
-        walks = [[edges[path] for path in _prefixes(choice)] for choice in whole]
-        longest = max(map(len, walks))
-        return cls(
-            tokens=torch.tensor([path[-1] for path in nodes if path], dtype=torch.long),
-            depths=torch.tensor([len(path) - 1 for path in nodes if path], dtype=torch.long),
-            sees=sees[1:, 1:],
-            parents=torch.tensor([nodes[path[:-1]] for path in edges]),
-            targets=torch.tensor([path[-1] for path in edges]),
-            paths=torch.tensor([steps + [len(edges)] * (longest - len(steps)) for steps in walks]),
-        )
-
-    @property
-    def predicting(self) -> int:
-        """How many nodes predict a token: the root and all that are fed."""
-        return 1 + len(self.tokens)
-
-
-def _prefixes(path: tuple[int, ...]) -> list[tuple[int, ...]]:
-    return [path[: i + 1] for i in range(len(path))]
-
-
-def _numbered(paths: Iterable[tuple[int, ...]]) -> dict[tuple[int, ...], int]:
-    return {path: number for number, path in enumerate(dict.fromkeys(paths))}
-
-
-def _score_rows(model: PreTrainedModel, prefix: Prefix, trie: _Trie, tokens: Tensor, real: Tensor) -> list[list[float]]:
-    # padding on the left puts every row's last own token into one column: what predicts are the last columns, for all
-    lengths = real.sum(1, keepdim=True)
-    positions = torch.cat([(real.cumsum(1) - 1).clamp(min=0), lengths + trie.depths], 1) + prefix.length
+def _score_families(
+    model: PreTrainedModel, prefix: Prefix, trie: Trie, group: Sequence[Family], pad: int
+) -> list[list[list[float]]]:
+    """The scores of each choice for each member of each family; all of them have as many members."""
+    laid = Laid.of(group, trie, pad)
     logits = model(
-        input_ids=torch.cat([tokens, trie.tokens.expand(len(tokens), -1)], 1).to(model.device),
-        attention_mask=_mask(model, prefix.length, real.to(model.device), trie.sees.to(model.device)),
-        position_ids=positions.to(model.device),
+        input_ids=laid.tokens.to(model.device),
+        attention_mask=_mask(model, prefix.length, laid.real.to(model.device), laid.order.to(model.device)),
+        position_ids=(laid.positions + prefix.length).to(model.device),
         past_key_values=prefix.shown(),
         use_cache=bool(prefix.layers),
-        logits_to_keep=trie.predicting,
-    ).logits  # (rows, predicting, vocabulary)
+        logits_to_keep=laid.predicting.to(model.device),
+    ).logits  # (rows, members * predicting, vocabulary)
+    logits = logits.view(-1, trie.predicting, logits.shape[-1])
     normalizer = _logsumexp(logits)[:, trie.parents]
-    edges = (logits[:, trie.parents, trie.targets].float() - normalizer).cpu().double()  # (rows, edges)
-    scores: list[list[float]] = pad_tensor(edges, (0, 1))[:, trie.paths].sum(-1).tolist()
+    edges = (logits[:, trie.parents, trie.targets].float() - normalizer).cpu().double()  # (rows * members, edges)
+    scores: list[list[list[float]]] = (
+        pad_tensor(edges, (0, 1))[:, trie.paths].sum(-1).view(len(group), -1, len(trie.paths)).tolist()
+    )
     return scores
 
 
-def _mask(model: PreTrainedModel, shared: int, real: Tensor, sees: Tensor) -> Tensor:
-    """Who sees whom, (rows, 1, width + fed, shared + width + fed), in the form that the model's attention takes."""
-    width, fed = real.shape[1], len(sees)
-    order = torch.ones(width + fed, width + fed, dtype=torch.bool, device=real.device).tril()
-    order[width:, width:] = sees
+def _mask(model: PreTrainedModel, shared: int, real: Tensor, order: Tensor) -> Tensor:
+    """Who sees whom, (rows, 1, width, shared + width), in the form that the model's attention takes."""
     # padding sees itself: a row of the softmax without any key would be not-a-number
-    own = order & pad_tensor(real, (0, fed), value=True)[:, None] | order.new_ones(width + fed).diag()
-    mask = pad_tensor(own, (shared, 0), value=True)[:, None]
+    sees = order & real[:, None] | order.new_ones(len(order)).diag()
+    mask = pad_tensor(sees, (shared, 0), value=True)[:, None]
     if model.config.get_text_config(decoder=True)._attn_implementation == "sdpa":
         return mask
     return torch.zeros_like(mask, dtype=model.dtype).masked_fill(~mask, torch.finfo(model.dtype).min)

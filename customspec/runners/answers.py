@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from customspec.hookspecs import Decodes, PromptingTechnique, Reads, Sampling
 from customspec.inputs.encoding import Encoded
 from customspec.inputs.tokens import Chat
-from customspec.runners.work import Work
+from customspec.runners.calibration import calibrated_scores, shares
+from customspec.runners.work import Work, prompting_of
+from customspec.spec import Calibration, PromptingOptions
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from customspec.ml.generation import Generated
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +41,23 @@ def load_candidate(params: Mapping[str, Any], work: Work) -> nn.Module:
 
 def reserve_of(params: Mapping[str, Any], chat: Chat) -> int:
     """Tokens to keep free for an answer."""
-    if params["choices"] is not None:
-        return max(len(chat.answer_ids(choice)) for choice in params["choices"])
-    return int(params["generation"]["max_new_tokens"])
+    if params["generation"] is not None:
+        return int(params["generation"]["max_new_tokens"])
+    return max(len(chat.answer_ids(choice)) for choice in params["choices"])
 
 
 def answer(params: Mapping[str, Any], model: nn.Module, rows: Sequence[Encoded], chat: Chat, work: Work) -> Answers:
-    """Answer every row. A classification's record holds the probability of each choice, normalized over them."""
+    """Answer every row. A scored choice's record holds the probability of each choice, normalized over them."""
     from customspec.ml.precision import computing
 
     began = time.monotonic()
     count = _counter(work, rows)
+    technique, options = prompting_of(params, work.registry)
     with computing(work.machine.device, work.machine.compute_dtype):
-        if params["choices"] is not None:
-            records = _choose(params, model, rows, chat, count)
+        if params["generation"] is None:
+            records = _choose(params["choices"], options.calibrate, model, rows, chat, count)
         else:
-            records = _generate(params, model, rows, chat, count, shots=_shots(params, work))
+            records = _generate(params, technique, options, model, rows, chat, count)
     return Answers(tuple(records), time.monotonic() - began)
 
 
@@ -62,59 +67,62 @@ def _counter(work: Work, rows: Sequence[Encoded]) -> Callable[[int], None]:
 
     def count(more: int) -> None:
         nonlocal done
-        done += more
+        done = min(done + more, len(rows))  # rows without content, for calibration, are not counted
         work.tell(done, len(rows), "rows")
 
     return count
 
 
-def _choose(params: Mapping[str, Any], model: Any, rows: Sequence[Encoded], chat: Chat, progress: Any) -> list[Any]:
+def _choose(
+    choices: Sequence[str], calibrate: Calibration, model: Any, rows: Sequence[Encoded], chat: Chat, progress: Any
+) -> list[dict[str, Any]]:
     from customspec.ml.scoring import score_choices
 
-    choices = params["choices"]
-    scores = score_choices(
-        model,
-        [row.prompt for row in rows],
-        [chat.answer_ids(choice) for choice in choices],
-        pad=chat.pad_id,
-        progress=progress,
-    )
-    return [_classified(choices, row_scores) for row_scores in scores]
+    texts = [chat.answer_ids(choice) for choice in choices]
+    # rows without content stand beside the others: what all share is run once, and equal rows are one
+    empty = list(dict.fromkeys(prompt for row in rows for prompt in row.empty))
+    prompts = [*(row.prompt for row in rows), *empty]
+    scores = score_choices(model, prompts, texts, pad=chat.pad_id, progress=progress)
+    without = dict(zip(empty, scores[len(rows) :], strict=True))
+    lengths = [len(text) for text in texts]
+    records = []
+    for row, found in zip(rows, scores, strict=False):
+        calibrated = calibrated_scores(calibrate, found, lengths, [without[prompt] for prompt in row.empty])
+        records.append(_classified(choices, found, calibrated))
+    return records
 
 
-def _classified(choices: Sequence[str], scores: Sequence[float]) -> dict[str, Any]:
-    best = max(scores)
-    weights = [math.exp(score - best) for score in scores]
-    shares = [weight / sum(weights) for weight in weights]
+def _classified(choices: Sequence[str], scores: Sequence[float], calibrated: Sequence[float]) -> dict[str, Any]:
     # ties go to the first choice, whose order the spec or the alphabet gives: no order of rows decides
-    prediction = choices[scores.index(best)]
+    prediction = choices[calibrated.index(max(calibrated))]
     return {
         "prediction": prediction,
-        "probabilities": dict(zip(choices, shares, strict=True)),
+        "probabilities": dict(zip(choices, shares(calibrated), strict=True)),
         "log_likelihoods": dict(zip(choices, scores, strict=True)),
     }
 
 
-def _shots(params: Mapping[str, Any], work: Work) -> int:
-    prompting = params["prompting"]
-    if prompting is None:
-        return 0
-    technique = work.registry.prompting(prompting["name"])
-    return technique.shots(technique.options.model_validate(prompting["options"]))
-
-
 def _generate(
-    params: Mapping[str, Any], model: Any, rows: Sequence[Encoded], chat: Chat, progress: Any, *, shots: int
-) -> list[Any]:
-    from customspec.ml.generation import generate
+    params: Mapping[str, Any],
+    technique: PromptingTechnique | None,
+    options: PromptingOptions,
+    model: Any,
+    rows: Sequence[Encoded],
+    chat: Chat,
+    progress: Any,
+) -> list[dict[str, Any]]:
+    from customspec.ml.generation import sample
 
     settings = params["generation"]
     stop = (*(settings["stop"] or ()), *chat.end_texts)
-    if chat.template is None and not stop and shots:
+    if chat.template is None and not stop and technique is not None and technique.shots(options):
         stop = ("\n\n",)  # plain text has no end of turn: after a demonstration comes a blank line
-    generated = generate(
+    sampling = technique.decoding(options) if isinstance(technique, Decodes) else None
+    generated = sample(
         model,
         [row.prompt for row in rows],
+        sampling or Sampling(),
+        seed=params["seed"],
         max_new_tokens=settings["max_new_tokens"],
         ends=chat.end_ids,
         decode=chat.decode,
@@ -122,4 +130,22 @@ def _generate(
         pad=chat.pad_id,
         progress=progress,
     )
-    return [{"prediction": one.text, "tokens": one.tokens, "finished": one.finished} for one in generated]
+    if isinstance(technique, Reads):
+        return [_read(technique, options, samples, params["choices"]) for samples in generated]
+    return [{"prediction": one.text, "tokens": one.tokens, "finished": one.finished} for one, *_ in generated]
+
+
+def _read(
+    technique: Reads, options: PromptingOptions, samples: Sequence[Generated], choices: Sequence[str] | None
+) -> dict[str, Any]:
+    texts = [sample.text for sample in samples]
+    reading = technique.read(options, texts, choices)
+    return {
+        "prediction": reading.prediction,
+        "samples": texts,
+        "votes": dict(reading.votes),
+        "tie": reading.tie,
+        "unread": reading.unread,
+        "tokens": sum(sample.tokens for sample in samples),
+        "finished": all(sample.finished for sample in samples),
+    }

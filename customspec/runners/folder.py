@@ -15,7 +15,7 @@ from customspec.registry import Registry
 from customspec.runners.outcome import Outcome, StepOutcome
 from customspec.runners.results import artifact_of, environment_of, results_document
 from customspec.runners.rows import load_rows
-from customspec.runners.work import selector_of, template_of
+from customspec.runners.work import asking_of, located, template_of
 from customspec.store import link_tree
 
 LOG = "log.txt"
@@ -71,21 +71,22 @@ def _write_candidate(
 
 def _prompt(step: Step, candidate: Candidate, outcome: Outcome, registry: Registry) -> dict[str, Any]:
     """The prompt, and the demonstrations as the first evaluated row saw them."""
-    params = step.params
+    params = located(step)
     data = outcome.steps["data"].result
     shown: list[dict[str, str]] = []
     if params["prompting"] is not None and data is not None:
         template = template_of(params)
         train = tuple(template.render(row) for row in load_rows(data.folder / "train.jsonl"))
         queries = load_rows(data.folder / f"{params['split']}.jsonl")
-        shots = selector_of(params, train, registry)(template.render(queries[0]))
-        shown = [{"id": shot.id, "user": shot.user, "answer": shot.answer} for shot in shots]
+        asking = asking_of(params, train, registry)
+        shots = asking.select(template.render(queries[0]))
+        shown = [{"id": shot.id, "user": shot.user, "answer": asking.write(shot)} for shot in shots]
     return {
         "candidate": candidate.key,
         **params["prompt"],
         "choices": params["choices"],
         "generation": params["generation"],
-        "prompting": params["prompting"],
+        "prompting": step.params["prompting"],
         "technique": params["technique"],
         "shots": shown,
     }

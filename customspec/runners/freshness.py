@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from customspec.errors import CustomspecError, RefusedError
-from customspec.inputs.digests import Digests, folder_digest
+from customspec.inputs.digests import Digests, folder_digest, path_digest
 from customspec.inputs.models import ModelError, find_model
 from customspec.plan import Plan, Step, canonical, digest
 from customspec.registry import Kind, Registry
@@ -42,6 +42,14 @@ def _inputs(plan: Plan, digests: Digests) -> Iterator[str]:
             yield from _data(step, digests)
         elif step.kind == "model":
             yield from _model(step, plan, digests)
+        yield from _files(step, digests)
+
+
+def _files(step: Step, digests: Digests) -> Iterator[str]:
+    for option, path in step.sources.get("files", {}).items() if step.kind in {"train", "evaluate"} else ():
+        there = Path(path).exists()
+        if not there or path_digest(Path(path), digests) != step.params["prompting"]["options"][option]:
+            yield f"{path} changed"
 
 
 def _data(step: Step, digests: Digests) -> Iterator[str]:

@@ -17,7 +17,7 @@ from customspec.registry import Registry
 from customspec.runners.answers import answer, load_candidate, reserve_of
 from customspec.runners.execute import execute
 from customspec.runners.results import artifact_of
-from customspec.runners.work import Need, Work, encode_rows, template_of
+from customspec.runners.work import Need, Work, encode_rows, located, template_of
 from customspec.store import Store
 
 
@@ -43,15 +43,16 @@ class Predictor:
         step = self._evaluation()
         _check_columns(step, rows)
         work = Work(self._needs(step), self.registry, self.machine, self.store.root, self._tell)
+        params = located(step)
         _, chat = work.header_and_chat
         try:
-            encoded = encode_rows(step.params, tuple(rows), work, reserve=reserve_of(step.params, chat), answered=False)
+            encoded = encode_rows(params, tuple(rows), work, reserve=reserve_of(params, chat), answered=False)
         except (TooLongError, TemplateError) as error:
             raise UsageError(str(error)) from error
         if not encoded.rows:
             return [{**row.fields, "prediction": None} for row in rows]
         self.watcher.started("predict", len(rows))
-        answers = answer(step.params, load_candidate(step.params, work), encoded.rows, chat, work)
+        answers = answer(params, load_candidate(params, work), encoded.rows, chat, work)
         given = {row.example.id: record for row, record in zip(encoded.rows, answers.records, strict=True)}
         return [{**row.fields, **given.get(row.id, {"prediction": None})} for row in rows]
 
@@ -80,8 +81,7 @@ class Predictor:
 
 
 def _check_columns(step: Step, rows: Sequence[Row]) -> None:
-    template = template_of(step.params)
-    wanted = template.user.variables | (template.system.variables if template.system else frozenset())
+    wanted = template_of(step.params).asks_for
     for row in rows:
         missing = sorted(wanted - set(row.fields))
         if missing:

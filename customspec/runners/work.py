@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from customspec.errors import RefusedError
 from customspec.header import ModelHeader
+from customspec.hookspecs import PromptingTechnique
 from customspec.inputs.digests import Digests
-from customspec.inputs.encoding import Encodings, OnLong, Select, encode, no_shots
+from customspec.inputs.encoding import Asking, Encodings, OnLong, encode
 from customspec.inputs.headers import read_model
 from customspec.inputs.models import ModelFiles, digest_of
 from customspec.inputs.tokens import Chat
 from customspec.machine import Machine
 from customspec.plan import Result, Step
-from customspec.prompts import Example, PromptTemplate, Row
+from customspec.prompts import CONTENT_FREE, AnyTemplate, ConversationTemplate, Example, PromptTemplate, Row
 from customspec.registry import Registry
 from customspec.runners.rows import load_rows
+from customspec.spec import PromptingOptions
 
 Tell = Callable[[int, int | None, str], None]
 """Units done, units in all where known, and a short note."""
@@ -80,20 +82,42 @@ def check_unchanged(files: ModelFiles, digests: Digests) -> None:
         raise RefusedError(f"the model {files.label} changed after the plan was made; run again")
 
 
-def template_of(params: Mapping[str, Any]) -> PromptTemplate:
+def located(step: Step) -> Mapping[str, Any]:
+    """The step's parameters, files that options name by their paths on this machine instead of their digests."""
+    if "files" not in step.sources:
+        return step.params
+    prompting = step.params["prompting"]
+    return {**step.params, "prompting": {**prompting, "options": {**prompting["options"], **step.sources["files"]}}}
+
+
+def template_of(params: Mapping[str, Any]) -> AnyTemplate:
     """The candidate's prompt, compiled again from the step's plain parameters."""
     prompt = params["prompt"]
+    if prompt["messages"] is not None:
+        return ConversationTemplate(prompt["messages"])
     return PromptTemplate.of(prompt["user"], prompt["answer"], prompt["system"])
 
 
-def selector_of(params: Mapping[str, Any], train: tuple[Example, ...], registry: Registry) -> Select:
-    """The candidate's demonstrations for a query."""
+def prompting_of(
+    params: Mapping[str, Any], registry: Registry
+) -> tuple[PromptingTechnique, PromptingOptions] | tuple[None, PromptingOptions]:
+    """The candidate's prompting technique, if it has one, and its options."""
     prompting = params["prompting"]
     if prompting is None:
-        return no_shots
+        return None, PromptingOptions()
     technique = registry.prompting(prompting["name"])
-    options = technique.options.model_validate(prompting["options"])
-    return technique.select(options, train, params["seed"])
+    return technique, technique.options.model_validate(prompting["options"])
+
+
+def asking_of(params: Mapping[str, Any], train: tuple[Example, ...], registry: Registry) -> Asking:
+    """How the candidate asks; where it scores choices, without content too if it calibrates so."""
+    technique, options = prompting_of(params, registry)
+    asking = Asking() if technique is None else Asking.of(technique, options, train, params["seed"])
+    stand_ins = CONTENT_FREE.get(options.calibrate, ()) if params.get("choices") is not None else ()
+    if not stand_ins:
+        return asking
+    template = template_of(params)
+    return replace(asking, empty=lambda query: [template.without_content(query, text) for text in stand_ins])
 
 
 def encode_rows(
@@ -106,7 +130,7 @@ def encode_rows(
     on_long: OnLong = params["on_long"]
     return encode(
         [template.render(row, answered=answered) for row in queries],
-        selector_of(params, train, work.registry),
+        asking_of(params, train, work.registry),
         chat,
         context=header.context_length,
         reserve=reserve,

@@ -2,44 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from pydantic import Field
-
-from customspec.hookspecs import PromptingTechnique, Selector, hookimpl
+from customspec.hookspecs import PromptingTechnique, Refusal, Selector, hookimpl
 from customspec.prompts import Example
-from customspec.spec import Options
-from customspec_prompting.drawing import Select, draw
+from customspec_prompting.demonstrations import DemonstrationOptions, refusal, selector
 
 
-class FewShotOptions(Options):
+class FewShotOptions(DemonstrationOptions):
     """How many demonstrations, and which."""
-
-    shots: int = Field(8, ge=1, le=1000)
-    """Demonstrations before the query."""
-    select: Select = "balanced"
-    """`random`: any training rows. `balanced`: the answers take turns, so that each is shown equally often."""
 
 
 class FewShot:
-    """The same demonstrations for every query, drawn under the seed, in the order drawn."""
+    """Demonstrations chosen as `select` says; a query is never its own."""
 
     name = "few_shot"
     family: Literal["prompting"] = "prompting"
     summary = (
         "Training rows with their answers stand before the query as earlier turns. Needs no training; costs prompt "
-        "tokens at every request. Brown et al. 2020, Language Models are Few-Shot Learners."
+        "tokens at every request. `select: similar` (Liu et al. 2022, What Makes Good In-Context Examples for GPT-3?) "
+        "often helps most where there are many answers, but no two queries then share their demonstrations. "
+        "Brown et al. 2020, Language Models are Few-Shot Learners."
     )
     options = FewShotOptions
 
     def shots(self, options: FewShotOptions) -> int:
-        return options.shots
+        return options.count
 
     def select(self, options: FewShotOptions, rows: Sequence[Example], seed: int) -> Selector:
-        # one spare: a query that is itself among the drawn gives its place to the next, all others see the same
-        drawn = draw(rows, options.shots + 1, options.select, seed)
-        return lambda query: [shot for shot in drawn if shot.id != query.id][: options.shots]
+        return selector(options, rows, seed)
+
+    def refusal(self, options: FewShotOptions, rows: Sequence[Example]) -> Refusal | None:
+        return refusal(options, rows)
+
+    def files(self, options: FewShotOptions) -> Mapping[str, str]:
+        return {} if options.embeddings is None else {"embeddings": options.embeddings}
 
 
 @hookimpl

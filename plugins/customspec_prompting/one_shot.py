@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Literal
 
 from customspec.hookspecs import PromptingTechnique, Selector, hookimpl
 from customspec.prompts import Example
-from customspec.spec import Options
-from customspec_prompting.drawing import draw
+from customspec.spec import PromptingOptions
+from customspec_prompting.demonstrations import spared
 
 
-class OneShotOptions(Options):
-    """None."""
+class OneShotOptions(PromptingOptions):
+    """How scores of choices are corrected."""
 
 
 class OneShot:
@@ -30,8 +31,7 @@ class OneShot:
         return 1
 
     def select(self, options: OneShotOptions, rows: Sequence[Example], seed: int) -> Selector:
-        drawn = draw(rows, 2, "random", seed)
-        return lambda query: [shot for shot in drawn if shot.id != query.id][:1]
+        return spared(random.Random(seed).sample(rows, len(rows)), 1)
 
 
 @hookimpl

@@ -7,11 +7,11 @@ from typing import Literal
 
 from customspec.hookspecs import PromptingTechnique, Selector, hookimpl
 from customspec.prompts import Example
-from customspec.spec import Options
+from customspec.spec import PromptingOptions
 
 
-class ZeroShotOptions(Options):
-    """None."""
+class ZeroShotOptions(PromptingOptions):
+    """How scores of choices are corrected."""
 
 
 class ZeroShot:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, normalizers
 
-from customspec.inputs.encoding import Encoded, Encodings, OnLong, TooLongError, encode, no_shots, surely_fits
+from customspec.inputs.encoding import Asking, Encoded, Encodings, OnLong, TooLongError, encode, no_shots, surely_fits
 from customspec.inputs.tokens import Chat
 from customspec.prompts import Example, Message, messages
 from support import CHAT_TEMPLATE, make_tokenizer
@@ -60,7 +60,7 @@ def run(
     reserve: int | None = None,
     shots: Sequence[Example] = (),
 ) -> Encodings:
-    return encode(examples, lambda _: shots, chat, context=context, reserve=reserve, on_long=on_long)
+    return encode(examples, Asking(lambda _: shots), chat, context=context, reserve=reserve, on_long=on_long)
 
 
 def needed(chat: Chat, query: Example, shots: Sequence[Example] = ()) -> int:
@@ -69,16 +69,15 @@ def needed(chat: Chat, query: Example, shots: Sequence[Example] = ()) -> int:
 
 def test_a_row_is_its_prompt_and_its_answer_as_tokens(chat: Chat) -> None:
     query = Example("train:1", "s", "a?", "b")
-    encoded = encode([query], lambda _: [SHOT], chat, context=512, reserve=None, on_long="error")
+    encoded = encode([query], Asking(lambda _: [SHOT]), chat, context=512, reserve=None, on_long="error")
     expected = Encoded(query, tuple(chat.prompt_ids(messages(query, [SHOT]))), tuple(chat.answer_ids("b")))
     assert encoded == Encodings((expected,))
 
 
 def test_each_row_gets_the_demonstrations_that_are_selected_for_it(chat: Chat) -> None:
     rows = [example("1", "a"), example("2", "b")]
-    encoded = encode(
-        rows, lambda row: [SHOT] if row.id == "2" else [], chat, context=512, reserve=None, on_long="error"
-    )
+    asking = Asking(lambda row: [SHOT] if row.id == "2" else [])
+    encoded = encode(rows, asking, chat, context=512, reserve=None, on_long="error")
     assert [chat.decode(row.prompt) for row in encoded.rows] == ["a\n", "one?\neins\nb\n"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +19,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Trainer
 from customspec.errors import StepError
 from customspec.inputs.encoding import Encoded
 from customspec.ml.batching import accepts
-from customspec.ml.forward import IGNORED, collate
+from customspec.ml.forward import IGNORED, collate, features_of
 from customspec.ml.training import AnswerTrainer, Trained, seed_everything, train
 from customspec.prompts import Example
 from customspec.spec import TrainingOptions
@@ -143,6 +144,21 @@ def test_a_batch_is_padded_on_the_right_and_the_loss_sees_answers_only() -> None
         "labels": [[IGNORED, IGNORED, 13, *[IGNORED] * 5], [IGNORED, 22, 23, 24, *[IGNORED] * 4]],
         "rows": [0, 1],
     }
+
+
+def test_the_loss_sees_earlier_answers_that_are_marked(tiny_model: Make, trainer_of: TrainerOf) -> None:
+    talk = replace(ROWS[4], learned=((1, 4), (7, 9)))
+    [made] = features_of([talk])
+    ids = [*talk.prompt, *talk.answer]
+    seen = {1, 2, 3, 7, 8, 12, 13, 14}
+    assert made["labels"] == [id if place in seen else IGNORED for place, id in enumerate(ids)]
+    model = tiny_model("llama")
+    with torch.no_grad():
+        logits = model(input_ids=torch.tensor([ids])).logits[0, :-1].float()
+        each = cross_entropy(logits, torch.tensor(ids)[1:], reduction="none")
+        expected = each[[place - 1 for place in sorted(seen)]].mean()
+        loss = trainer_of(model).compute_loss(model, collate([made], PAD))
+    assert float(loss) == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_a_token_equal_to_padding_inside_a_row_is_not_masked() -> None:

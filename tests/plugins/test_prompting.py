@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from customspec.hookspecs import PromptingTechnique
 from customspec.prompts import Example
-from customspec.spec import Options
+from customspec.spec import PromptingOptions
 from customspec_prompting.few_shot import FewShot, FewShotOptions
 from customspec_prompting.one_shot import OneShot, OneShotOptions
 from customspec_prompting.zero_shot import ZeroShot, ZeroShotOptions
@@ -22,19 +22,31 @@ ANSWERS = ("cold", "hot", "warm")
 ROWS = [Example(f"train:{i}", None, f"text {i}", ANSWERS[i % 3]) for i in range(30)]
 QUERY = Example("test:1", None, "a question", "warm")
 SEEDS = range(20)
-EVERY: list[tuple[PromptingTechnique, Options]] = [
+EVERY: list[tuple[PromptingTechnique, PromptingOptions]] = [
     (ZeroShot(), ZeroShotOptions()),
     (OneShot(), OneShotOptions()),
     (FewShot(), FewShotOptions(shots=8, select="balanced")),
     (FewShot(), FewShotOptions(shots=8, select="random")),
 ]
 DRAWING = EVERY[1:]
-each = pytest.mark.parametrize(("technique", "options"), EVERY, ids=["zero", "one", "balanced", "random"])
+SHOWING = [
+    *EVERY,
+    (FewShot(), FewShotOptions(shots=8, select="similar")),
+    (FewShot(), FewShotOptions(shots=8, select="diverse")),
+    (FewShot(), FewShotOptions(select="fixed", rows=(5, 1, 9))),
+]
+each = pytest.mark.parametrize(
+    ("technique", "options"), SHOWING, ids=["zero", "one", "balanced", "random", "similar", "diverse", "fixed"]
+)
 each_drawing = pytest.mark.parametrize(("technique", "options"), DRAWING, ids=["one", "balanced", "random"])
 
 
 def drawn(
-    technique: PromptingTechnique, options: Options, seed: int, query: Example = QUERY, rows: Sequence[Example] = ROWS
+    technique: PromptingTechnique,
+    options: PromptingOptions,
+    seed: int,
+    query: Example = QUERY,
+    rows: Sequence[Example] = ROWS,
 ) -> list[Example]:
     return list(technique.select(options, rows, seed)(query))
 
@@ -44,7 +56,7 @@ def few(shots: int, select: str = "balanced") -> FewShotOptions:
 
 
 @each
-def test_a_technique_shows_as_many_rows_as_it_says(technique: PromptingTechnique, options: Options) -> None:
+def test_a_technique_shows_as_many_rows_as_it_says(technique: PromptingTechnique, options: PromptingOptions) -> None:
     assert len(drawn(technique, options, 0)) == technique.shots(options)
 
 
@@ -54,19 +66,23 @@ def test_zero_one_and_few_shots_are_zero_one_and_eight() -> None:
 
 
 @each
-def test_a_seed_always_draws_the_same_in_the_same_order(technique: PromptingTechnique, options: Options) -> None:
+def test_a_seed_always_draws_the_same_in_the_same_order(
+    technique: PromptingTechnique, options: PromptingOptions
+) -> None:
     for seed in SEEDS:
         assert drawn(technique, options, seed) == drawn(technique, options, seed, rows=tuple(ROWS))
 
 
 @each_drawing
-def test_another_seed_draws_others(technique: PromptingTechnique, options: Options) -> None:
+def test_another_seed_draws_others(technique: PromptingTechnique, options: PromptingOptions) -> None:
     ids = {tuple(shot.id for shot in drawn(technique, options, seed)) for seed in SEEDS}
     assert len(ids) > 10
 
 
 @each_drawing
-def test_no_row_is_shown_twice_and_all_are_training_rows(technique: PromptingTechnique, options: Options) -> None:
+def test_no_row_is_shown_twice_and_all_are_training_rows(
+    technique: PromptingTechnique, options: PromptingOptions
+) -> None:
     for seed in SEEDS:
         shots = drawn(technique, options, seed)
         assert len({shot.id for shot in shots}) == len(shots)
@@ -74,14 +90,14 @@ def test_no_row_is_shown_twice_and_all_are_training_rows(technique: PromptingTec
 
 
 @each_drawing
-def test_every_row_has_its_chance(technique: PromptingTechnique, options: Options) -> None:
+def test_every_row_has_its_chance(technique: PromptingTechnique, options: PromptingOptions) -> None:
     seen = {shot.id for seed in range(300) for shot in drawn(technique, options, seed)}
     assert seen == {row.id for row in ROWS}
 
 
 @each_drawing
 def test_a_query_is_never_its_own_demonstration_and_all_others_see_the_same(
-    technique: PromptingTechnique, options: Options
+    technique: PromptingTechnique, options: PromptingOptions
 ) -> None:
     for seed in SEEDS:
         select = technique.select(options, ROWS, seed)
@@ -97,7 +113,9 @@ def test_a_query_is_never_its_own_demonstration_and_all_others_see_the_same(
 
 
 @each_drawing
-def test_with_no_more_rows_than_shots_all_others_are_shown(technique: PromptingTechnique, options: Options) -> None:
+def test_with_no_more_rows_than_shots_all_others_are_shown(
+    technique: PromptingTechnique, options: PromptingOptions
+) -> None:
     rows = ROWS[: technique.shots(options)]
     assert {shot.id for shot in drawn(technique, options, 0, rows=rows)} == {row.id for row in rows}
     assert {shot.id for shot in drawn(technique, options, 0, rows[0], rows)} == {row.id for row in rows[1:]}

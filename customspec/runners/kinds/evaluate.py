@@ -17,12 +17,12 @@ from customspec.prompts import Row
 from customspec.runners.answers import answer, load_candidate, reserve_of
 from customspec.runners.measure import measuring
 from customspec.runners.rows import write_lines
-from customspec.runners.work import Work, encode_rows
+from customspec.runners.work import Work, encode_rows, located
 
 
 def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     """Writes `predictions.jsonl`; the values are the metrics and the costs."""
-    params, machine = step.params, work.machine
+    params, machine = located(step), work.machine
     peak = measuring(machine.device)
     _, chat = work.header_and_chat
     queries = work.rows(params["split"])[: params["limit"]]

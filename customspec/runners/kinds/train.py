@@ -15,7 +15,7 @@ from customspec.hookspecs import TuningTechnique
 from customspec.plan import Step
 from customspec.runners.measure import measuring
 from customspec.runners.tuning import extras_of, selection_of, task_of
-from customspec.runners.work import Work, encode_rows
+from customspec.runners.work import Work, encode_rows, located
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,7 +28,7 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     from customspec.ml.models import DTYPES, load_model
     from customspec.ml.training import mean_loss, sample_of, seed_everything, train
 
-    params, machine = step.params, work.machine
+    params, machine = located(step), work.machine
     peak = measuring(machine.device)
     technique = work.registry.tuning(params["technique"]["name"])
     options = technique.options.model_validate(params["technique"]["options"])
@@ -84,6 +84,7 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
         "artifact_bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
         "dropped": list(encoded.dropped),
         "cut": list(encoded.cut),
+        "last_answer_only": list(encoded.last_only),
     }
 
 

@@ -1,0 +1,129 @@
+"""What chain of thought and self-consistency share: reasoning before the answer, and finding the answer in it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from customspec.hookspecs import Reading, Refusal, Selector
+from customspec.prompts import Example, Message, messages
+from customspec.spec import Text
+from customspec_prompting.demonstrations import DemonstrationOptions, refusal, selector
+
+NEW_TOKENS = 256  # for reasoning whose length no training row tells
+
+
+def _one_group(pattern: str) -> str:
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"`pattern` is no regular expression: {error}") from error
+    if groups != 1:
+        raise ValueError(f"`pattern` needs exactly one group, the answer; it has {groups}")
+    return pattern
+
+
+class ReasoningOptions(DemonstrationOptions):
+    """The reasoning, and where in it the answer stands."""
+
+    rationale: Text | None = None
+    """Column of the training rows with the reasoning that leads to the answer. Absent: no demonstrations; the query
+    ends with the trigger."""
+    trigger: Text = "Let's think step by step."
+    """Sentence that asks for reasoning where there are no demonstrations (Kojima et al. 2022)."""
+    marker: Text = "The answer is"
+    """Words before the answer. Demonstrations end with them, the answer and a full stop."""
+    pattern: Annotated[Text, AfterValidator(_one_group)] | None = None
+    """Regular expression whose only group is the answer; its last match counts, upper and lower case being alike.
+    Absent: the rest of the line after the last `marker`, less one full stop."""
+
+    @property
+    def reads(self) -> str:
+        """The pattern in use."""
+        # the greedy beginning finds the last marker; a colon after it is not part of the answer
+        return self.pattern or rf"(?s:.*){re.escape(self.marker)}\s*:?\s*([^\s:].*)"
+
+
+class Reasoning:
+    """The methods of both techniques."""
+
+    def shots(self, options: ReasoningOptions) -> int:
+        return options.count if options.rationale else 0
+
+    def select(self, options: ReasoningOptions, rows: Sequence[Example], seed: int) -> Selector:
+        if options.rationale is None:
+            return lambda query: ()
+        return selector(options, _reasoned(options, rows), seed)
+
+    def columns(self, options: ReasoningOptions) -> Mapping[str, str]:
+        return {} if options.rationale is None else {"rationale": options.rationale}
+
+    def files(self, options: ReasoningOptions) -> Mapping[str, str]:
+        return {} if options.embeddings is None else {"embeddings": options.embeddings}
+
+    def refusal(self, options: ReasoningOptions, rows: Sequence[Example]) -> Refusal | None:
+        if options.rationale is None:
+            chosen = sorted(options.model_fields_set & {"shots", "select", "rows", "embeddings"})
+            told = "there are no demonstrations without a column of reasoning"
+            return Refusal(told, option=chosen[0], hint="name the column: `rationale`") if chosen else None
+        reasoned = _reasoned(options, rows)
+        if len(reasoned) < options.count:
+            told = f"{len(reasoned)} training rows have a text in `{options.rationale}`; {options.count} are needed"
+            return Refusal(told, option="rationale")
+        return refusal(options, reasoned)
+
+    def written(self, options: ReasoningOptions, example: Example) -> str:
+        rationale = example.fields.get(options.rationale or "")
+        ending = f"{options.marker} {example.answer}."
+        if not isinstance(rationale, str) or not rationale.strip():
+            return ending
+        # no blank line: in plain text it would end the answer
+        return re.sub(r"\n\s*\n", "\n", rationale.strip()) + "\n" + ending
+
+    def messages(self, options: ReasoningOptions, query: Example, shots: Sequence[Example]) -> tuple[Message, ...]:
+        *before, last = messages(query, shots)
+        if options.rationale is None:
+            asked = f'{last.content}\n\n{options.trigger} End with "{options.marker}" and the answer.'
+            last = Message(last.role, asked)
+        return (*before, last)
+
+    def read(self, options: ReasoningOptions, outputs: Sequence[str], choices: Sequence[str] | None) -> Reading:
+        answers = [answer for output in outputs if (answer := extracted(options.reads, output, choices)) is not None]
+        votes = Counter(answers)  # in the order of their first appearance, so that of equals the first is taken
+        most = max(votes.values(), default=0)
+        best = [answer for answer, count in votes.items() if count == most]
+        return Reading(best[0] if best else "", votes, tie=len(best) > 1, unread=len(outputs) - len(answers))
+
+
+def _reasoned(options: ReasoningOptions, rows: Sequence[Example]) -> list[Example]:
+    column = options.rationale or ""
+    return [row for row in rows if isinstance(text := row.fields.get(column), str) and text.strip()]
+
+
+def extracted(pattern: str, text: str, choices: Sequence[str] | None) -> str | None:
+    """The answer in a text, where there is one; with `choices`, the one that it names."""
+    matches = list(re.finditer(pattern, text, re.IGNORECASE))
+    found = _bare(matches[-1][1] or "") if matches else ""
+    if not found:
+        return None
+    return found if choices is None else _named(found, choices)
+
+
+def _bare(text: str) -> str:
+    """Without Markdown's marks around it, and without one full stop."""
+    return text.strip().strip("*`").removesuffix(".").strip("*` ")
+
+
+def _named(found: str, choices: Sequence[str]) -> str | None:
+    said = found.casefold()
+    for choice in choices:
+        if said in {choice.casefold(), choice.casefold().removesuffix(".")}:
+            return choice
+    within = [choice for choice in choices if re.search(rf"(?<!\w){re.escape(choice.casefold())}(?!\w)", said)]
+    # `late refund` names `late refund`, not `refund`
+    longest = [choice for choice in within if not any(choice in other and choice != other for other in within)]
+    return longest[0] if len(longest) == 1 else None
