@@ -146,6 +146,8 @@ class DataSpec(Strict):
     """Rows to claim on; nothing else touches them."""
     group: Text | None = None
     """Column whose equal values belong together: never divided between splits, and resampled whole for intervals."""
+    allow_overlap: int | None = Field(None, ge=0)
+    """How many rows may stand in two splits: exactly that many. Absent: none."""
     on_long: Literal["error", "truncate", "drop"] = "error"
     """A row longer than the model's context: refuse, cut the prompt (never the answer), or drop the row and say so."""
 
@@ -204,9 +206,13 @@ class Goal(Strict):
             raise ValueError("a goal needs exactly one of `at_least` and `at_most`")
         return self
 
+    @property
+    def threshold(self) -> float:
+        return self.at_least if self.at_least is not None else self.at_most or 0.0
+
     def reached_by(self, value: float) -> bool:
         """Whether an estimate lies on the good side of the threshold."""
-        return value >= self.at_least if self.at_least is not None else value <= (self.at_most or 0.0)
+        return value >= self.threshold if self.at_least is not None else value <= self.threshold
 
 
 class Budget(Strict):
@@ -284,6 +290,10 @@ class Spec(Strict):
     """What is good enough."""
     strategy: Literal["compare", "ladder"] = "compare"
     """`compare` runs every candidate; `ladder` climbs from cheap to expensive and stops at the goal."""
+    confidence: float = Field(0.95, ge=0.5, lt=1)
+    """Of the claim that the goal is met, and of the verdicts between candidates."""
+    margin: float = Field(0.02, gt=0)
+    """Without a goal: a candidate must be shown to lose less than this to the best, in the first metric's own unit."""
     budget: Budget | None = None
     """What the run may cost."""
     seeds: Seeds = (0,)

@@ -10,8 +10,10 @@ from customspec.compiler.candidates import Choices, Ready, make_ready
 from customspec.compiler.data import LookedData, look_at_data
 from customspec.compiler.entries import Draft, check_later_work, read_entries
 from customspec.compiler.findings import Findings
+from customspec.compiler.goal import PlannedClaim, check_goal, planned_claim
 from customspec.compiler.metrics import read_metrics
 from customspec.compiler.models import look_at_model
+from customspec.compiler.overlap import check_overlap
 from customspec.compiler.steps import (
     candidate_of,
     candidate_steps,
@@ -22,6 +24,7 @@ from customspec.compiler.steps import (
     model_step,
 )
 from customspec.compiler.validation import validate
+from customspec.decide.samples import Measure
 from customspec.errors import Code
 from customspec.inputs.digests import Digests
 from customspec.inputs.models import Unresolved
@@ -40,6 +43,8 @@ class Compiled:
     ready: tuple[Ready, ...]
     data: LookedData
     unresolved: tuple[str, ...]
+    claim: PlannedClaim | None
+    """What a run will claim of the goal; None without one, and while the test rows are not there."""
 
 
 def read_spec(document: Document, registry: Registry) -> tuple[Spec, tuple[Draft, ...]]:
@@ -63,6 +68,7 @@ def compile_document(
     drafts = _only(drafts, choices.only, document)
     findings, digests = Findings(document), Digests(cache)
     metrics = read_metrics(spec, registry, findings)
+    measure = None if findings else Measure.of(registry.metric(metrics[0]))
     data = look_at_data(spec, root, cache, digests, findings)
     models = {
         ref: look_at_model(ref, at, root, cache, digests, findings) for ref, at in _model_places(spec, drafts).items()
@@ -70,12 +76,17 @@ def compile_document(
     ready: list[Ready] = []
     for draft in drafts:
         ready += make_ready(draft, spec, data, models, findings, choices)
+    if data.given is not None:
+        check_overlap(spec, data.given, findings)
+    claim = measure and planned_claim(spec, data, measure, len(drafts), choices.limit)
+    if claim is not None and spec.strategy == "ladder" and choices.limit is None:
+        check_goal(claim, findings)
     findings.stop_if_any()
     ordered = _ordered(spec, ready)
     offers = tuple(registry.offer("metric", name) for name in metrics)
     plan = _plan(document, spec, ordered, data, offers, choices.sources)
     hub = sorted({model.label for model in models.values() if isinstance(model, Unresolved)})
-    return Compiled(spec, plan, tuple(ordered), data, (*hub, *data.unresolved))
+    return Compiled(spec, plan, tuple(ordered), data, (*hub, *data.unresolved), claim)
 
 
 def _only(drafts: tuple[Draft, ...], only: Sequence[str], document: Document) -> tuple[Draft, ...]:
@@ -130,7 +141,7 @@ def _plan(
         own += steps
         if ready.ships:
             deciding.append(next(step for step in steps if step.kind == "evaluate"))
-    decide = decide_step(spec, ordered, own, metrics[0].name)
+    decide = decide_step(spec, ordered, rows, own, metrics[0].name)
     return Plan(
         name=spec.name,
         spec_digest=digest(document.data),

@@ -29,6 +29,8 @@ def read_metrics(spec: Spec, registry: Registry, findings: Findings) -> tuple[st
         _check_task(metric, task, at, findings)
         if spec.goal is not None and at == ("goal", "metric"):
             _check_range(metric, spec.goal, findings)
+        if name == named[0][0]:
+            _check_margin(metric, spec.margin, findings)
     return tuple(dict.fromkeys(name for name, _ in named))
 
 
@@ -63,3 +65,11 @@ def _check_range(metric: Metric, goal: Goal, findings: Findings) -> None:
     elif (bound == "at_least") != metric.higher_is_better:
         better = "higher is better: use `at_least`" if metric.higher_is_better else "lower is better: use `at_most`"
         findings.add(Code.GOAL_RANGE, ("goal", bound), f"for `{metric.name}`, {better}", key=True)
+
+
+def _check_margin(metric: Metric, margin: float, findings: Findings) -> None:
+    whole = metric.highest - metric.lowest
+    if margin >= whole:
+        message = f"`margin` must be below {whole:g}, the whole range of `{metric.name}`; found {margin:g}"
+        hint = f"did you mean {margin / 100:g}?" if whole == 1 and margin < 100 else None
+        findings.add(Code.GOAL_RANGE, ("margin",), message, hint=hint)

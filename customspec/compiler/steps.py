@@ -94,16 +94,20 @@ def candidate_of(ready: Ready) -> Candidate:
     )
 
 
-def decide_step(spec: Spec, ordered: Sequence[Ready], measured: Sequence[Step], metric: str) -> Step:
-    """Choose among the candidates that ran; each id stands with its first seed."""
+def decide_step(spec: Spec, ordered: Sequence[Ready], data: Step, measured: Sequence[Step], metric: str) -> Step:
+    """Choose among the candidates that ran; each id stands with its first seed. The data has each row's group."""
     shipping = [ready.key for ready in ordered if ready.ships]
     params = {
         "strategy": spec.strategy,
         "goal": None if spec.goal is None else spec.goal.model_dump(exclude_none=True),
         "metric": metric,
         "order": shipping,
+        "group": spec.data.group,
+        "confidence": spec.confidence,
+        "margin": spec.margin,
     }
-    return make_step("decide", "decide", params, tuple(step for step in measured if step.candidate in shipping))
+    needs = (data, *(step for step in measured if step.candidate in shipping))
+    return make_step("decide", "decide", params, needs)
 
 
 def _common(ready: Ready, spec: Spec) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from customspec.decide.statistics import CONFIDENCE, bootstrap, wilson
+from customspec.decide.intervals import CONFIDENCE, interval_of
+from customspec.decide.samples import Measure
 from customspec.errors import StepError
 from customspec.hookspecs import Metric
 from customspec.inputs.encoding import Encoded
@@ -17,6 +18,7 @@ from customspec.prompts import Row
 from customspec.runners.answers import answer, load_candidate, reserve_of
 from customspec.runners.measure import measuring
 from customspec.runners.rows import write_lines
+from customspec.runners.samples import sample_of
 from customspec.runners.work import Work, encode_rows
 
 
@@ -61,12 +63,7 @@ def _groups(rows: Sequence[Row], column: str | None, answered: Collection[str]) 
 def measured(
     metric: Metric, records: Sequence[Mapping[str, Any]], groups: Sequence[str] | None = None
 ) -> dict[str, Any]:
-    """The metric with its interval: Wilson's for a proportion over rows, else a bootstrap over rows or groups."""
-    predictions = [record["prediction"] for record in records]
-    references = [record["answer"] for record in records]
-    value = metric.score(predictions, references)
-    if metric.proportion and groups is None:
-        interval = wilson(round(value * len(records)), len(records))
-    else:
-        interval = bootstrap(metric.score, predictions, references, groups)
-    return {"value": value, "ci": list(interval), "confidence": CONFIDENCE, "n": len(records)}
+    """The metric with its interval: Wilson's for a proportion over rows, else BCa over rows or groups."""
+    sample = sample_of(metric, records, groups)
+    interval = interval_of(sample, Measure.of(metric))
+    return {"value": sample.value, "ci": [interval.low, interval.high], "confidence": CONFIDENCE, "n": sample.n}
