@@ -18,7 +18,7 @@ from support import Ended, Workspace, colours
 
 PROBLEMS = Path(__file__).with_name("problems")
 SPECS = sorted(PROBLEMS.glob("*/*.yaml"))
-PAIRS = {"syntax": 19, "schema": 58, "semantics": 56, "data": 39, "model": 19}
+PAIRS = {"syntax": 19, "schema": 58, "semantics": 62, "data": 44, "model": 19}
 REWRITE = "WRITE_PROBLEMS=1 pytest tests/test_problems.py"
 
 
@@ -52,6 +52,9 @@ def faulty_rows(space: Workspace) -> None:
     space.rows("one_class_test.jsonl", [row for row in colours(12, 200) if row["label"] == "warm"])
     space.rows("grouped.jsonl", [{**row, "customer": "a"} for row in good])
     space.rows("grouped_test.jsonl", [{**row, "customer": "b"} for row in colours(6, 500)])
+    seen = [{"text": f"  Number {i}   is {row['text'].split()[-1].upper()}"} for i, row in enumerate(colours(5))]
+    space.rows("seen.jsonl", [*colours(3, 200), *({**row, "label": "warm"} for row in seen)])
+    space.rows("seen_again.jsonl", [*colours(3, 500), {"text": "number 201 is blue", "label": "cold"}, *colours(1)])
     space.rows("long.jsonl", [*good, {"text": "number 9 is red " * 100, "label": "warm"}])
 
 

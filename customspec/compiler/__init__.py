@@ -69,15 +69,16 @@ def compile_document(
     findings, digests = Findings(document), Digests(cache)
     metrics = read_metrics(spec, registry, findings)
     measure = None if findings else Measure.of(registry.metric(metrics[0]))
+    before = len(findings)
     data = look_at_data(spec, root, cache, digests, findings)
+    if data.given is not None and len(findings) == before:
+        check_overlap(spec, data.given, findings)
     models = {
         ref: look_at_model(ref, at, root, cache, digests, findings) for ref, at in _model_places(spec, drafts).items()
     }
     ready: list[Ready] = []
     for draft in drafts:
         ready += make_ready(draft, spec, data, models, findings, choices)
-    if data.given is not None:
-        check_overlap(spec, data.given, findings)
     claim = measure and planned_claim(spec, data, measure, len(drafts), choices.limit)
     if claim is not None and spec.strategy == "ladder" and choices.limit is None:
         check_goal(claim, findings)

@@ -24,6 +24,8 @@ class PlannedClaim:
     rows: int
     counted: str
     """`rows`, or `groups` where `data.group` is given."""
+    choosing: bool
+    """Whether the test rows choose among several candidates too, so that the claim shares its level among them."""
 
 
 def planned_claim(
@@ -33,11 +35,12 @@ def planned_claim(
     if spec.goal is None or data.rows is None:
         return None
     rows, group = data.rows.test[:limit], spec.data.group
-    # without validation rows the test rows choose as well, and the claim shares its level among the candidates
-    level = level_of(spec.confidence, 1 if data.rows.validation else candidates)
+    choosing = not data.rows.validation and candidates > 1
+    level = level_of(spec.confidence, candidates if choosing else 1)
     if group is None:
-        return PlannedClaim(measure, spec.goal, level, len(rows), "rows")
-    return PlannedClaim(measure, spec.goal, level, len({group_of(row, group) for row in rows}), "groups")
+        return PlannedClaim(measure, spec.goal, level, len(rows), "rows", choosing)
+    groups = len({group_of(row, group) for row in rows})
+    return PlannedClaim(measure, spec.goal, level, groups, "groups", choosing)
 
 
 def check_goal(claim: PlannedClaim, findings: Findings) -> None:
@@ -49,7 +52,7 @@ def check_goal(claim: PlannedClaim, findings: Findings) -> None:
     if fewest is not None and fewest <= claim.rows:
         return
     key = "at_least" if claim.goal.at_least is not None else "at_most"
-    there = f"{claim.rows} test {claim.counted}"
+    there = f"{claim.rows} test {claim.counted}{' that choose the candidate as well' if claim.choosing else ''}"
     takes = "no number of rows could" if fewest is None else f"that takes {fewest}"
     message = f"`{key}: {claim.goal.threshold:g}` cannot be shown with {there}, even if every answer is right; {takes}"
     hint = "`strategy: compare` runs without that, to measure; else add test rows, or move the goal"

@@ -11,8 +11,7 @@ from typing import Literal
 from customspec.decide.samples import Measure, Sample, Statistic, statistic_of
 
 CONFIDENCE = 0.95  # of the intervals beside every metric
-RESAMPLES = 4999  # where rows have values of their own
-SET_RESAMPLES = 1999  # where each resample is a new score of the whole set
+RESAMPLES = 1999
 BATCH = 2**21  # positions held at once
 
 Side = Literal["two-sided", "lower", "upper"]
@@ -79,7 +78,7 @@ def _bootstrap(
             (np.arange(statistic.count),),
             lambda drawn, axis: statistic.of(np.moveaxis(drawn, axis, -1)),
             vectorized=True,
-            n_resamples=RESAMPLES if statistic.by_rows else SET_RESAMPLES,
+            n_resamples=RESAMPLES,
             batch=max(1, BATCH // statistic.count),
             confidence_level=confidence,
             alternative={"two-sided": "two-sided", "lower": "greater", "upper": "less"}[side],

@@ -7,6 +7,7 @@ one mean on one range, that of right and wrong varies most.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import ceil, isfinite, log, sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING
@@ -46,6 +47,7 @@ def fewest_rows(share: float, confidence: float) -> int | None:
     return rows
 
 
+@lru_cache(maxsize=65_536)
 def rows_for_power(share: float, true: float, confidence: float, power: float = POWER) -> int | None:
     """Rows from which on the exact test shows a share with this power, when the truth is `true`; None: never.
 
@@ -58,7 +60,8 @@ def rows_for_power(share: float, true: float, confidence: float, power: float = 
         return near
     import numpy as np
 
-    rows = np.arange(1, 2 * near + 100)
+    # the exact test needs about 1 / difference rows more than the approximation (Fleiss's continuity correction)
+    rows = np.arange(1 if near < 1000 else near // 2, near + ceil(4 / (true - share)) + 100)
     short = rows[exact_power(rows, share, true, confidence) < power]
     return int(short[-1]) + 1 if len(short) else 1
 

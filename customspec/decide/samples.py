@@ -101,8 +101,6 @@ class Statistic:
 
     count: int
     of: Callable[[Draws], Numbers]
-    by_rows: bool
-    """Whether rows have values of their own, so that many draws cost little."""
 
     @property
     def value(self) -> float:
@@ -117,13 +115,11 @@ def mean_of(values: Sequence[float], groups: Sequence[str] | None) -> Statistic:
 
     numbers = np.asarray(values, dtype=np.float64)
     if groups is None:
-        return Statistic(len(numbers), lambda drawn: numbers[drawn].mean(axis=-1), by_rows=True)
+        return Statistic(len(numbers), lambda drawn: numbers[drawn].mean(axis=-1))
     members = units_of(groups)
     sums = np.array([numbers[rows].sum() for rows in members])
     sizes = np.array([len(rows) for rows in members])
-    return Statistic(
-        len(members), lambda drawn: sums[drawn].sum(axis=-1) / sizes[drawn].sum(axis=-1), by_rows=True
-    )
+    return Statistic(len(members), lambda drawn: sums[drawn].sum(axis=-1) / sizes[drawn].sum(axis=-1))
 
 
 def score_of(score: Callable[[Sequence[int]], float], n: int, groups: Sequence[str] | None) -> Statistic:
@@ -135,7 +131,7 @@ def score_of(score: Callable[[Sequence[int]], float], n: int, groups: Sequence[s
     def of_one(drawn: Draws) -> float:
         return score([row for unit in drawn.tolist() for row in members[unit]])
 
-    return Statistic(len(members), lambda drawn: np.apply_along_axis(of_one, -1, drawn), by_rows=False)
+    return Statistic(len(members), lambda drawn: np.apply_along_axis(of_one, -1, drawn))
 
 
 def statistic_of(sample: Sample) -> Statistic:
