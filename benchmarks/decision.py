@@ -122,8 +122,8 @@ def power(runs: int, seed: Iterator[int]) -> Table:
             lines.append((str(n), f"{difference:g}", *map(percent, shares)))
     return Table(
         "Power where one candidate truly meets the goal",
-        f"The goal is {BASE}. The fifth rung is better by the difference, the others fall short by as much. A rung below "
-        "that reaches the goal on the validation rows by luck is chosen, and then not claimed: that costs power.",
+        f"The goal is {BASE}. The fifth rung is better by the difference, the others fall short by as much. A rung "
+        "below that reaches the goal on the validation rows by luck is chosen, and then not claimed: that costs power.",
         ("rows", "difference", "ladder: met", "compare: met", "ladder: falsely", "compare: falsely"),
         lines,
         broken,
@@ -191,10 +191,9 @@ def bounds() -> Table:
 
 
 def rows_needed() -> Table:
-    lines = [
-        (f"{goal:g}", f"{true:g}", str(rows_by_normal(goal, true, CONFIDENCE)), str(rows_for_power(goal, true, CONFIDENCE)))
-        for goal, true in ((0.8, 0.83), (0.8, 0.9), (0.9, 0.93), (0.9, 0.95), (0.95, 0.97), (0.99, 0.995))
-    ]
+    cases = ((0.8, 0.83), (0.8, 0.9), (0.9, 0.93), (0.9, 0.95), (0.95, 0.97), (0.99, 0.995))
+    ways = (rows_by_normal, rows_for_power)
+    lines = [(f"{goal:g}", f"{true:g}", *(str(way(goal, true, CONFIDENCE)) for way in ways)) for goal, true in cases]
     return Table(
         "Rows for 80 % power",
         "Of the claim's exact test, from that number of rows on; and by the normal approximation.",

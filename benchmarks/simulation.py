@@ -34,7 +34,8 @@ def right_or_wrong(truths: Sequence[float], n: int, random: np.random.Generator)
     ease = random.standard_normal(n)
     luck = random.standard_normal((len(truths), n))
     level = np.array([[NormalDist().inv_cdf(truth)] for truth in truths])
-    return (CORRELATION**0.5 * ease + (1 - CORRELATION) ** 0.5 * luck < level).astype(np.float64)
+    answers: Answers = (CORRELATION**0.5 * ease + (1 - CORRELATION) ** 0.5 * luck < level).astype(np.float64)
+    return answers
 
 
 def samples_of(answers: Answers, groups: tuple[str, ...] | None = None) -> dict[str, Sample]:
@@ -176,7 +177,8 @@ class Bootstrapped:
 def bootstrapped(kind: Kind, n: int, runs: int, seed: int) -> Bootstrapped:
     """One candidate, judged by a bootstrap: its interval, and the claim of a goal at its true value."""
     random = np.random.default_rng(seed)
-    question = Question(kind.measure, Goal(metric=kind.measure.name, at_least=kind.truth), "ladder", CONFIDENCE, 0.02, 1)
+    goal = Goal(metric=kind.measure.name, at_least=kind.truth)
+    question = Question(kind.measure, goal, "ladder", CONFIDENCE, MARGIN, 1)
     covered = falsely = 0
     for _ in range(runs):
         answers, groups = kind.draw(n, random)

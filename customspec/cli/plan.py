@@ -21,6 +21,7 @@ from customspec.cli.common import (
 from customspec.cli.printing import print_table
 from customspec.compiler import Compiled, compile_document
 from customspec.compiler.candidates import Choices
+from customspec.compiler.goal import PlannedClaim
 from customspec.decide import before
 from customspec.errors import Exit, UsageError
 from customspec.machine import Machine, detect
@@ -44,8 +45,7 @@ def command(spec: Path, store: Path | None, out: Path | None, device: str, *, as
     cached = cached_steps(compiled.plan, Store(root), machine)
     if out is not None:
         _write(compiled, out)
-    claim = compiled.claim
-    prospect = claim and before.prospect(claim.measure, claim.goal, claim.confidence, claim.rows, claim.counted)
+    prospect = _prospect(compiled.claim)
     if as_json:
         goal_rows = None if prospect is None else prospect.to_json()
         told = {"digest": compiled.plan.digest, "cached": cached, "goal_rows": goal_rows}
@@ -53,6 +53,12 @@ def command(spec: Path, store: Path | None, out: Path | None, device: str, *, as
     else:
         _print(compiled, cached, prospect)
     return Exit.DONE
+
+
+def _prospect(claim: PlannedClaim | None) -> before.Prospect | None:
+    if claim is None:
+        return None
+    return before.prospect(claim.measure, claim.goal, claim.confidence, claim.rows, claim.counted)
 
 
 def make_plan(

@@ -79,7 +79,7 @@ def compile_document(
     ready: list[Ready] = []
     for draft in drafts:
         ready += make_ready(draft, spec, data, models, findings, choices)
-    claim = measure and planned_claim(spec, data, measure, len(drafts), choices.limit)
+    claim = None if measure is None else planned_claim(spec, data, measure, len(drafts), choices.limit)
     if claim is not None and spec.strategy == "ladder" and choices.limit is None:
         check_goal(claim, findings)
     findings.stop_if_any()

@@ -9,7 +9,7 @@ from statistics import NormalDist
 from typing import Any
 
 from customspec.decide.pairs import difference_interval
-from customspec.decide.power import POWER
+from customspec.decide.power import POWER, fewest_rows
 from customspec.decide.samples import Measure, Sample, shared
 
 
@@ -60,20 +60,20 @@ def _loss(
         interval = difference_interval(better, worse, measure, level, "upper")
         value, bound, n = max(value, lost), max(bound, interval.high), min(n, ours.n)
         if interval.high >= margin:
-            needed = max(needed, _rows_needed(ours.n, margin - lost, interval.high - lost, interval.error, level))
+            needed = max(needed, _rows_needed(ours, margin - lost, measure.range - lost, interval.error, level))
     shown = bound < margin
     rows = None if shown or needed == inf else int(needed)
     return Loss(value, bound, margin, confidence, n, shown, rows)
 
 
-def _rows_needed(n: int, gap: float, reach: float, error: float | None, level: float) -> float:
+def _rows_needed(sample: Sample, gap: float, worst: float, error: float | None, level: float) -> float:
     """Rows at which the bound lies within the gap with 80 % power: errors shrink with the root of the rows.
 
-    Where no row differs the error is 0, and the bound's own reach is all that more rows can shorten (as 1 / rows).
+    `worst` is how much further than the estimate the loss could lie: what may have stayed unseen must fit the gap too.
     """
     if gap <= 0:
         return inf
     normal = NormalDist()
-    by_error = n * ((normal.inv_cdf(level) + normal.inv_cdf(POWER)) * (error or 0.0) / gap) ** 2
-    by_reach = n * reach / gap if not error else 0.0
-    return max(ceil(by_error), ceil(by_reach), n + 1)
+    by_error = sample.n * ((normal.inv_cdf(level) + normal.inv_cdf(POWER)) * (error or 0.0) / gap) ** 2
+    unseen = fewest_rows(1 - gap / worst, level) if gap < worst < inf else 1
+    return max(ceil(by_error), ceil((unseen or 1) * sample.n / sample.units), sample.n + 1)

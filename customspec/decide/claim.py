@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, isfinite
+from math import ceil
 from statistics import NormalDist
 from typing import Any
 
@@ -56,7 +56,7 @@ def _rows_needed(sample: Sample, measure: Measure, goal: Goal, found: Interval, 
         return _by_exact_test(sample, measure, goal, level)
     normal = NormalDist()
     needed = ceil(sample.n * ((normal.inv_cdf(level) + normal.inv_cdf(POWER)) * found.error / gap) ** 2)
-    if share is not None and isfinite(share):
+    if share is not None:
         # however alike the rows: as many as could show it if each scored like their mean
         true = share_of(sample.value, measure, at_least=goal.at_least is not None)
         fewest = fewest_rows(share / true, level) if true else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import isfinite
 from typing import Literal
@@ -61,9 +61,11 @@ def bootstrap(
     if statistic.count == 1:
         return Interval(statistic.value, statistic.value, "one unit", 0.0)
     interval = _bootstrap(statistic, "BCa", confidence, side, seed)
-    if isfinite(interval.low) or isfinite(interval.high):
+    constant = (interval.error or 0.0) <= 1e-12 * max(1.0, abs(statistic.value))  # but for rounding
+    if not constant and (isfinite(interval.low) or isfinite(interval.high)):
         return interval
-    return _bootstrap(statistic, "percentile", confidence, side, seed)
+    interval = _bootstrap(statistic, "percentile", confidence, side, seed)
+    return replace(interval, error=0.0) if constant else interval
 
 
 def _bootstrap(
@@ -121,7 +123,7 @@ def unseen(value: float, extreme: float, units: int, confidence: float) -> float
     """
     if not isfinite(extreme):
         return value
-    kept = (1 - confidence) ** (1 / units)
+    kept: float = (1 - confidence) ** (1 / units)
     return extreme + (value - extreme) * kept
 
 

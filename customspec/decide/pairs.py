@@ -64,7 +64,7 @@ def compare_all(samples: Mapping[str, Sample], measure: Measure, confidence: flo
                 p=p,
                 p_holm=p_holm,
                 n=first.n,
-                smallest=_smallest(first, second, measure, interval.error, (1 - confidence) / len(couples)),
+                smallest=_smallest(first, measure, interval.error, (1 - confidence) / len(couples)),
                 test=test,
             )
         )
@@ -130,19 +130,25 @@ def difference_interval(
 ) -> Interval:
     """The interval of the first less the second, or its upper bound alone; with the difference's standard error.
 
-    Newcombe's for right and wrong rows, whose two limits are two one-sided bounds; else a bootstrap over rows or groups.
-    An upper bound by bootstrap is never below `unseen`, so that rows without any difference do not show all.
+    Newcombe's for right and wrong rows, whose limits are one-sided bounds each; else a bootstrap over rows or groups.
+    An upper bound is never below `unseen`, so that a few rows without any difference do not show all.
     """
+    found = _difference_interval(first, second, measure, confidence, side)
+    if side == "two-sided":
+        return found
+    high = max(found.high, unseen(first.value - second.value, measure.range, first.units, confidence))
+    return Interval(found.low, high, found.method, found.error)
+
+
+def _difference_interval(
+    first: Sample, second: Sample, measure: Measure, confidence: float, side: Literal["two-sided", "upper"]
+) -> Interval:
     if measure.proportion and first.groups is None:
         table = table_of(first, second)
         low, high = newcombe(*table, confidence if side == "two-sided" else 2 * confidence - 1)
         n, discordant, difference = first.n, table[1] + table[2], (table[1] - table[2]) / first.n
         return Interval(low, high, "Newcombe", sqrt(max(discordant / n - difference**2, 0.0) / n))
-    found = bootstrap(_difference_of(first, second), confidence=confidence, side=side)
-    if side == "two-sided":
-        return found
-    high = max(found.high, unseen(first.value - second.value, measure.range, first.units, confidence))
-    return Interval(found.low, high, found.method, found.error)
+    return bootstrap(_difference_of(first, second), confidence=confidence, side=side)
 
 
 def table_of(first: Sample, second: Sample) -> tuple[int, int, int, int]:
@@ -159,9 +165,7 @@ def _difference_of(first: Sample, second: Sample) -> Statistic:
         return mean_of([a - b for a, b in zip(first.rows, second.rows, strict=True)], first.groups)
 
     def difference(drawn: Sequence[int]) -> float:
-        return first.score([first.records[row] for row in drawn]) - second.score(
-            [second.records[row] for row in drawn]
-        )
+        return first.score([first.records[row] for row in drawn]) - second.score([second.records[row] for row in drawn])
 
     return score_of(difference, first.n, first.groups)
 
@@ -226,17 +230,15 @@ def _verdict(difference: float, p: float, measure: Measure, confidence: float) -
     return "better" if (difference > 0) == measure.higher_is_better else "worse"
 
 
-def _smallest(
-    first: Sample, second: Sample, measure: Measure, error: float | None, alpha: float
-) -> float | None:
+def _smallest(sample: Sample, measure: Measure, error: float | None, alpha: float) -> float | None:
     """Two-sided at `alpha`, by the normal approximation; never below what the exact test needs to reject at all.
 
     Without any difference seen the error is 0, and only the exact test's need can tell: None for other scores.
     """
     normal = NormalDist()
     needed = ceil(1 + log2(1 / alpha))  # units, all to one side: 2 * 0.5^needed <= alpha
-    if needed > first.units:
+    if needed > sample.units:
         return None
     by_error = (normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(POWER)) * (error or 0.0)
-    exact = measure.proportion and first.groups is None  # then each row that differs counts 1
-    return max(by_error, needed / first.n) if exact else by_error or None
+    exact = measure.proportion and sample.groups is None  # then each row that differs counts 1
+    return max(by_error, needed / sample.n) if exact else by_error or None

@@ -101,4 +101,5 @@ def _critical(rows: Draws, share: float, confidence: float) -> Draws:
     most = np.ceil(bdtrik(confidence, rows, share))  # P(X <= most) >= confidence
     below = np.maximum(most - 1, 0)  # the inverse can be one too many by rounding
     most = np.where((most > 0) & (bdtr(below, rows, share) >= confidence), below, most)
-    return most.astype(np.int64) + 1
+    right: Draws = most.astype(np.int64) + 1
+    return right

@@ -55,7 +55,8 @@ def _samples(
         for need in by_key[key]:
             if need.step.kind == "evaluate" and need.step.params["split"] == split:
                 records = read_lines(need.result.folder / "predictions.jsonl")
-                found[key] = sample_of(metric, records, groups and [groups[record["id"]] for record in records])
+                of_rows = None if groups is None else [groups[record["id"]] for record in records]
+                found[key] = sample_of(metric, records, of_rows)
     return found
 
 
