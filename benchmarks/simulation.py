@@ -26,7 +26,9 @@ Answers = NDArray[np.float64]
 """(candidates, rows): 1 right, 0 wrong."""
 
 
-def right_or_wrong(truths: Sequence[float], n: int, random: np.random.Generator) -> Answers:
+def right_or_wrong(
+    truths: Sequence[float], n: int, random: np.random.Generator, correlation: float = CORRELATION
+) -> Answers:
     """A row is hard for all or easy for all: each candidate answers it by the row's ease and luck of its own.
 
     Both are normal; a candidate is right where their sum is below the quantile of its true accuracy.
@@ -34,7 +36,7 @@ def right_or_wrong(truths: Sequence[float], n: int, random: np.random.Generator)
     ease = random.standard_normal(n)
     luck = random.standard_normal((len(truths), n))
     level = np.array([[NormalDist().inv_cdf(truth)] for truth in truths])
-    answers: Answers = (CORRELATION**0.5 * ease + (1 - CORRELATION) ** 0.5 * luck < level).astype(np.float64)
+    answers: Answers = (correlation**0.5 * ease + (1 - correlation) ** 0.5 * luck < level).astype(np.float64)
     return answers
 
 
@@ -111,13 +113,13 @@ class Families:
     """Pairs of candidates that truly differ, told apart in the right direction."""
 
 
-def families(truths: Sequence[float], n: int, runs: int, seed: int) -> Families:
+def families(truths: Sequence[float], n: int, runs: int, seed: int, correlation: float = CORRELATION) -> Families:
     """Every pair of candidates on the same rows, and every candidate's own interval."""
     random = np.random.default_rng(seed)
     covered, covered_difference, told = [], [], []
     wrong = 0
     for _ in range(runs):
-        samples = samples_of(right_or_wrong(truths, n, random))
+        samples = samples_of(right_or_wrong(truths, n, random, correlation))
         truth = dict(zip(samples, truths, strict=True))
         for key, sample in samples.items():
             interval = interval_of(sample, ACCURACY, CONFIDENCE)

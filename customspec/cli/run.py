@@ -40,7 +40,7 @@ from customspec.store import Store
 @choice_options
 @device_option
 @store_option
-@click.option("--require-goal", is_flag=True, help="Exit with 3 when the goal was not met.")
+@click.option("--require-goal", is_flag=True, help="Exit with 3 when the goal was not shown to be met.")
 @json_option
 def command(spec: Path, store: Path | None, device: str, *, require_goal: bool, as_json: bool, **choices: Any) -> int:
     """Run a spec, or a plan that `customspec plan --out` wrote. What the store already holds is not run again."""

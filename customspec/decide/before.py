@@ -68,8 +68,8 @@ def sentences(found: Prospect | None, measure: Measure, goal: Goal, confidence: 
         f"every one right; {there}" + ("" if found.possible else ": the goal cannot be shown")
     ]
     if found.true is not None:
-        line = f"it takes {found.for_true} for 80 % power, were the true {name} {found.true:.3g}"
-        lines.append(line + (f"; {found.rows} do for {found.shows:.3f}" if found.shows is not None else ""))
+        line = f"if the true {name} is {found.true:.3g}, {found.for_true} show it four times in five (80 % power)"
+        lines.append(line + (f"; {found.rows} do if it is {found.shows:.3f}" if found.shows is not None else ""))
     return lines
 
 

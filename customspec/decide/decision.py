@@ -9,7 +9,7 @@ from typing import Any, Literal
 from customspec.decide.best import Loss, losses
 from customspec.decide.claim import Claim, claim
 from customspec.decide.samples import Measure, Sample
-from customspec.decide.wording import amount, beyond, bound, percent, shown
+from customspec.decide.wording import amount, at_least, at_most, bound, percent, shown
 from customspec.spec import Goal
 
 Split = Literal["validation", "test"]
@@ -157,7 +157,8 @@ def _short(field: _Field, chosen: Standing) -> tuple[str, ...]:
 
 def _claimed(id: str, measure: Measure, goal: Goal, claimed: Claim) -> str:
     found = f"{measure.name} {shown(claimed.value)} on {claimed.n} test rows"
-    reach = f"{beyond(goal)} {shown(claimed.bound)} with {percent(claimed.confidence)} confidence"
+    limit = at_least(claimed.bound) if goal.at_least is not None else at_most(claimed.bound)
+    reach = f"{limit} with {percent(claimed.confidence)} confidence"
     if claimed.shown:
         return f"{id} meets the goal of {bound(goal)}: {found}, {reach}"
     if claimed.rows_needed is not None:
@@ -192,7 +193,7 @@ def _nearly_best(field: _Field) -> Decision:
         f"{chosen.id} is the cheapest candidate shown to lose less than {margin} to the best: "
         f"{measure.name} {shown(field.value(chosen))} on the {field.split} rows"
     )
-    limit = f"it loses at most {shown(max(lost.bound, 0.0))} with {percent(question.confidence)} confidence"
+    limit = f"it loses {at_most(lost.bound)} with {percent(question.confidence)} confidence"
     reasons = (limit, *(() if chosen is best else (named,)), *_caution(field))
     return Decision("within_margin", answer, None, chosen.id, chosen.key, field.split, loss=lost, reasons=reasons)
 

@@ -12,9 +12,14 @@ def bound(goal: Goal) -> str:
     return f"{'at least' if goal.at_least is not None else 'at most'} {goal.threshold:g}"
 
 
-def beyond(goal: Goal) -> str:
-    """How a claim's bound limits the true value."""
-    return "at least" if goal.at_least is not None else "at most"
+def at_least(value: float) -> str:
+    """A lower bound, never rounded up: 0.7996 does not show 0.8."""
+    return f"at least {floor(value * 1000 + 1e-9) / 1000:.3f}"
+
+
+def at_most(value: float) -> str:
+    """An upper bound, never rounded down."""
+    return f"at most {ceil(value * 1000 - 1e-9) / 1000:.3f}"
 
 
 def shown(value: float | None) -> str:

@@ -20,7 +20,7 @@ def told(goal: Goal, rows: int, measure: Measure = ACCURACY, counted: str = "row
 def test_a_goal_that_can_be_shown() -> None:
     assert told(Goal(metric="accuracy", at_least=0.8), 160) == [
         "to show accuracy at least 0.8 with 95 % confidence takes 14 test rows, every one right; there are 160",
-        "it takes 94 for 80 % power, were the true accuracy 0.9; 160 do for 0.875",
+        "if the true accuracy is 0.9, 94 show it four times in five (80 % power); 160 do if it is 0.875",
     ]
 
 
@@ -28,7 +28,7 @@ def test_a_goal_that_cannot_be_shown() -> None:
     assert told(Goal(metric="accuracy", at_least=0.99), 20, counted="groups") == [
         "to show accuracy at least 0.99 with 95 % confidence takes 299 test groups, every one right; there are 20: "
         "the goal cannot be shown",
-        "it takes 2185 for 80 % power, were the true accuracy 0.995",
+        "if the true accuracy is 0.995, 2185 show it four times in five (80 % power)",
     ]
 
 

@@ -78,4 +78,4 @@ def test_the_benchmark_writes_its_page(capsys: pytest.CaptureFixture[str]) -> No
     main(["--runs", "2"])
     page = capsys.readouterr().out
     assert page.startswith("# What the statistics of a decision promise\n")
-    assert page.count("\n## ") == 7
+    assert page.count("\n## ") == 8
