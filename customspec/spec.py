@@ -292,8 +292,9 @@ class Spec(Strict):
     """`compare` runs every candidate; `ladder` climbs from cheap to expensive and stops at the goal."""
     confidence: float = Field(0.95, ge=0.5, lt=1)
     """Of the claim that the goal is met, and of the verdicts between candidates."""
-    margin: float = Field(0.02, gt=0)
-    """Without a goal: a candidate must be shown to lose less than this to the best, in the first metric's own unit."""
+    margin: float | None = Field(None, gt=0)
+    """Without a goal: a candidate must be shown to lose less than this to the best, in the first metric's own unit.
+    Absent: 0.02 of the metric's range; 0.02 where the range has no end."""
     budget: Budget | None = None
     """What the run may cost."""
     seeds: Seeds = (0,)

@@ -68,7 +68,7 @@ def compile_document(
     drafts = _only(drafts, choices.only, document)
     findings, digests = Findings(document), Digests(cache)
     metrics = read_metrics(spec, registry, findings)
-    measure = None if findings else Measure.of(registry.metric(metrics[0]))
+    measure = None if findings else Measure.of(registry.metric(metrics[0]), metrics[0])
     before = len(findings)
     data = look_at_data(spec, root, cache, digests, findings)
     if data.given is not None and len(findings) == before:

@@ -52,7 +52,8 @@ def check_goal(claim: PlannedClaim, findings: Findings) -> None:
     if fewest is not None and fewest <= claim.rows:
         return
     key = "at_least" if claim.goal.at_least is not None else "at_most"
-    there = f"{claim.rows} test {claim.counted}{' that choose the candidate as well' if claim.choosing else ''}"
+    counted = claim.counted.removesuffix("s") if claim.rows == 1 else claim.counted
+    there = f"{claim.rows} test {counted}{' that choose the candidate as well' if claim.choosing else ''}"
     takes = "no number of rows could" if fewest is None else f"that takes {fewest}"
     message = f"`{key}: {claim.goal.threshold:g}` cannot be shown with {there}, even if every answer is right; {takes}"
     hint = "`strategy: compare` runs without that, to measure; else add test rows, or move the goal"

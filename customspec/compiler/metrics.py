@@ -29,7 +29,7 @@ def read_metrics(spec: Spec, registry: Registry, findings: Findings) -> tuple[st
         _check_task(metric, task, at, findings)
         if spec.goal is not None and at == ("goal", "metric"):
             _check_range(metric, spec.goal, findings)
-        if name == named[0][0]:
+        if name == named[0][0] and spec.margin is not None:
             _check_margin(metric, spec.margin, findings)
     return tuple(dict.fromkeys(name for name, _ in named))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil, inf
+from math import ceil, inf, isfinite
 from statistics import NormalDist
 from typing import Any
 
@@ -28,7 +28,8 @@ class Loss:
     the estimates say that the loss is no smaller than the margin."""
 
     def to_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
+        told = {name: getattr(self, name) for name in self.__slots__}
+        return told | {"bound": self.bound if isfinite(self.bound) else None}
 
 
 def losses(samples: Mapping[str, Sample], measure: Measure, margin: float, confidence: float) -> dict[str, Loss]:

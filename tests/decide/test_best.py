@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from statistics import fmean
 
 import pytest
@@ -67,3 +68,9 @@ def test_candidates_without_common_rows_are_not_near_one_another() -> None:
     second = Sample(("b",), (1.0,), fmean, (1.0,))
     loss = losses({"first": first, "second": second}, ACCURACY, 0.02, 0.95)
     assert [(one.shown, one.rows_needed) for one in loss.values()] == [(False, None), (False, None)]
+
+
+def test_the_default_margin_is_a_fiftieth_of_the_metrics_range() -> None:
+    assert ACCURACY.default_margin == 0.02
+    assert Measure("bleu", 0.0, 100.0, higher_is_better=True, proportion=False).default_margin == 2.0
+    assert Measure("perplexity", 1.0, math.inf, higher_is_better=False, proportion=False).default_margin == 0.02

@@ -35,12 +35,13 @@ def run(step: Step, work: Work, _: Path) -> dict[str, Any]:
 
 
 def _question(params: Mapping[str, Any], work: Work) -> Question:
+    measure = Measure.of(work.registry.metric(params["metric"]), params["metric"])
     return Question(
-        measure=Measure.of(work.registry.metric(params["metric"])),
+        measure=measure,
         goal=None if params["goal"] is None else Goal.model_validate(params["goal"]),
         strategy=params["strategy"],
         confidence=params["confidence"],
-        margin=params["margin"],
+        margin=measure.default_margin if params["margin"] is None else params["margin"],
         candidates=len(params["order"]),
     )
 

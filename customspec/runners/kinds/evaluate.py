@@ -65,5 +65,5 @@ def measured(
 ) -> dict[str, Any]:
     """The metric with its interval: Wilson's for a proportion over rows, else BCa over rows or groups."""
     sample = sample_of(metric, records, groups)
-    interval = interval_of(sample, Measure.of(metric))
+    interval = interval_of(sample, Measure.of(metric, metric.name))
     return {"value": sample.value, "ci": [interval.low, interval.high], "confidence": CONFIDENCE, "n": sample.n}
