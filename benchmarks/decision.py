@@ -13,6 +13,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from math import sqrt
 from pathlib import Path
 from statistics import NormalDist
@@ -241,6 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runs: int = parser.parse_args(arguments).runs
     seed = seeds()
     simulated = (intervals_and_verdicts, rare_differences, false_claims, power, margins, bootstraps)
+    tables = (*(partial(simulate, runs, seed) for simulate in simulated), bounds, rows_needed)
     sys.stdout.write(
         "# What the statistics of a decision promise\n\n"
         "`python -m benchmarks.decision > benchmarks/decision.md` writes this page. Each line is "
@@ -250,7 +252,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"scipy {scipy.__version__}, numpy {np.__version__}.\n\n"
     )
     broken = 0
-    for table in (*(simulate(runs, seed) for simulate in simulated), bounds(), rows_needed()):
+    for make in tables:
+        table = make()
         sys.stdout.write(table.markdown() + "\n")
         sys.stdout.flush()
         broken += len(table.broken)
