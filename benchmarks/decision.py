@@ -10,7 +10,7 @@ from __future__ import annotations
 import platform
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -242,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runs: int = parser.parse_args(arguments).runs
     seed = seeds()
     simulated = (intervals_and_verdicts, rare_differences, false_claims, power, margins, bootstraps)
-    tables = (*(partial(simulate, runs, seed) for simulate in simulated), bounds, rows_needed)
+    makers: list[Callable[[], Table]] = [partial(simulate, runs, seed) for simulate in simulated]
     sys.stdout.write(
         "# What the statistics of a decision promise\n\n"
         "`python -m benchmarks.decision > benchmarks/decision.md` writes this page. Each line is "
@@ -252,7 +252,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"scipy {scipy.__version__}, numpy {np.__version__}.\n\n"
     )
     broken = 0
-    for make in tables:
+    for make in (*makers, bounds, rows_needed):
         table = make()
         sys.stdout.write(table.markdown() + "\n")
         sys.stdout.flush()
