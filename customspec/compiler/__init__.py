@@ -10,7 +10,7 @@ from customspec.compiler.candidates import Choices, Ready, make_ready
 from customspec.compiler.data import LookedData, look_at_data
 from customspec.compiler.entries import Draft, check_later_work, read_entries
 from customspec.compiler.findings import Findings
-from customspec.compiler.metrics import read_metrics
+from customspec.compiler.metrics import Measured, read_metrics
 from customspec.compiler.models import look_at_model
 from customspec.compiler.steps import (
     candidate_of,
@@ -26,7 +26,7 @@ from customspec.errors import Code
 from customspec.inputs.digests import Digests
 from customspec.inputs.models import Unresolved
 from customspec.plan import Plan, Step, digest
-from customspec.registry import Offer, Registry
+from customspec.registry import Registry
 from customspec.source import Document, KeyPath
 from customspec.spec import BaseModelSpec, Spec
 
@@ -72,8 +72,7 @@ def compile_document(
         ready += make_ready(draft, spec, data, models, findings, choices)
     findings.stop_if_any()
     ordered = _ordered(spec, ready)
-    offers = tuple(registry.offer("metric", name) for name in metrics)
-    plan = _plan(document, spec, ordered, data, offers, choices.sources)
+    plan = _plan(document, spec, ordered, data, metrics, choices.sources)
     hub = sorted({model.label for model in models.values() if isinstance(model, Unresolved)})
     return Compiled(spec, plan, tuple(ordered), data, (*hub, *data.unresolved))
 
@@ -113,7 +112,7 @@ def _plan(
     spec: Spec,
     ordered: Sequence[Ready],
     data: LookedData,
-    metrics: tuple[Offer, ...],
+    metrics: tuple[Measured, ...],
     sources: Mapping[str, str],
 ) -> Plan:
     rows, splits = data_step(data), evaluated_splits(data)
@@ -130,13 +129,13 @@ def _plan(
         own += steps
         if ready.ships:
             deciding.append(next(step for step in steps if step.kind == "evaluate"))
-    decide = decide_step(spec, ordered, own, metrics[0].name)
+    decide = decide_step(spec, ordered, own, metrics[0])
     return Plan(
         name=spec.name,
         spec_digest=digest(document.data),
         strategy=spec.strategy,
         goal=None if spec.goal is None else spec.goal.model_dump(exclude_none=True),
-        metrics=tuple(metric.name for metric in metrics),
+        metrics=tuple(metric.id for metric in metrics),
         candidates=tuple(candidate_of(ready) for ready in ordered),
         steps=(*models.values(), rows, *own, decide),
         sources=sources,

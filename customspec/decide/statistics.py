@@ -5,8 +5,9 @@ from __future__ import annotations
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import TypeVar
 
-Score = Callable[[Sequence[str], Sequence[str]], float]
+T = TypeVar("T")
 
 CONFIDENCE = 0.95
 RESAMPLES = 999
@@ -21,9 +22,8 @@ def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> tuple[floa
 
 
 def bootstrap(
-    score: Score,
-    predictions: Sequence[str],
-    references: Sequence[str],
+    score: Callable[[Sequence[T]], float],
+    rows: Sequence[T],
     groups: Sequence[str] | None = None,
     *,
     confidence: float = CONFIDENCE,
@@ -36,14 +36,13 @@ def bootstrap(
     import numpy as np
     from scipy import stats
 
-    units = _units(groups or range(len(references)))
+    units = _units(groups or range(len(rows)))
     if len(units) == 1:
-        value = score(predictions, references)
+        value = score(rows)
         return value, value
 
     def of_units(drawn: np.ndarray[tuple[int], np.dtype[np.int64]]) -> float:
-        rows = [row for unit in drawn.tolist() for row in units[unit]]
-        return score([predictions[row] for row in rows], [references[row] for row in rows])
+        return score([rows[row] for unit in drawn.tolist() for row in units[unit]])
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # told by the interval itself

@@ -8,6 +8,7 @@ from typing import Any
 
 from customspec.decide.decision import Standing, decide
 from customspec.plan import Step
+from customspec.runners.metrics import Scoring
 from customspec.runners.work import Need, Work
 
 
@@ -17,9 +18,10 @@ def run(step: Step, work: Work, _: Path) -> dict[str, Any]:
     by_key: dict[str, list[Need]] = {}
     for need in work.needs.values():
         by_key.setdefault(need.step.candidate or "", []).append(need)
-    standings = [_standing(key, by_key[key], params["metric"]) for key in params["order"] if key in by_key]
-    higher = work.registry.metric(params["metric"]).higher_is_better
-    return decide(params["goal"], params["metric"], standings, params["strategy"], higher).to_json()
+    scoring = Scoring.of(params["metric"], work.registry)
+    standings = [_standing(key, by_key[key], scoring.id) for key in params["order"] if key in by_key]
+    higher = scoring.metric.higher_is_better
+    return decide(params["goal"], scoring.id, standings, params["strategy"], higher).to_json()
 
 
 def _standing(key: str, needs: list[Need], metric: str) -> Standing:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from customspec.decide.statistics import CONFIDENCE, bootstrap, wilson
 from customspec.errors import StepError
-from customspec.hookspecs import Metric
+from customspec.hookspecs import Answer
 from customspec.inputs.encoding import Encoded
 from customspec.inputs.splits import group_of
 from customspec.plan import Step
 from customspec.prompts import Row
 from customspec.runners.answers import answer, load_candidate, reserve_of
+from customspec.runners.likelihood import with_likelihood
 from customspec.runners.measure import measuring
+from customspec.runners.metrics import Scoring, answers_of
 from customspec.runners.rows import write_lines
 from customspec.runners.work import Work, encode_rows
 
@@ -23,6 +26,7 @@ from customspec.runners.work import Work, encode_rows
 def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     """Writes `predictions.jsonl`; the values are the metrics and the costs."""
     params, machine = step.params, work.machine
+    scorings = [Scoring.of(named, work.registry) for named in params["metrics"]]
     peak = measuring(machine.device)
     _, chat = work.header_and_chat
     queries = work.rows(params["split"])[: params["limit"]]
@@ -32,13 +36,15 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
             f"no {params['split']} row is left to evaluate: {len(encoded.dropped)} were dropped as too long"
         )
     work.tell(0, None, "loading the model")
-    answers = answer(params, load_candidate(params, work), encoded.rows, chat, work)
+    model = load_candidate(params, work)
+    answers = answer(params, model, encoded.rows, chat, work)
     records = [_record(row, given) for row, given in zip(encoded.rows, answers.records, strict=True)]
+    if any(scoring.needs_likelihood for scoring in scorings):
+        records = with_likelihood(records, model, encoded.rows, work)
     write_lines(folder / "predictions.jsonl", records)
-    names = [metric["name"] for metric in params["metrics"]]
     groups = _groups(queries, params["group"], {record["id"] for record in records})
     return {
-        "metrics": {name: measured(work.registry.metric(name), records, groups) for name in names},
+        "metrics": {scoring.id: measured(scoring, answers_of(records), groups) for scoring in scorings},
         "rows": len(records),
         "evaluate_seconds": answers.seconds,
         "rows_per_second": len(records) / answers.seconds,
@@ -58,15 +64,14 @@ def _groups(rows: Sequence[Row], column: str | None, answered: Collection[str]) 
     return None if column is None else [group_of(row, column) for row in rows if row.id in answered]
 
 
-def measured(
-    metric: Metric, records: Sequence[Mapping[str, Any]], groups: Sequence[str] | None = None
-) -> dict[str, Any]:
+def measured(scoring: Scoring, answers: Sequence[Answer], groups: Sequence[str] | None = None) -> dict[str, Any]:
     """The metric with its interval: Wilson's for a proportion over rows, else a bootstrap over rows or groups."""
-    predictions = [record["prediction"] for record in records]
-    references = [record["answer"] for record in records]
-    value = metric.score(predictions, references)
-    if metric.proportion and groups is None:
-        interval = wilson(round(value * len(records)), len(records))
+    rows = scoring.rows(answers)
+    value = scoring.score(answers) if rows is None else fmean(rows)
+    if not isfinite(value):
+        raise StepError(f"metric `{scoring.id}` is not a finite number over {len(answers)} answers: {value}")
+    if scoring.metric.proportion and groups is None:
+        interval = wilson(round(value * len(answers)), len(answers))
     else:
-        interval = bootstrap(metric.score, predictions, references, groups)
-    return {"value": value, "ci": list(interval), "confidence": CONFIDENCE, "n": len(records)}
+        interval = bootstrap(scoring.score, answers, groups) if rows is None else bootstrap(fmean, rows, groups)
+    return {"value": value, "ci": list(interval), "confidence": CONFIDENCE, "n": len(answers)}
