@@ -159,7 +159,7 @@ def test_problems_of_data_model_and_prompt_are_reported_at_once(workspace: Works
         "data: {train: train.jsonl, test: test.jsonl}\n"
         'prompt: {user: "{{ texts }}", answer: "{{ lable }}", choices: from_data}\n'
         "techniques: [{few_shot: {shots: 99}}]\n"
-        "metrics: [bleu]\n",
+        "metrics: [comet]\n",
     )
     with pytest.raises(SpecError) as caught:
         compiled(spec)

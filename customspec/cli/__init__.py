@@ -22,6 +22,8 @@ COMMANDS: Mapping[str, str] = {
     "show": "show rows as the model sees them",
     "predict": "answer new rows with a run's chosen candidate",
     "techniques": "list the installed techniques, or describe one",
+    "metrics": "list the installed metrics, or describe one",
+    "watchers": "list what a run can be followed with",
     "schema": "print the JSON Schema of specs",
 }
 

@@ -11,7 +11,7 @@ from customspec.compiler.data import LookedData, look_at_data
 from customspec.compiler.entries import Draft, check_later_work, read_entries
 from customspec.compiler.findings import Findings
 from customspec.compiler.goal import PlannedClaim, check_goal, planned_claim
-from customspec.compiler.metrics import read_metrics
+from customspec.compiler.metrics import Measured, read_metrics
 from customspec.compiler.models import look_at_model
 from customspec.compiler.overlap import check_overlap
 from customspec.compiler.steps import (
@@ -29,7 +29,7 @@ from customspec.errors import Code
 from customspec.inputs.digests import Digests
 from customspec.inputs.models import Unresolved
 from customspec.plan import Plan, Step, digest
-from customspec.registry import Offer, Registry
+from customspec.registry import Registry
 from customspec.source import Document, KeyPath
 from customspec.spec import BaseModelSpec, Spec
 
@@ -68,7 +68,7 @@ def compile_document(
     drafts = _only(drafts, choices.only, document)
     findings, digests = Findings(document), Digests(cache)
     metrics = read_metrics(spec, registry, findings)
-    measure = None if findings else Measure.of(registry.metric(metrics[0]), metrics[0])
+    measure = None if findings else Measure.of(metrics[0].metric, metrics[0].id)
     before = len(findings)
     data = look_at_data(spec, root, cache, digests, findings)
     if data.given is not None and len(findings) == before:
@@ -84,8 +84,7 @@ def compile_document(
         check_goal(claim, findings)
     findings.stop_if_any()
     ordered = _ordered(spec, ready)
-    offers = tuple(registry.offer("metric", name) for name in metrics)
-    plan = _plan(document, spec, ordered, data, offers, choices.sources)
+    plan = _plan(document, spec, ordered, data, metrics, choices.sources)
     hub = sorted({model.label for model in models.values() if isinstance(model, Unresolved)})
     return Compiled(spec, plan, tuple(ordered), data, (*hub, *data.unresolved), claim)
 
@@ -125,7 +124,7 @@ def _plan(
     spec: Spec,
     ordered: Sequence[Ready],
     data: LookedData,
-    metrics: tuple[Offer, ...],
+    metrics: tuple[Measured, ...],
     sources: Mapping[str, str],
 ) -> Plan:
     rows, splits = data_step(data), evaluated_splits(data)
@@ -142,13 +141,13 @@ def _plan(
         own += steps
         if ready.ships:
             deciding.append(next(step for step in steps if step.kind == "evaluate"))
-    decide = decide_step(spec, ordered, rows, own, metrics[0].name)
+    decide = decide_step(spec, ordered, rows, own, metrics[0])
     return Plan(
         name=spec.name,
         spec_digest=digest(document.data),
         strategy=spec.strategy,
         goal=None if spec.goal is None else spec.goal.model_dump(exclude_none=True),
-        metrics=tuple(metric.name for metric in metrics),
+        metrics=tuple(metric.id for metric in metrics),
         candidates=tuple(candidate_of(ready) for ready in ordered),
         steps=(*models.values(), rows, *own, decide),
         sources=sources,

@@ -7,6 +7,7 @@ from typing import Any
 
 from customspec.compiler.candidates import Ready
 from customspec.compiler.data import LookedData
+from customspec.compiler.metrics import Measured
 from customspec.inputs.models import Unresolved
 from customspec.plan import Candidate, Gate, Resources, Step, make_step
 from customspec.registry import Offer
@@ -38,7 +39,7 @@ def candidate_steps(
     model: Step,
     data: Step,
     splits: Sequence[str],
-    metrics: Sequence[Offer],
+    metrics: Sequence[Measured],
     gate: Gate | None,
 ) -> tuple[Step, ...]:
     """Train, where there is something to train, then evaluate each split."""
@@ -94,13 +95,13 @@ def candidate_of(ready: Ready) -> Candidate:
     )
 
 
-def decide_step(spec: Spec, ordered: Sequence[Ready], data: Step, measured: Sequence[Step], metric: str) -> Step:
+def decide_step(spec: Spec, ordered: Sequence[Ready], data: Step, measured: Sequence[Step], metric: Measured) -> Step:
     """Choose among the candidates that ran; each id stands with its first seed. The data has each row's group."""
     shipping = [ready.key for ready in ordered if ready.ships]
     params = {
         "strategy": spec.strategy,
         "goal": None if spec.goal is None else spec.goal.model_dump(exclude_none=True),
-        "metric": metric,
+        "metric": _scored(metric),
         "order": shipping,
         "group": spec.data.group,
         "confidence": spec.confidence,
@@ -123,11 +124,11 @@ def _common(ready: Ready, spec: Spec) -> dict[str, Any]:
     }
 
 
-def _evaluation(ready: Ready, metrics: Sequence[Offer]) -> Mapping[str, Any]:
+def _evaluation(ready: Ready, metrics: Sequence[Measured]) -> Mapping[str, Any]:
     return {
         "choices": None if ready.rendered.choices is None else list(ready.rendered.choices),
         "generation": None if ready.generation is None else ready.generation.model_dump(mode="json"),
-        "metrics": [_named(metric) for metric in metrics],
+        "metrics": [_scored(metric) for metric in metrics],
         "limit": ready.choices.limit,
     }
 
@@ -135,3 +136,7 @@ def _evaluation(ready: Ready, metrics: Sequence[Offer]) -> Mapping[str, Any]:
 def _named(offer: Offer) -> dict[str, Any]:
     """Who computes: another version may compute something else."""
     return {"name": offer.name, "distribution": offer.distribution, "version": offer.version}
+
+
+def _scored(metric: Measured) -> dict[str, Any]:
+    return {"id": metric.id, **_named(metric.offer), "options": metric.options.model_dump(mode="json")}

@@ -22,6 +22,9 @@ from customspec.spec import TrainingOptions
 
 IGNORED = -100  # label of a token that the loss does not see
 LOGGED_STEPS = 200  # points of the loss curve at most
+CURVES = ("loss", "learning_rate", "grad_norm")  # what Trainer logs and a watcher may draw
+
+Tell = Callable[[int, int, str, Mapping[str, float] | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,10 @@ def train(
     device: str,
     autocast: bool,
     scratch: Path,
-    progress: Callable[[int, int, str], None] = lambda done, total, note: None,
+    progress: Tell = lambda done, total, note, values: None,
 ) -> Trained:
-    """Train in place for `steps` optimizer steps; `progress` gets steps done, steps in all, and the loss.
+    """Train in place for `steps` optimizer steps; `progress` gets steps done, steps in all, and the loss: as a note,
+    and at each point of the curve as a number, with the learning rate and the gradients' norm.
 
     Raises StepError for a batch without a supervised token and for a loss or a weight that is not finite.
     """
@@ -122,16 +126,18 @@ class AnswerTrainer(Trainer):
 
 
 class _Progress(TrainerCallback):
-    def __init__(self, tell: Callable[[int, int, str], None]) -> None:
+    def __init__(self, tell: Tell) -> None:
         self._tell = tell
         self._loss = ""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
         if logs and "loss" in logs:
             self._loss = f"loss {logs['loss']:.3f}"
+            values = {name: float(logs[name]) for name in CURVES if name in logs}
+            self._tell(state.global_step, state.max_steps, self._loss, values)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._tell(state.global_step, state.max_steps, self._loss)
+        self._tell(state.global_step, state.max_steps, self._loss, None)
 
 
 def collate(features: Sequence[Mapping[str, Any]], pad: int) -> dict[str, torch.Tensor]:

@@ -9,8 +9,9 @@ from typing import Any
 from customspec.decide.decision import Question, Standing, decide
 from customspec.decide.pairs import compare_all
 from customspec.decide.samples import Measure, Sample
-from customspec.inputs.splits import group_of
+from customspec.inputs.splits import SPLITS, group_of
 from customspec.plan import Step
+from customspec.runners.metrics import Scoring
 from customspec.runners.rows import read_lines
 from customspec.runners.samples import sample_of
 from customspec.runners.work import Need, Work
@@ -26,16 +27,17 @@ def run(step: Step, work: Work, _: Path) -> dict[str, Any]:
     by_key: dict[str, list[Need]] = {}
     for need in work.needs.values():
         by_key.setdefault(need.step.candidate or "", []).append(need)
-    question = _question(params, work)
+    scoring = Scoring.of(params["metric"], work.registry)
+    question = _question(params, scoring)
     keys = [key for key in params["order"] if key in by_key]
-    samples = {split: _samples(split, keys, by_key, params, work) for split in ("validation", "test")}
+    samples = {split: _samples(split, keys, by_key, scoring, params["group"], work) for split in SPLITS[1:]}
     decision = decide(question, [_standing(key, by_key[key], samples) for key in keys])
     pairs = _pairs(samples, decision.chosen_on, question, work)
     return {**decision.to_json(), "pairs": pairs}
 
 
-def _question(params: Mapping[str, Any], work: Work) -> Question:
-    measure = Measure.of(work.registry.metric(params["metric"]), params["metric"])
+def _question(params: Mapping[str, Any], scoring: Scoring) -> Question:
+    measure = Measure.of(scoring.metric, scoring.id)
     return Question(
         measure=measure,
         goal=None if params["goal"] is None else Goal.model_validate(params["goal"]),
@@ -47,9 +49,8 @@ def _question(params: Mapping[str, Any], work: Work) -> Question:
 
 
 def _samples(
-    split: str, keys: list[str], by_key: Mapping[str, list[Need]], params: Mapping[str, Any], work: Work
+    split: str, keys: list[str], by_key: Mapping[str, list[Need]], scoring: Scoring, column: str | None, work: Work
 ) -> dict[str, Sample]:
-    metric, column = work.registry.metric(params["metric"]), params["group"]
     found: dict[str, Sample] = {}
     groups = None if column is None else {row.id: group_of(row, column) for row in work.rows(split)}
     for key in keys:
@@ -57,7 +58,7 @@ def _samples(
             if need.step.kind == "evaluate" and need.step.params["split"] == split:
                 records = read_lines(need.result.folder / "predictions.jsonl")
                 of_rows = None if groups is None else [groups[record["id"]] for record in records]
-                found[key] = sample_of(metric, records, of_rows)
+                found[key] = sample_of(scoring, records, of_rows)
     return found
 
 

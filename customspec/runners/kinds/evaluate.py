@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -10,13 +11,14 @@ from typing import Any
 from customspec.decide.intervals import CONFIDENCE, interval_of
 from customspec.decide.samples import Measure
 from customspec.errors import StepError
-from customspec.hookspecs import Metric
 from customspec.inputs.encoding import Encoded
 from customspec.inputs.splits import group_of
 from customspec.plan import Step
 from customspec.prompts import Row
 from customspec.runners.answers import answer, load_candidate, reserve_of
+from customspec.runners.likelihood import with_likelihood
 from customspec.runners.measure import measuring
+from customspec.runners.metrics import Record, Scoring
 from customspec.runners.rows import write_lines
 from customspec.runners.samples import sample_of
 from customspec.runners.work import Work, encode_rows
@@ -25,6 +27,7 @@ from customspec.runners.work import Work, encode_rows
 def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     """Writes `predictions.jsonl`; the values are the metrics and the costs."""
     params, machine = step.params, work.machine
+    scorings = [Scoring.of(named, work.registry) for named in params["metrics"]]
     peak = measuring(machine.device)
     _, chat = work.header_and_chat
     queries = work.rows(params["split"])[: params["limit"]]
@@ -34,13 +37,15 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
             f"no {params['split']} row is left to evaluate: {len(encoded.dropped)} were dropped as too long"
         )
     work.tell(0, None, "loading the model")
-    answers = answer(params, load_candidate(params, work), encoded.rows, chat, work)
+    model = load_candidate(params, work)
+    answers = answer(params, model, encoded.rows, chat, work)
     records = [_record(row, given) for row, given in zip(encoded.rows, answers.records, strict=True)]
+    if any(scoring.needs_likelihood for scoring in scorings):
+        records = with_likelihood(records, model, encoded.rows, work)
     write_lines(folder / "predictions.jsonl", records)
-    names = [metric["name"] for metric in params["metrics"]]
     groups = _groups(queries, params["group"], {record["id"] for record in records})
     return {
-        "metrics": {name: measured(work.registry.metric(name), records, groups) for name in names},
+        "metrics": {scoring.id: measured(scoring, records, groups) for scoring in scorings},
         "rows": len(records),
         "evaluate_seconds": answers.seconds,
         "rows_per_second": len(records) / answers.seconds,
@@ -60,10 +65,10 @@ def _groups(rows: Sequence[Row], column: str | None, answered: Collection[str]) 
     return None if column is None else [group_of(row, column) for row in rows if row.id in answered]
 
 
-def measured(
-    metric: Metric, records: Sequence[Mapping[str, Any]], groups: Sequence[str] | None = None
-) -> dict[str, Any]:
+def measured(scoring: Scoring, records: Sequence[Record], groups: Sequence[str] | None = None) -> dict[str, Any]:
     """The metric with its interval: Wilson's for a proportion over rows, else BCa over rows or groups."""
-    sample = sample_of(metric, records, groups)
-    interval = interval_of(sample, Measure.of(metric, metric.name))
+    sample = sample_of(scoring, records, groups)
+    if not isfinite(sample.value):
+        raise StepError(f"metric `{scoring.id}` is not a finite number over {sample.n} answers: {sample.value}")
+    interval = interval_of(sample, Measure.of(scoring.metric, scoring.id))
     return {"value": sample.value, "ci": [interval.low, interval.high], "confidence": CONFIDENCE, "n": sample.n}
