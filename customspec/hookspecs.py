@@ -1,9 +1,9 @@
-"""The contract with plugin authors, version 1: what a technique and a metric are, and how they are offered.
+"""The contract with plugin authors, version 1: techniques, metrics and watchers, and how they are offered.
 
 A plugin is a module named by an entry point in the group `customspec`. The entry point's name says what it
-offers: a technique by its bare name (`lora`), a metric as `metric.NAME` (`metric.accuracy`). So names are known,
-and clashes refused, before any module is imported. Importing the module must be cheap: torch, transformers and
-peft are imported inside the methods that need them.
+offers: a technique by its bare name (`lora`), a metric as `metric.NAME` (`metric.accuracy`), a watcher as
+`watcher.NAME` (`watcher.tensorboard`). So names are known, and clashes refused, before any module is imported.
+Importing the module must be cheap: torch, transformers and peft are imported inside the methods that need them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pluggy
 
 from customspec.header import ModelHeader
 from customspec.prompts import Example, Message
-from customspec.spec import PromptingOptions, TrainingOptions
+from customspec.spec import Options, PromptingOptions, TrainingOptions
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -251,8 +251,42 @@ class Stepping(Protocol):
 Technique = PromptingTechnique | TuningTechnique
 
 
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """What a metric or watcher needs beyond what its distribution always brings.
+
+    `modules` are top-level modules, looked for and not imported; `install` is the requirement that brings them.
+    """
+
+    modules: tuple[str, ...]
+    install: str
+
+
+@runtime_checkable
+class NeedsExtra(Protocol):
+    """A metric or watcher may need an extra: where it is missing, a person is told before anything runs."""
+
+    @property
+    def extra(self) -> Extra:
+        """The modules, and what to install."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One evaluated row, as metrics see it."""
+
+    prediction: str
+    """The chosen choice, or the text that was generated."""
+    reference: str
+    """The right answer."""
+    log_likelihood: float | None = None
+    """Natural log of p(reference | prompt), summed over its tokens; None unless the metric needs it."""
+    tokens: int | None = None
+    """Tokens of the reference, its end included; None where `log_likelihood` is."""
+
+
 class Metric(Protocol):
-    """A number for a set of predictions."""
+    """A number for a set of answers."""
 
     @property
     def name(self) -> str:
@@ -260,7 +294,7 @@ class Metric(Protocol):
 
     @property
     def summary(self) -> str:
-        """One sentence."""
+        """One paragraph: what it measures, its range, its source."""
 
     @property
     def task(self) -> Literal["classification", "generation", "any"]:
@@ -268,11 +302,11 @@ class Metric(Protocol):
 
     @property
     def lowest(self) -> float:
-        """The smallest possible value."""
+        """The smallest possible value; may be infinite."""
 
     @property
     def highest(self) -> float:
-        """The largest possible value."""
+        """The largest possible value; may be infinite."""
 
     @property
     def higher_is_better(self) -> bool:
@@ -280,10 +314,91 @@ class Metric(Protocol):
 
     @property
     def proportion(self) -> bool:
-        """Whether it is the mean of right and wrong over rows, so that Wilson's interval holds."""
+        """Whether it is the mean of right (1) and wrong (0) over rows, so that Wilson's interval holds."""
 
-    def score(self, predictions: Sequence[str], references: Sequence[str]) -> float:
-        """The metric over all rows; both sequences have equal, non-zero length."""
+    def score(self, options: Any, answers: Sequence[Answer]) -> float:
+        """The metric over all answers, of which there is at least one. Intervals ask for it some thousand times."""
+
+
+# What a metric may have beside: each is found by its member and stands alone.
+
+
+@runtime_checkable
+class HasOptions(Protocol):
+    """Can be told more in the spec; without this, `Options` without a field is passed."""
+
+    @property
+    def options(self) -> type[Options]:
+        """The model of its options; every field has a docstring."""
+
+
+@runtime_checkable
+class ScoresRows(Protocol):
+    """Is the mean of a number per row."""
+
+    def rows(self, options: Any, answers: Sequence[Answer]) -> Sequence[float]:
+        """Each answer's own number, in order; 0 or 1 for a proportion. `score` is their mean."""
+
+
+@runtime_checkable
+class NeedsLikelihood(Protocol):
+    """Looks at how likely the reference is, which costs a pass of the model over every row."""
+
+    @property
+    def needs_likelihood(self) -> bool:
+        """Whether `log_likelihood` and `tokens` are to be filled."""
+
+
+class Progress(Protocol):
+    """Sees the steps of a run as they go; must not change them. Step ids are the plan's."""
+
+    def started(self, step: str, total: int | None) -> None:
+        """A step began to work; `total` is the number of units of work that it will report, if it knows."""
+
+    def progress(
+        self, step: str, done: int, total: int | None, note: str = "", values: Mapping[str, float] | None = None
+    ) -> None:
+        """A step has done so many units of `total`, where that is known by now.
+
+        `note` is for people. `values` are numbers worth a curve: of a training `loss`, `learning_rate` and
+        `grad_norm`, where a unit is an optimizer step.
+        """
+
+    def finished(
+        self,
+        step: str,
+        status: str,
+        seconds: float,
+        reason: str | None = None,
+        values: Mapping[str, Any] | None = None,
+    ) -> None:
+        """A step ended: done, cached, skipped or failed, the last two with a reason.
+
+        `values` are what the step measured, plain JSON, where it has a result. A step that was cached or skipped
+        never started.
+        """
+
+
+class Watcher(Progress, Protocol):
+    """Takes a run's course elsewhere: a tracking server, a chart. Off unless asked for.
+
+    All methods are called in one thread, in this order: `run_started`; for each step `started`, any number of
+    `progress`, `finished`; `run_finished`. One that raises is named in the log and called no more.
+    """
+
+    @property
+    def name(self) -> str:
+        """The entry point's name, without `watcher.`."""
+
+    @property
+    def summary(self) -> str:
+        """One paragraph: where what is watched goes to."""
+
+    def run_started(self, plan: Mapping[str, Any], folder: Path) -> None:
+        """The plan as `plan.json` has it, and the run's folder, in which a watcher may make one of its own name."""
+
+    def run_finished(self, results: Mapping[str, Any] | None) -> None:
+        """The results as `results.json` has them; None when the run was cut short."""
 
 
 class Plugin:
@@ -297,15 +412,6 @@ class Plugin:
     def customspec_metrics(self) -> Sequence[Metric]:  # type: ignore[empty-body]
         """Offer metrics: exactly those that the distribution's entry points name for this module."""
 
-
-class Watcher(Protocol):
-    """Sees a run as it goes; must not change it."""
-
-    def started(self, step: str, total: int | None) -> None:
-        """A step began; `total` is the number of units of work that it will report, if it knows."""
-
-    def progress(self, step: str, done: int, total: int | None, note: str = "") -> None:
-        """A step has done so many units of `total`, where that is known by now."""
-
-    def finished(self, step: str, status: str, seconds: float, reason: str | None = None) -> None:
-        """A step ended: done, cached, skipped or failed."""
+    @hookspec
+    def customspec_watchers(self) -> Sequence[Watcher]:  # type: ignore[empty-body]
+        """Offer watchers: exactly those that the distribution's entry points name for this module."""

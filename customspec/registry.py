@@ -5,22 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, Literal, cast
 
 import pluggy
 
 from customspec.errors import Code, PluginError
-from customspec.hookspecs import CONTRACT, GROUP, Metric, Plugin, PromptingTechnique, Technique, TuningTechnique
-from customspec.spec import RESERVED, PromptingOptions, TrainingOptions
+from customspec.hookspecs import (
+    CONTRACT,
+    GROUP,
+    HasOptions,
+    Metric,
+    NeedsExtra,
+    Plugin,
+    PromptingTechnique,
+    Technique,
+    TuningTechnique,
+    Watcher,
+)
+from customspec.spec import METRIC_RESERVED, RESERVED, Options, PromptingOptions, TrainingOptions
 
-Kind = Literal["technique", "metric"]
-METRIC_PREFIX = "metric."
+Kind = Literal["technique", "metric", "watcher"]
+PREFIXES: Mapping[str, Kind] = {"metric.": "metric", "watcher.": "watcher"}
 TOLD = ("name", "summary", "options")
 MEMBERS: Mapping[str, tuple[str, ...]] = {
     "prompting": (*TOLD, "shots", "select"),
     "tuning": (*TOLD, "recipe", "refusal", "trainable_parameters", "adapt", "save", "load"),
     "metric": ("name", "summary", "task", "lowest", "highest", "higher_is_better", "proportion", "score"),
+    "watcher": ("name", "summary", "run_started", "started", "progress", "finished", "run_finished"),
 }
 
 
@@ -74,6 +87,25 @@ class Registry:
         offer = self.offer("metric", name)
         return cast(Metric, _one(offer, _offered(offer)))
 
+    def watcher(self, name: str) -> Watcher:
+        """The watcher, imported and checked. Raises PluginError, naming the plugin and the cause."""
+        offer = self.offer("watcher", name)
+        return cast(Watcher, _one(offer, _offered(offer)))
+
+
+def metric_options(metric: Metric) -> type[Options]:
+    """The model of a metric's options; one without a field for a metric that has none."""
+    return metric.options if isinstance(metric, HasOptions) else Options
+
+
+def check_extra(kind: Kind, item: Metric | Watcher) -> None:
+    """Raises PluginError where a module that the metric or watcher needs is not installed; nothing is imported."""
+    extra = item.extra if isinstance(item, NeedsExtra) else None
+    missing = [name for name in extra.modules if find_spec(name) is None] if extra else []
+    if extra and missing:
+        needed = f"{kind} `{item.name}` needs {' and '.join(missing)}, which is not installed"
+        raise PluginError(f"{needed}: pip install '{extra.install}'", Code.EXTRA_MISSING)
+
 
 def discover(found: Iterable[EntryPoint] | None = None) -> Registry:
     """All that the installed distributions offer, without importing any of it."""
@@ -87,8 +119,9 @@ def discover(found: Iterable[EntryPoint] | None = None) -> Registry:
 
 def _read(entry: EntryPoint) -> Offer:
     distribution, version = (entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "0")
-    if entry.name.startswith(METRIC_PREFIX):
-        return Offer("metric", entry.name.removeprefix(METRIC_PREFIX), distribution, version, entry)
+    for prefix, kind in PREFIXES.items():
+        if entry.name.startswith(prefix):
+            return Offer(kind, entry.name.removeprefix(prefix), distribution, version, entry)
     return Offer("technique", entry.name, distribution, version, entry)
 
 
@@ -103,8 +136,7 @@ def _offered(offer: Offer) -> list[Any]:
     try:
         manager.register(module, name=offer.entry.name)
         manager.check_pending()
-        hooks = manager.hook
-        lists = hooks.customspec_techniques() if offer.kind == "technique" else hooks.customspec_metrics()
+        lists = getattr(manager.hook, f"customspec_{offer.kind}s")()
         return [item for items in lists for item in items]
     except Exception as error:
         raise PluginError(f"plugin {offer} is broken: {_cause(error)}") from error
@@ -121,21 +153,22 @@ def _one(offer: Offer, items: list[Any]) -> Any:
     named = [item for item in items if getattr(item, "name", None) == offer.name]
     if len(named) != 1:
         raise PluginError(f"plugin {offer} promises {offer.kind} `{offer.name}` but its hook offers {len(named)} of it")
-    family = "metric" if offer.kind == "metric" else getattr(named[0], "family", None)
+    family = getattr(named[0], "family", None) if offer.kind == "technique" else offer.kind
     missing = [name for name in MEMBERS.get(str(family), ("family",)) if getattr(named[0], name, None) is None]
     if missing:
         raise PluginError(f"plugin {offer}: {offer.kind} `{offer.name}` lacks {', '.join(missing)}")
-    if offer.kind == "technique":
+    if offer.kind != "watcher":
         _check_options(offer, named[0], family)
     return named[0]
 
 
-def _check_options(offer: Offer, technique: Technique, family: object) -> None:
-    base = TrainingOptions if family == "tuning" else PromptingOptions
-    if not (isinstance(technique.options, type) and issubclass(technique.options, base)):
+def _check_options(offer: Offer, item: Any, family: object) -> None:
+    options = metric_options(item) if offer.kind == "metric" else item.options
+    base = {"tuning": TrainingOptions, "prompting": PromptingOptions}.get(str(family), Options)
+    if not (isinstance(options, type) and issubclass(options, base)):
         raise PluginError(f"plugin {offer}: `{offer.name}`.options must be a subclass of {base.__name__}")
-    if offer.name in RESERVED:
-        raise PluginError(f"plugin {offer}: `{offer.name}` is a reserved key and cannot name a technique")
+    if offer.name in (METRIC_RESERVED if offer.kind == "metric" else RESERVED):
+        raise PluginError(f"plugin {offer}: `{offer.name}` is a reserved key and cannot name a {offer.kind}")
 
 
 def _of_family(technique: Technique, family: str) -> Technique:

@@ -1,17 +1,19 @@
-"""The JSON Schema of specs: the envelope's models, with every installed technique's options in their place."""
+"""The JSON Schema of specs: the envelope's models, with the options of all techniques and metrics in their place."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from customspec.errors import PluginError
-from customspec.hookspecs import Technique
-from customspec.registry import Registry
-from customspec.spec import RESERVED, Spec, TechniqueEntry
+from customspec.hookspecs import Metric, Technique
+from customspec.registry import Registry, metric_options
+from customspec.spec import METRIC_RESERVED, RESERVED, MetricEntry, Options, Spec, TechniqueEntry
+
+T = TypeVar("T")
 
 CONSTRAINTS: Mapping[str, str] = {
     "exclusiveMinimum": "above {}",
@@ -29,18 +31,36 @@ CONSTRAINTS: Mapping[str, str] = {
 
 
 def spec_schema(registry: Registry) -> dict[str, Any]:
-    """JSON Schema 2020-12. Techniques that cannot be imported are left out."""
-    techniques = _usable(registry)
-    models: list[type[BaseModel]] = [Spec, TechniqueEntry, *(technique.options for technique in techniques)]
+    """JSON Schema 2020-12. Techniques and metrics that cannot be imported are left out."""
+    techniques = _usable(registry.technique, registry.names("technique"))
+    metrics = _usable(registry.metric, registry.names("metric"))
+    options = [*(technique.options for technique in techniques), *map(metric_options, metrics)]
+    models: list[type[BaseModel]] = [Spec, TechniqueEntry, MetricEntry, *options]
     refs, document = models_json_schema(
         [(model, "validation") for model in dict.fromkeys(models)], ref_template="#/$defs/{model}"
     )
     definitions: dict[str, Any] = document["$defs"]
     root = definitions.pop("Spec")
-    entry = definitions.pop("TechniqueEntry")
-    beside = {key: schema for key, schema in entry["properties"].items() if key in RESERVED}
-    offered = {technique.name: _technique(technique, refs[technique.options, "validation"]) for technique in techniques}
-    root["properties"]["techniques"] = _techniques(root["properties"]["techniques"], offered, beside)
+    technique, metric = (definitions.pop(model.__name__)["properties"] for model in (TechniqueEntry, MetricEntry))
+
+    def offered(item: Technique | Metric, options: type[Options]) -> dict[str, Any]:
+        arms = [dict(refs[options, "validation"]), *([] if _needed(options) else [{"type": "null"}])]
+        return {"description": item.summary, "anyOf": arms}
+
+    root["properties"]["techniques"] = _entries(
+        root["properties"]["techniques"],
+        {item.name: offered(item, item.options) for item in techniques},
+        {item.name for item in techniques if _needed(item.options)},
+        {key: schema for key, schema in technique.items() if key in RESERVED},
+        "A technique with its defaults.",
+    )
+    root["properties"]["metrics"] = _entries(
+        root["properties"]["metrics"],
+        {item.name: offered(item, metric_options(item)) for item in metrics},
+        {item.name for item in metrics if _needed(metric_options(item))},
+        {key: schema for key, schema in metric.items() if key in METRIC_RESERVED},
+        "A metric with its defaults.",
+    )
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **root, "$defs": definitions}
 
 
@@ -61,23 +81,30 @@ def options_table(options: type[BaseModel]) -> list[dict[str, Any]]:
     ]
 
 
-def _usable(registry: Registry) -> list[Technique]:
+def _usable(load: Callable[[str], T], names: Iterable[str]) -> list[T]:
     found = []
-    for name in registry.names("technique"):
+    for name in names:
         try:
-            found.append(registry.technique(name))
+            found.append(load(name))
         except PluginError:
-            continue  # a broken plugin is reported by the spec that needs it, and by `techniques`
+            continue  # a broken plugin is reported by the spec that needs it, and where plugins are listed
     return found
 
 
-def _technique(technique: Technique, reference: Mapping[str, Any]) -> dict[str, Any]:
-    return {"description": technique.summary, "anyOf": [dict(reference), {"type": "null"}]}
+def _needed(options: type[Options]) -> bool:
+    """Whether an option has no default."""
+    return any(field.is_required() for field in options.model_fields.values())
 
 
-def _techniques(envelope: Mapping[str, Any], offered: Mapping[str, Any], beside: Mapping[str, Any]) -> dict[str, Any]:
-    """A list whose items are a name, or exactly one technique's key with its options and the reserved keys."""
-    named = {"enum": sorted(offered), "description": "A technique with its defaults."}
+def _entries(
+    envelope: Mapping[str, Any],
+    offered: Mapping[str, Any],
+    needy: Collection[str],
+    beside: Mapping[str, Any],
+    bare: str,
+) -> dict[str, Any]:
+    """A list whose items are a name, or exactly one plugin's key with its options and the reserved keys."""
+    named = {"enum": sorted(name for name in offered if name not in needy), "description": bare}
     keyed = {
         "type": "object",
         "properties": {**beside, **offered},

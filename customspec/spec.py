@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+MetricName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]  # rougeL is its name everywhere
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
-Names = Annotated[tuple[Name, ...], Field(strict=False, min_length=1)]
 
 
 def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
@@ -27,6 +27,7 @@ Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[tuple[Text, ...], Field(strict=False, min_length=1)]
 
 RESERVED = frozenset({"id", "prompt", "prompting", "base_model", "seeds", "search", "quantization", "resources"})
+METRIC_RESERVED = frozenset({"id"})
 
 
 class Strict(BaseModel):
@@ -38,7 +39,7 @@ class Strict(BaseModel):
 
 
 class Options(Strict):
-    """Base of every technique's options. A field's docstring is its help, its schema text and its reference."""
+    """Base of the options of techniques and metrics. A field's docstring is its help, schema text and reference."""
 
 
 Calibration = Literal["none", "length", "contextual", "pmi"]
@@ -163,6 +164,8 @@ class DataSpec(Strict):
     """Rows to claim on; nothing else touches them."""
     group: Text | None = None
     """Column whose equal values belong together: never divided between splits, and resampled whole for intervals."""
+    allow_overlap: int | None = Field(None, ge=0)
+    """How many rows may stand in two splits: exactly that many. Absent: none."""
     on_long: Literal["error", "truncate", "drop"] = "error"
     """A row longer than the model's context: refuse, cut the prompt (never the answer), or drop the row and say so."""
 
@@ -208,8 +211,8 @@ class Generation(Strict):
 class Goal(Strict):
     """What is good enough."""
 
-    metric: Name
-    """Name of the metric."""
+    metric: MetricName
+    """Name of the metric, or the id of its entry in `metrics`."""
     at_least: float | None = None
     """Smallest value that meets the goal."""
     at_most: float | None = None
@@ -221,9 +224,13 @@ class Goal(Strict):
             raise ValueError("a goal needs exactly one of `at_least` and `at_most`")
         return self
 
+    @property
+    def threshold(self) -> float:
+        return self.at_least if self.at_least is not None else self.at_most or 0.0
+
     def reached_by(self, value: float) -> bool:
         """Whether an estimate lies on the good side of the threshold."""
-        return value >= self.at_least if self.at_least is not None else value <= (self.at_most or 0.0)
+        return value >= self.threshold if self.at_least is not None else value <= self.threshold
 
 
 class Budget(Strict):
@@ -237,10 +244,32 @@ def _entry(value: object) -> object:
     return {value: {}} if isinstance(value, str) else value
 
 
-class TechniqueEntry(BaseModel):
-    """One entry of `techniques`: the technique's own key with its options, and the reserved keys beside it."""
+class KeyedEntry(BaseModel):
+    """A plugin's own key with its options, and reserved keys beside it."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    @property
+    def plugin(self) -> str:
+        """The key that is not reserved: exactly one, when the entry is right."""
+        return next(iter(self.model_extra or ()))
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The plugin's raw options; `lora:` with nothing behind it means none."""
+        raw = (self.model_extra or {})[self.plugin]
+        return {} if raw is None else raw  # the compiler refuses what is no mapping
+
+
+class MetricEntry(KeyedEntry):
+    """One entry of `metrics`: the metric's own key with its options, and an id where one metric stands twice."""
+
+    id: MetricName | None = None
+    """Name of the entry in the goal and the results; absent: the metric's name."""
+
+
+class TechniqueEntry(KeyedEntry):
+    """One entry of `techniques`: the technique's own key with its options, and the reserved keys beside it."""
 
     id: Name | None = None
     """Name of the candidate; absent: the technique's name."""
@@ -259,19 +288,9 @@ class TechniqueEntry(BaseModel):
     resources: dict[str, Any] | None = None
     """What the candidate's steps need of a machine."""
 
-    @property
-    def technique(self) -> str:
-        """The key that is not reserved: exactly one, when the entry is right."""
-        return next(iter(self.model_extra or ()))
-
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """The technique's raw options; `lora:` with nothing behind it means none."""
-        raw = (self.model_extra or {})[self.technique]
-        return {} if raw is None else raw  # the compiler refuses what is no mapping
-
 
 Entry = Annotated[TechniqueEntry, BeforeValidator(_entry, json_schema_input_type=str | TechniqueEntry)]
+MeasuredEntry = Annotated[MetricEntry, BeforeValidator(_entry, json_schema_input_type=str | MetricEntry)]
 
 LADDER = ("zero_shot", "one_shot", "few_shot", "prompt_tuning", "p_tuning", "prefix_tuning", "lora", "full")
 
@@ -293,7 +312,7 @@ class Spec(Strict):
     """What the model is shown, and the answer."""
     generation: Generation = Generation()
     """How free answers are generated."""
-    metrics: Names | None = None
+    metrics: Annotated[tuple[MeasuredEntry, ...], Field(strict=False, min_length=1)] | None = None
     """Metrics to report; the goal's is always among them."""
     techniques: Annotated[tuple[Entry, ...], Field(strict=False, min_length=1)] | None = None
     """The candidates. Absent: the default ladder."""
@@ -301,6 +320,11 @@ class Spec(Strict):
     """What is good enough."""
     strategy: Literal["compare", "ladder"] = "compare"
     """`compare` runs every candidate; `ladder` climbs from cheap to expensive and stops at the goal."""
+    confidence: float = Field(0.95, ge=0.5, lt=1)
+    """Of the claim that the goal is met, and of the verdicts between candidates."""
+    margin: float | None = Field(None, gt=0)
+    """Without a goal: a candidate must be shown to lose less than this to the best, in the first metric's own unit.
+    Absent: 0.02 of the metric's range; 0.02 where the range has no end."""
     budget: Budget | None = None
     """What the run may cost."""
     seeds: Seeds = (0,)

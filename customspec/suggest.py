@@ -56,6 +56,16 @@ SYNONYMS: Mapping[str, str] = MappingProxyType(
         "stop_sequences": "stop",
         "until": "stop",
         "methods": "techniques",
+        "acc": "accuracy",
+        "em": "exact_match",
+        "f1": "macro_f1",
+        "f1_macro": "macro_f1",
+        "f1_weighted": "weighted_f1",
+        "mcc": "matthews_correlation",
+        "matthews_corrcoef": "matthews_correlation",
+        "ppl": "perplexity",
+        "rouge": "rougeL",
+        "regexp": "regex",
     }
 )
 """What other tools and people call an option, and its name here."""

@@ -81,7 +81,7 @@ def test_a_valid_spec_becomes_a_plan_in_which_each_step_comes_after_what_it_need
 
 
 def test_the_plan_is_plain_json_and_comes_back_equal(workspace: Workspace) -> None:
-    plan = plan_of(workspace.spec(FOUR, "goal: {metric: accuracy, at_least: 0.9}", "strategy: ladder"))
+    plan = plan_of(workspace.spec(FOUR, "goal: {metric: accuracy, at_least: 0.7}", "strategy: ladder"))
     text = json.dumps(plan.to_json(), allow_nan=False)
     again = Plan.from_json(json.loads(text))
     assert json.dumps(again.to_json(), allow_nan=False) == text
@@ -118,7 +118,7 @@ def test_without_techniques_the_installed_part_of_the_default_ladder_is_planned_
     workspace.rows("train.jsonl", colours(60))
     installed = discover().names("technique")
     ladder = ["zero_shot", "one_shot", "few_shot", "prompt_tuning", "p_tuning", "prefix_tuning", "lora", "full"]
-    plan = plan_of(workspace.spec("strategy: ladder", "goal: {metric: accuracy, at_least: 0.9}"))
+    plan = plan_of(workspace.spec("strategy: ladder", "goal: {metric: accuracy, at_least: 0.7}"))
     assert ids(plan) == [name for name in ladder if name in installed]
     assert {"zero_shot", "lora", "full"} <= set(ids(plan))
 
@@ -159,7 +159,7 @@ def test_problems_of_data_model_and_prompt_are_reported_at_once(workspace: Works
         "data: {train: train.jsonl, test: test.jsonl}\n"
         'prompt: {user: "{{ texts }}", answer: "{{ lable }}", choices: from_data}\n'
         "techniques: [{few_shot: {shots: 99}}]\n"
-        "metrics: [bleu]\n",
+        "metrics: [comet]\n",
     )
     with pytest.raises(SpecError) as caught:
         compiled(spec)
@@ -271,7 +271,7 @@ def test_own_candidates_are_climbed_from_cheap_to_expensive(workspace: Workspace
         "techniques: [full, {lora: {r: 8}}, {few_shot: {shots: 4}}, {id: small, lora: {r: 2}}, zero_shot, "
         "{id: longer, lora: {r: 2, num_train_epochs: 9}}, one_shot]"
     )
-    plan = plan_of(workspace.spec(techniques, "strategy: ladder", "goal: {metric: accuracy, at_least: 0.9}"))
+    plan = plan_of(workspace.spec(techniques, "strategy: ladder", "goal: {metric: accuracy, at_least: 0.7}"))
     assert ids(plan) == ["zero_shot", "one_shot", "few_shot", "small", "longer", "lora", "full"]
 
 
@@ -282,13 +282,13 @@ def test_a_comparison_keeps_the_written_order_and_has_no_gates(workspace: Worksp
 
 
 def test_a_rung_waits_for_the_validation_of_all_rungs_below(workspace: Workspace) -> None:
-    goal = "goal: {metric: accuracy, at_least: 0.9}"
+    goal = "goal: {metric: accuracy, at_least: 0.7}"
     plan = plan_of(workspace.spec("techniques: [zero_shot, one_shot, {lora: {r: 2}}]", "strategy: ladder", goal))
     assert plan.step("evaluate:zero_shot@0:validation").gate is None
     gate = plan.step("train:lora@0").gate
     assert gate is not None
     assert gate.after == ("evaluate:zero_shot@0:validation", "evaluate:one_shot@0:validation")
-    assert (gate.metric, gate.at_least, gate.at_most) == ("accuracy", 0.9, None)
+    assert (gate.metric, gate.at_least, gate.at_most) == ("accuracy", 0.7, None)
 
 
 # ---------------------------------------------------------------------------------------------------- the command line

@@ -18,7 +18,7 @@ from support import Ended, Workspace, colours
 
 PROBLEMS = Path(__file__).with_name("problems")
 SPECS = sorted(PROBLEMS.glob("*/*.yaml"))
-PAIRS = {"syntax": 19, "schema": 60, "semantics": 60, "data": 48, "model": 19}
+PAIRS = {"syntax": 19, "schema": 60, "semantics": 73, "data": 53, "model": 19}
 REWRITE = "WRITE_PROBLEMS=1 pytest tests/test_problems.py"
 
 
@@ -58,6 +58,9 @@ def faulty_rows(space: Workspace) -> None:
     space.rows("chat_unknown_role.jsonl", [{"talk": talk}, {"talk": [{"role": "human", "content": "red"}, talk[1]]}])
     space.rows("chat_no_answer.jsonl", [{"talk": talk}, {"talk": talk[:1]}])
     space.rows("chat_empty_turn.jsonl", [{"talk": talk}, {"talk": [talk[0], {"role": "assistant", "content": " "}]}])
+    seen = [{"text": f"  Number {i}   is {row['text'].split()[-1].upper()}"} for i, row in enumerate(colours(5))]
+    space.rows("seen.jsonl", [*colours(3, 200), *({**row, "label": "warm"} for row in seen)])
+    space.rows("seen_again.jsonl", [*colours(3, 500), {"text": "number 201 is blue", "label": "cold"}, *colours(1)])
     space.rows("long.jsonl", [*good, {"text": "number 9 is red " * 100, "label": "warm"}])
 
 

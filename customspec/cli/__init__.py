@@ -23,6 +23,8 @@ COMMANDS: Mapping[str, str] = {
     "predict": "answer new rows with a run's chosen candidate",
     "techniques": "list the installed techniques, or describe one",
     "plugin": "write a technique of your own, and check it",
+    "metrics": "list the installed metrics, or describe one",
+    "watchers": "list what a run can be followed with",
     "schema": "print the JSON Schema of specs",
 }
 

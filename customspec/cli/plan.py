@@ -21,6 +21,8 @@ from customspec.cli.common import (
 from customspec.cli.printing import print_table
 from customspec.compiler import Compiled, compile_document
 from customspec.compiler.candidates import Choices
+from customspec.compiler.goal import PlannedClaim
+from customspec.decide import before
 from customspec.errors import Exit, UsageError
 from customspec.machine import Machine, detect
 from customspec.plan import Plan, digest
@@ -43,11 +45,20 @@ def command(spec: Path, store: Path | None, out: Path | None, device: str, *, as
     cached = cached_steps(compiled.plan, Store(root), machine)
     if out is not None:
         _write(compiled, out)
+    prospect = _prospect(compiled.claim)
     if as_json:
-        show_json({**compiled.plan.to_json(), "digest": compiled.plan.digest, "cached": cached})
+        goal_rows = None if prospect is None else prospect.to_json()
+        told = {"digest": compiled.plan.digest, "cached": cached, "goal_rows": goal_rows}
+        show_json({**compiled.plan.to_json(), **told})
     else:
-        _print(compiled, cached)
+        _print(compiled, cached, prospect)
     return Exit.DONE
+
+
+def _prospect(claim: PlannedClaim | None) -> before.Prospect | None:
+    if claim is None:
+        return None
+    return before.prospect(claim.measure, claim.goal, claim.confidence, claim.rows, claim.counted)
 
 
 def make_plan(
@@ -79,7 +90,7 @@ def _write(compiled: Compiled, out: Path) -> None:
     out.write_text(json.dumps(compiled.plan.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _print(compiled: Compiled, cached: dict[str, bool]) -> None:
+def _print(compiled: Compiled, cached: dict[str, bool], prospect: before.Prospect | None) -> None:
     from customspec.report.tables import candidates_table, plan_table
 
     plan = compiled.plan
@@ -88,5 +99,8 @@ def _print(compiled: Compiled, cached: dict[str, bool]) -> None:
     print_table(plan_table(plan, cached))
     done = sum(cached.values())
     click.echo(f"\n{plan.name}: {len(plan.steps) - done} steps to run, {done} cached ({plan.digest[:19]})")
+    claim = compiled.claim
+    for line in before.sentences(prospect, claim.measure, claim.goal, claim.confidence) if claim else ():
+        click.echo(line)
     for label in compiled.unresolved:
         click.echo(f"unresolved: {label} is not in the local cache; `customspec run` fetches it")

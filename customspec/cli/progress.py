@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -18,15 +19,15 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from customspec.hookspecs import Watcher
+from customspec.hookspecs import Progress as Following
 from customspec.report.text import escape
 
 QUIET_SECONDS = 10.0  # between two plain lines of one step
 
 
 @contextmanager
-def watching() -> Iterator[Watcher]:
-    """The watcher that fits where stderr goes."""
+def watching() -> Iterator[Following]:
+    """What fits where stderr goes."""
     if not sys.stderr.isatty():
         yield Lines(sys.stderr.write)
         return
@@ -52,13 +53,22 @@ class Bars:
     def started(self, step: str, total: int | None) -> None:
         self._tasks[step] = self._progress.add_task(escape(step), total=total, rate="")
 
-    def progress(self, step: str, done: int, total: int | None, note: str = "") -> None:
+    def progress(
+        self, step: str, done: int, total: int | None, note: str = "", values: Mapping[str, float] | None = None
+    ) -> None:
         task = self._tasks[step]
         speed = self._progress.tasks[self._progress.task_ids.index(task)].speed
         rate = f"{speed:.1f}/s {note}" if speed else note
         self._progress.update(task, completed=done, total=total, rate=rate)
 
-    def finished(self, step: str, status: str, seconds: float, reason: str | None = None) -> None:
+    def finished(
+        self,
+        step: str,
+        status: str,
+        seconds: float,
+        reason: str | None = None,
+        values: Mapping[str, Any] | None = None,
+    ) -> None:
         task = self._tasks.pop(step, None)
         if task is not None:
             self._progress.remove_task(task)
@@ -77,7 +87,9 @@ class Lines:
         self._began[step] = self._told[step] = time.monotonic()
         self._write(f"{escape(step)}: started\n")
 
-    def progress(self, step: str, done: int, total: int | None, note: str = "") -> None:
+    def progress(
+        self, step: str, done: int, total: int | None, note: str = "", values: Mapping[str, float] | None = None
+    ) -> None:
         now = time.monotonic()
         if now - self._told[step] < QUIET_SECONDS or not done:
             return
@@ -86,7 +98,14 @@ class Lines:
         left = f", {(total - done) / rate:.0f} s left" if total else ""
         self._write(f"{escape(step)}: {done}/{total or '?'} at {rate:.1f}/s{left} {note}\n")
 
-    def finished(self, step: str, status: str, seconds: float, reason: str | None = None) -> None:
+    def finished(
+        self,
+        step: str,
+        status: str,
+        seconds: float,
+        reason: str | None = None,
+        values: Mapping[str, Any] | None = None,
+    ) -> None:
         self._write(ended(step, status, seconds, reason) + "\n")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,18 @@ from customspec.cli.printing import print_table
 from customspec.cli.progress import watching
 from customspec.compiler import read_spec
 from customspec.errors import Exit, UsageError
+from customspec.hookspecs import Watcher
 from customspec.machine import Machine, detect
 from customspec.plan import Plan
 from customspec.registry import discover
 from customspec.report.tables import decision_lines, results_table
+from customspec.report.text import escape
 from customspec.runners.fetching import fetch
 from customspec.runners.folder import logging_to, write_run
 from customspec.runners.freshness import check_fresh
 from customspec.runners.local import run_plan
 from customspec.runners.outcome import Outcome
+from customspec.runners.watching import find_watchers, watched
 from customspec.store import Store
 
 
@@ -40,11 +44,21 @@ from customspec.store import Store
 @choice_options
 @device_option
 @store_option
-@click.option("--require-goal", is_flag=True, help="Exit with 3 when the goal was not met.")
+@click.option("--watch", multiple=True, metavar="NAME", help="Follow with a watcher: tensorboard; may be repeated.")
+@click.option("--require-goal", is_flag=True, help="Exit with 3 when the goal was not shown to be met.")
 @json_option
-def command(spec: Path, store: Path | None, device: str, *, require_goal: bool, as_json: bool, **choices: Any) -> int:
+def command(
+    spec: Path,
+    store: Path | None,
+    device: str,
+    watch: tuple[str, ...],
+    *,
+    require_goal: bool,
+    as_json: bool,
+    **choices: Any,
+) -> int:
     """Run a spec, or a plan that `customspec plan --out` wrote. What the store already holds is not run again."""
-    machine = detect(device)
+    machine, watchers = detect(device), find_watchers(watch, discover())
     if spec.suffix == ".json":
         plan, root = _saved_plan(spec, store, choices)
     else:
@@ -52,7 +66,7 @@ def command(spec: Path, store: Path | None, device: str, *, require_goal: bool, 
         plan = _fresh_plan(spec, root, machine, choices)
     if require_goal and plan.goal is None:
         raise UsageError("--require-goal: the spec has no `goal`")
-    return _run(plan, Store(root), machine, require_goal=require_goal, as_json=as_json)
+    return _run(plan, Store(root), machine, watchers, require_goal=require_goal, as_json=as_json)
 
 
 def _fresh_plan(spec: Path, root: Path, machine: Machine, choices: dict[str, Any]) -> Plan:
@@ -76,12 +90,19 @@ def _saved_plan(file: Path, store: Path | None, choices: dict[str, Any]) -> tupl
     return plan, root
 
 
-def _run(plan: Plan, store: Store, machine: Machine, *, require_goal: bool, as_json: bool) -> int:
+def _run(
+    plan: Plan, store: Store, machine: Machine, watchers: Sequence[Watcher], *, require_goal: bool, as_json: bool
+) -> int:
     folder = store.new_run(plan.name)
     registry = discover()
-    with logging_to(folder), watching() as watcher:
-        outcome = run_plan(plan, store, registry, machine, watcher)
+    with (
+        logging_to(folder),
+        watching() as shown,
+        watched(plan, folder, shown, watchers, lambda told: click.echo(escape(told), err=True)) as following,
+    ):
+        outcome = run_plan(plan, store, registry, machine, following)
         document = write_run(folder, plan, outcome, machine, registry)
+        following.run_finished(document)
     if as_json:
         show_json(document)
     else:

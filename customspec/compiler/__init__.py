@@ -11,8 +11,10 @@ from customspec.compiler.data import LookedData, look_at_data
 from customspec.compiler.entries import Draft, check_later_work, read_entries
 from customspec.compiler.files import look_at_files
 from customspec.compiler.findings import Findings
-from customspec.compiler.metrics import read_metrics
+from customspec.compiler.goal import PlannedClaim, check_goal, planned_claim
+from customspec.compiler.metrics import Measured, read_metrics
 from customspec.compiler.models import look_at_model
+from customspec.compiler.overlap import check_overlap
 from customspec.compiler.steps import (
     candidate_of,
     candidate_steps,
@@ -23,11 +25,12 @@ from customspec.compiler.steps import (
     model_step,
 )
 from customspec.compiler.validation import validate
+from customspec.decide.samples import Measure
 from customspec.errors import Code
 from customspec.inputs.digests import Digests
 from customspec.inputs.models import Unresolved
 from customspec.plan import Plan, Step, digest
-from customspec.registry import Offer, Registry
+from customspec.registry import Registry
 from customspec.source import Document, KeyPath
 from customspec.spec import BaseModelSpec, Spec
 
@@ -41,6 +44,8 @@ class Compiled:
     ready: tuple[Ready, ...]
     data: LookedData
     unresolved: tuple[str, ...]
+    claim: PlannedClaim | None
+    """What a run will claim of the goal; None without one, and while the test rows are not there."""
 
 
 def read_spec(document: Document, registry: Registry) -> tuple[Spec, tuple[Draft, ...]]:
@@ -65,19 +70,25 @@ def compile_document(
     findings, digests = Findings(document), Digests(cache)
     drafts = look_at_files(drafts, root, digests, findings)
     metrics = read_metrics(spec, registry, findings)
+    measure = None if findings else Measure.of(metrics[0].metric, metrics[0].id)
+    before = len(findings)
     data = look_at_data(spec, root, cache, digests, findings)
+    if data.given is not None and len(findings) == before:
+        check_overlap(spec, data.given, findings)
     models = {
         ref: look_at_model(ref, at, root, cache, digests, findings) for ref, at in _model_places(spec, drafts).items()
     }
     ready: list[Ready] = []
     for draft in drafts:
         ready += make_ready(draft, spec, data, models, findings, choices)
+    claim = None if measure is None else planned_claim(spec, data, measure, len(drafts), choices.limit)
+    if claim is not None and spec.strategy == "ladder" and choices.limit is None:
+        check_goal(claim, findings)
     findings.stop_if_any()
     ordered = _ordered(spec, ready)
-    offers = tuple(registry.offer("metric", name) for name in metrics)
-    plan = _plan(document, spec, ordered, data, offers, choices.sources)
+    plan = _plan(document, spec, ordered, data, metrics, choices.sources)
     hub = sorted({model.label for model in models.values() if isinstance(model, Unresolved)})
-    return Compiled(spec, plan, tuple(ordered), data, (*hub, *data.unresolved))
+    return Compiled(spec, plan, tuple(ordered), data, (*hub, *data.unresolved), claim)
 
 
 def _only(drafts: tuple[Draft, ...], only: Sequence[str], document: Document) -> tuple[Draft, ...]:
@@ -115,7 +126,7 @@ def _plan(
     spec: Spec,
     ordered: Sequence[Ready],
     data: LookedData,
-    metrics: tuple[Offer, ...],
+    metrics: tuple[Measured, ...],
     sources: Mapping[str, str],
 ) -> Plan:
     rows, splits = data_step(data), evaluated_splits(data)
@@ -132,13 +143,13 @@ def _plan(
         own += steps
         if ready.ships:
             deciding.append(next(step for step in steps if step.kind == "evaluate"))
-    decide = decide_step(spec, ordered, own, metrics[0].name)
+    decide = decide_step(spec, ordered, rows, own, metrics[0])
     return Plan(
         name=spec.name,
         spec_digest=digest(document.data),
         strategy=spec.strategy,
         goal=None if spec.goal is None else spec.goal.model_dump(exclude_none=True),
-        metrics=tuple(metric.name for metric in metrics),
+        metrics=tuple(metric.id for metric in metrics),
         candidates=tuple(candidate_of(ready) for ready in ordered),
         steps=(*models.values(), rows, *own, decide),
         sources=sources,

@@ -1,56 +1,141 @@
-"""Which metrics a run reports, and whether they and the goal fit the task."""
+"""Which metrics a run reports, with which options, and whether they and the goal fit the task."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from customspec.compiler.findings import Findings
+from customspec.compiler.validation import not_a_mapping, validate
 from customspec.errors import Code, Exit, PluginError
 from customspec.hookspecs import Metric
-from customspec.registry import Registry
+from customspec.registry import Offer, Registry, check_extra, metric_options
 from customspec.source import KeyPath
-from customspec.spec import Goal, Spec
+from customspec.spec import Goal, MetricEntry, Options, Spec
 from customspec.suggest import closest
 
 DEFAULTS = {"classification": ("accuracy", "macro_f1"), "generation": ("token_f1", "exact_match")}
+GOAL: KeyPath = ("goal", "metric")
 
 
-def read_metrics(spec: Spec, registry: Registry, findings: Findings) -> tuple[str, ...]:
-    """The names of the metrics to report, the goal's first. Problems go to `findings`."""
+@dataclass(frozen=True)
+class Measured:
+    """A metric with its validated options, who offers it, and the id under which it is reported."""
+
+    id: str
+    metric: Metric
+    options: Options
+    offer: Offer
+
+
+@dataclass(frozen=True)
+class _Named:
+    """An entry with its id, and where its name stands; () for a default."""
+
+    id: str
+    entry: MetricEntry
+    at: KeyPath
+
+
+def read_metrics(spec: Spec, registry: Registry, findings: Findings) -> tuple[Measured, ...]:
+    """The metrics to report, the goal's first. Problems go to `findings`."""
     task = "classification" if spec.prompt.choices is not None else "generation"
-    named: list[tuple[str, KeyPath]] = []
-    if spec.goal is not None:
-        named.append((spec.goal.metric, ("goal", "metric")))
-    named += [(name, ("metrics", index)) for index, name in enumerate(spec.metrics or ())]
+    named = _named(spec, task, findings)
+    measured = {one.id: found for one in named if (found := _measured(one, task, registry, findings))}
+    if spec.goal is None:
+        if spec.margin is not None and measured:
+            _check_margin(next(iter(measured.values())).metric, spec.margin, findings)
+        return tuple(measured.values())
+    wanted = spec.goal.metric
+    if wanted not in {one.id for one in named} and (asked := _asked(wanted, named, task, registry, findings)):
+        measured[wanted] = asked
+    if wanted in measured:
+        _check_range(measured[wanted].metric, spec.goal, findings)
+    return tuple(sorted(measured.values(), key=lambda one: one.id != wanted))
+
+
+def _named(spec: Spec, task: str, findings: Findings) -> list[_Named]:
+    """The spec's entries, or the task's usual metrics where there are none; what names no metric is left out."""
     if spec.metrics is None:
-        named += [(name, ()) for name in DEFAULTS[task]]
-    for name, at in named:
-        metric = _metric(name, at, registry, findings)
-        if metric is None:
+        return [_Named(name, MetricEntry.model_validate({name: {}}), ()) for name in DEFAULTS[task]]
+    named: dict[str, _Named] = {}
+    for index, entry in enumerate(spec.metrics):
+        at: KeyPath = ("metrics", index)
+        keys = list(entry.model_extra or ())
+        if len(keys) != 1:
+            _not_one(keys, at, findings)
             continue
-        _check_task(metric, task, at, findings)
-        if spec.goal is not None and at == ("goal", "metric"):
-            _check_range(metric, spec.goal, findings)
-    return tuple(dict.fromkeys(name for name, _ in named))
+        bare = isinstance(findings.document.data["metrics"][index], str)
+        one = _Named(entry.id or entry.plugin, entry, at if bare else (*at, entry.plugin))
+        if named.setdefault(one.id, one) is not one:
+            _used_twice(one, named[one.id], (*at, "id") if entry.id else one.at, findings)
+    return list(named.values())
 
 
-def _metric(name: str, at: KeyPath, registry: Registry, findings: Findings) -> Metric | None:
-    known = registry.names("metric")
+def _not_one(keys: Sequence[str], at: KeyPath, findings: Findings) -> None:
+    found = " and ".join(f"`{key}`" for key in keys) or "none"
+    hint = "options are indented under the metric; beside it stands `id` alone" if keys else None
+    findings.add(Code.METRIC_ENTRY, at, f"an entry names exactly one metric; found {found}", hint=hint)
+
+
+def _used_twice(one: _Named, first: _Named, at: KeyPath, findings: Findings) -> None:
+    place = findings.document.locate(first.at)
+    message = f"the id `{one.id}` is already used at {place.line}:{place.column}"
+    key = at[-1] == one.entry.plugin
+    findings.add(Code.DUPLICATE_ID, at, message, hint="give one of them an `id` of its own", key=key)
+
+
+def _measured(one: _Named, task: str, registry: Registry, findings: Findings) -> Measured | None:
+    """One entry, understood; None with problems added."""
+    name, raw = one.entry.plugin, one.entry.options
+    metric = _metric(name, one.at, task, registry, findings)
+    if metric is None:
+        return None
+    model = metric_options(metric)
+    if not isinstance(raw, dict):
+        not_a_mapping(f"`{name}`", raw, tuple(model.model_fields), one.at, findings)
+        return None
+    options = validate(model, raw, findings, one.at, f"metric `{name}`")
+    return None if options is None else Measured(one.id, metric, options, registry.offer("metric", name))
+
+
+def _asked(name: str, named: Sequence[_Named], task: str, registry: Registry, findings: Findings) -> Measured | None:
+    """The goal's metric, which has no entry: with its defaults, if it has all that it needs."""
+    metric = _metric(name, GOAL, task, registry, findings)
+    if metric is None:
+        return None
+    model = metric_options(metric)
+    needed = [option for option, field in model.model_fields.items() if field.is_required()]
+    if needed:
+        others = [f"`{one.id}`" for one in named if one.entry.plugin == name]
+        message = f"metric `{name}` needs the option `{needed[0]}`, which an entry of `metrics` gives"
+        hint = f"name it by its id: {' or '.join(others)}" if others else f"add `{name}` with its options to `metrics`"
+        findings.add(Code.MISSING_KEY, GOAL, message, hint=hint)
+        return None
+    return Measured(name, metric, model(), registry.offer("metric", name))
+
+
+def _metric(name: str, at: KeyPath, task: str, registry: Registry, findings: Findings) -> Metric | None:
+    known, key = registry.names("metric"), at[-1:] == (name,)
     if name not in known:
-        nearest = closest(name, known)
-        hint = f"did you mean `{nearest}`?" if nearest else f"installed: {', '.join(known)}"
-        findings.add(Code.UNKNOWN_METRIC, at, f"no metric `{name}` is installed", hint=hint)
+        findings.add(Code.UNKNOWN_METRIC, at, f"no metric `{name}` is installed", hint=_hint(name, known), key=key)
         return None
     try:
-        return registry.metric(name)
+        metric = registry.metric(name)
+        check_extra("metric", metric)
     except PluginError as unusable:
-        findings.add(unusable.code, at, str(unusable), exit=Exit.ENVIRONMENT)
+        findings.add(unusable.code, at, str(unusable), exit=Exit.ENVIRONMENT, key=key)
         return None
-
-
-def _check_task(metric: Metric, task: str, at: KeyPath, findings: Findings) -> None:
     if metric.task not in {task, "any"}:
         reason = "the prompt has no `choices`" if task == "generation" else "the prompt has `choices`"
-        message = f"metric `{metric.name}` is for {metric.task}, but {reason}"
-        findings.add(Code.METRIC_TASK, at, message, hint=f"for {task}: {', '.join(DEFAULTS[task])}")
+        message = f"metric `{name}` is for {metric.task}, but {reason}"
+        findings.add(Code.METRIC_TASK, at, message, hint=f"for {task}: {', '.join(DEFAULTS[task])}", key=key)
+    return metric
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    nearest = closest(name, known)
+    return f"did you mean `{nearest}`?" if nearest else f"installed: {', '.join(known)}"
 
 
 def _check_range(metric: Metric, goal: Goal, findings: Findings) -> None:
@@ -63,3 +148,11 @@ def _check_range(metric: Metric, goal: Goal, findings: Findings) -> None:
     elif (bound == "at_least") != metric.higher_is_better:
         better = "higher is better: use `at_least`" if metric.higher_is_better else "lower is better: use `at_most`"
         findings.add(Code.GOAL_RANGE, ("goal", bound), f"for `{metric.name}`, {better}", key=True)
+
+
+def _check_margin(metric: Metric, margin: float, findings: Findings) -> None:
+    whole = metric.highest - metric.lowest
+    if margin >= whole:
+        message = f"`margin` must be below {whole:g}, the whole range of `{metric.name}`; found {margin:g}"
+        hint = f"did you mean {margin / 100:g}?" if whole == 1 and margin < 100 else None
+        findings.add(Code.GOAL_RANGE, ("margin",), message, hint=hint)

@@ -7,6 +7,7 @@ from typing import Any
 
 from customspec.compiler.candidates import Ready
 from customspec.compiler.data import LookedData
+from customspec.compiler.metrics import Measured
 from customspec.inputs.models import Unresolved
 from customspec.plan import Candidate, Gate, Resources, Step, make_step
 from customspec.registry import Offer
@@ -38,7 +39,7 @@ def candidate_steps(
     model: Step,
     data: Step,
     splits: Sequence[str],
-    metrics: Sequence[Offer],
+    metrics: Sequence[Measured],
     gate: Gate | None,
 ) -> tuple[Step, ...]:
     """Train, where there is something to train, then evaluate each split."""
@@ -50,7 +51,7 @@ def candidate_steps(
             ready.options.model_dump(mode="json") if ready.options is not None else dict(ready.draft.entry.options)
         )
         technique = {**_named(ready.draft.tuning.offer), "options": options}
-        selection = None if "validation" not in splits else {**_answering(ready), "metric": _named(metrics[0])}
+        selection = None if "validation" not in splits else {**_answering(ready), "metric": _scored(metrics[0])}
         own = {"technique": technique, "max_steps": ready.choices.max_steps, "selection": selection}
         train = make_step(
             f"train:{ready.key}",
@@ -104,16 +105,20 @@ def candidate_of(ready: Ready) -> Candidate:
     )
 
 
-def decide_step(spec: Spec, ordered: Sequence[Ready], measured: Sequence[Step], metric: str) -> Step:
-    """Choose among the candidates that ran; each id stands with its first seed."""
+def decide_step(spec: Spec, ordered: Sequence[Ready], data: Step, measured: Sequence[Step], metric: Measured) -> Step:
+    """Choose among the candidates that ran; each id stands with its first seed. The data has each row's group."""
     shipping = [ready.key for ready in ordered if ready.ships]
     params = {
         "strategy": spec.strategy,
         "goal": None if spec.goal is None else spec.goal.model_dump(exclude_none=True),
-        "metric": metric,
+        "metric": _scored(metric),
         "order": shipping,
+        "group": spec.data.group,
+        "confidence": spec.confidence,
+        "margin": spec.margin,
     }
-    return make_step("decide", "decide", params, tuple(step for step in measured if step.candidate in shipping))
+    needs = (data, *(step for step in measured if step.candidate in shipping))
+    return make_step("decide", "decide", params, needs)
 
 
 def _common(ready: Ready, spec: Spec) -> dict[str, Any]:
@@ -137,9 +142,8 @@ def _files(ready: Ready) -> dict[str, Any]:
     return {"files": {option: getattr(prompting.options, option) for option in prompting.files}}
 
 
-def _evaluation(ready: Ready, metrics: Sequence[Offer]) -> Mapping[str, Any]:
-    named = [_named(metric) for metric in metrics]
-    return {**_answering(ready), "metrics": named, "limit": ready.choices.limit}
+def _evaluation(ready: Ready, metrics: Sequence[Measured]) -> Mapping[str, Any]:
+    return {**_answering(ready), "metrics": [_scored(metric) for metric in metrics], "limit": ready.choices.limit}
 
 
 def _answering(ready: Ready) -> Mapping[str, Any]:
@@ -153,3 +157,7 @@ def _answering(ready: Ready) -> Mapping[str, Any]:
 def _named(offer: Offer) -> dict[str, Any]:
     """Who computes: another version may compute something else."""
     return {"name": offer.name, "distribution": offer.distribution, "version": offer.version}
+
+
+def _scored(metric: Measured) -> dict[str, Any]:
+    return {"id": metric.id, **_named(metric.offer), "options": metric.options.model_dump(mode="json")}

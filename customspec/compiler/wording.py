@@ -32,6 +32,7 @@ EXPECTED: Mapping[str, str] = {
 }
 PATTERNS: Mapping[str, str] = {
     r"^[a-z0-9][a-z0-9._-]{0,63}$": "a name of a-z 0-9 . _ - that begins with a letter or digit, 64 at most",
+    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$": "a name of A-Z a-z 0-9 . _ -, 64 at most",
     r"^[\w.-]+/[\w.-]+$": "`owner/name`",
     r"^[A-Za-z_]\w*$": "the name of an installed package",
 }

@@ -1,32 +1,45 @@
-"""Which candidate is the answer, and why. Choices are made on validation rows, the claim on test rows."""
+"""Which candidate is the answer, and why. Choices are made on validation rows, the one claim on test rows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from customspec.decide.best import Loss, losses
+from customspec.decide.claim import Claim, claim
+from customspec.decide.samples import Measure, Sample
+from customspec.decide.wording import amount, at_least, at_most, bound, percent, shown
 from customspec.spec import Goal
+
+Split = Literal["validation", "test"]
+Ending = Literal["shown", "not_shown", "not_reached", "within_margin", "undecided", "only_one", "nothing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be decided. `candidates` is how many the plan has, those included that a ladder left out."""
+
+    measure: Measure
+    goal: Goal | None
+    strategy: Literal["compare", "ladder"]
+    confidence: float
+    margin: float
+    candidates: int
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What one candidate reached: the goal's (or first) metric on each split, and what it costs."""
+    """What one candidate reached on each split, and what it costs."""
 
     key: str
     id: str
     family: str
-    validation: float | None
-    test: float | None
-    test_interval: tuple[float, float] | None
+    validation: Sample | None
+    test: Sample | None
     prompt_tokens: float
     artifact_bytes: int
     train_seconds: float
-
-    @property
-    def chosen_by(self) -> float | None:
-        """The estimate to choose by: on validation rows, on test rows only where there are no others."""
-        return self.test if self.validation is None else self.validation
 
     @property
     def cost(self) -> tuple[float, ...]:
@@ -36,84 +49,159 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer. `goal_met` is None without a goal."""
+    """The answer in one sentence, what it rests on, and its reasons. `goal_met` is None without a goal."""
 
+    ending: Ending
+    answer: str
     goal_met: bool | None
-    chosen: str | None
-    chosen_key: str | None
-    reasons: tuple[str, ...]
+    chosen: str | None = None
+    chosen_key: str | None = None
+    chosen_on: Split | None = None
+    claim: Claim | None = None
+    loss: Loss | None = None
+    reasons: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
             "goal_met": self.goal_met,
             "chosen": self.chosen,
             "chosen_key": self.chosen_key,
+            "chosen_on": self.chosen_on,
+            "ending": self.ending,
+            "answer": self.answer,
             "reasons": list(self.reasons),
+            "claim": None if self.claim is None else self.claim.to_json(),
+            "loss": None if self.loss is None else self.loss.to_json(),
         }
 
 
-def decide(
-    goal: Mapping[str, Any] | None, metric: str, standings: Sequence[Standing], strategy: str, higher: bool
-) -> Decision:
-    """The cheapest candidate whose estimate reaches the goal; else, or without a goal, the best one."""
-    rows = "validation" if any(standing.validation is not None for standing in standings) else "test"
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """The candidates that can be weighed against one another: all on one split."""
+
+    question: Question
+    split: Split
+    measured: Sequence[Standing]
+
+    def sample(self, standing: Standing) -> Sample:
+        found = standing.validation if self.split == "validation" else standing.test
+        assert found is not None
+        return found
+
+    def value(self, standing: Standing) -> float:
+        return self.sample(standing).value
+
+    @property
+    def best(self) -> Standing:
+        """The best estimate; among equals the cheapest."""
+        sign = -1.0 if self.question.measure.higher_is_better else 1.0
+        return min(self.measured, key=lambda standing: (sign * self.value(standing), standing.cost))
+
+
+def decide(question: Question, standings: Sequence[Standing]) -> Decision:
+    """The ladder's first rung, or the cheapest candidate, that reaches the goal; without a goal, the cheapest that is
+    shown to be nearly the best. Where none is, the best estimate is named."""
+    split: Split = "validation" if any(standing.validation is not None for standing in standings) else "test"
     # one split for all: a test estimate is never weighed against others' validation estimates
-    measured = [standing for standing in standings if getattr(standing, rows) is not None]
+    measured = [standing for standing in standings if getattr(standing, split) is not None]
     if not measured:
-        return Decision(None if goal is None else False, None, None, ("no candidate was evaluated",))
-    target = None if goal is None else Goal.model_validate(goal)
-    if target is None:
-        best = _best(measured, higher)
-        reason = f"{best.id} has the best {metric} on the {rows} rows: {_shown(best.chosen_by)} (there is no goal)"
-        return Decision(None, best.id, best.key, (reason, *_caution(rows)))
-    reaching = [standing for standing in measured if target.reached_by(standing.chosen_by or 0.0)]
+        return Decision("nothing", "no candidate was evaluated", None if question.goal is None else False)
+    field = _Field(question, split, measured)
+    return _nearly_best(field) if question.goal is None else _reaching(field, question.goal)
+
+
+def _reaching(field: _Field, goal: Goal) -> Decision:
+    question = field.question
+    reaching = [standing for standing in field.measured if goal.reached_by(field.value(standing))]
     if not reaching:
-        return _missed(measured, metric, target, rows, higher)
-    chosen = reaching[0] if strategy == "ladder" else min(reaching, key=lambda standing: standing.cost)
-    return _claim(chosen, measured, metric, target, rows, strategy)
-
-
-def _missed(measured: Sequence[Standing], metric: str, target: Goal, rows: str, higher: bool) -> Decision:
-    best = _best(measured, higher)
-    reason = (
-        f"no candidate reaches {metric} {_bound(target)} on the {rows} rows; "
-        f"the nearest is {best.id} with {_shown(best.chosen_by)}"
-    )
-    return Decision(False, best.id, best.key, (reason, *_caution(rows)))
-
-
-def _claim(
-    chosen: Standing, measured: Sequence[Standing], metric: str, target: Goal, rows: str, strategy: str
-) -> Decision:
-    what = "first rung" if strategy == "ladder" else "cheapest candidate"
-    reached = f"whose {metric} reaches {_bound(target)} on the {rows} rows: {_shown(chosen.chosen_by)}"
-    reason = f"{chosen.id} is the {what} {reached}"
-    cheaper = [other for other in measured if other.cost < chosen.cost]
-    short = [f"{other.id} {_shown(other.chosen_by)}" for other in cheaper if other is not chosen]
-    told = (f"cheaper candidates fall short: {', '.join(short)}",) if short else ()
+        best = field.best
+        answer = (
+            f"no candidate reaches {question.measure.name} {bound(goal)} on the {field.split} rows; "
+            f"the nearest is {best.id} with {shown(field.value(best))}"
+        )
+        return Decision("not_reached", answer, False, best.id, best.key, field.split, reasons=_caution(field))
+    ladder = question.strategy == "ladder"
+    chosen = reaching[0] if ladder else min(reaching, key=lambda standing: standing.cost)
+    reasons = (_why(field, goal, chosen), *_short(field, chosen), *_caution(field))
     if chosen.test is None:
-        return Decision(False, chosen.id, chosen.key, (reason, *told, "the test rows were not evaluated"))
-    met = target.reached_by(chosen.test)
-    interval = chosen.test_interval or (chosen.test, chosen.test)
-    claim = (
-        f"on the test rows it has {_shown(chosen.test)}, 95 % interval {_shown(interval[0])} to {_shown(interval[1])}: "
-        f"the goal is {'met' if met else 'not met'}"
+        answer = f"not shown that {chosen.id} meets the goal: the test rows were not evaluated"
+        return Decision("not_shown", answer, False, chosen.id, chosen.key, field.split, reasons=reasons)
+    # where the test rows chose as well, each planned candidate was a chance to be lucky on them
+    looks = question.candidates if field.split == "test" else 1
+    claimed = claim(chosen.test, question.measure, goal, question.confidence, looks=looks)
+    return Decision(
+        "shown" if claimed.shown else "not_shown",
+        _claimed(chosen.id, question.measure, goal, claimed),
+        claimed.shown,
+        chosen.id,
+        chosen.key,
+        field.split,
+        claim=claimed,
+        reasons=reasons,
     )
-    return Decision(met, chosen.id, chosen.key, (reason, *told, claim, *_caution(rows)))
 
 
-def _best(measured: Sequence[Standing], higher: bool) -> Standing:
-    sign = -1.0 if higher else 1.0
-    return min(measured, key=lambda standing: (sign * (standing.chosen_by or 0.0), standing.cost))
+def _why(field: _Field, goal: Goal, chosen: Standing) -> str:
+    what = "first rung" if field.question.strategy == "ladder" else "cheapest candidate"
+    name = field.question.measure.name
+    return f"{chosen.id} is the {what} whose {name} reaches {bound(goal)} on the {field.split} rows: " + shown(
+        field.value(chosen)
+    )
 
 
-def _caution(rows: str) -> tuple[str, ...]:
-    return () if rows == "validation" else ("there are no validation rows: choosing on test rows is optimistic",)
+def _short(field: _Field, chosen: Standing) -> tuple[str, ...]:
+    cheaper = [other for other in field.measured if other.cost < chosen.cost]
+    short = [f"{other.id} {shown(field.value(other))}" for other in cheaper]
+    return (f"cheaper candidates fall short: {', '.join(short)}",) if short else ()
 
 
-def _bound(goal: Goal) -> str:
-    return f"at least {goal.at_least:g}" if goal.at_least is not None else f"at most {goal.at_most:g}"
+def _claimed(id: str, measure: Measure, goal: Goal, claimed: Claim) -> str:
+    found = f"{measure.name} {shown(claimed.value)} on {claimed.n} test rows"
+    limit = at_least(claimed.bound) if goal.at_least is not None else at_most(claimed.bound)
+    reach = f"{limit} with {percent(claimed.confidence)} confidence"
+    if claimed.shown:
+        return f"{id} meets the goal of {bound(goal)}: {found}, {reach}"
+    if claimed.rows_needed is not None:
+        more = f"if that is its true value, {amount(claimed.rows_needed)} rows would show it four times in five"
+    elif goal.reached_by(claimed.value):
+        more = "no number of rows would show it"
+    else:
+        more = "that itself misses the goal"
+    return f"not shown that {id} meets the goal of {bound(goal)}: {found}, {reach}; {more}"
 
 
-def _shown(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def _nearly_best(field: _Field) -> Decision:
+    question, best = field.question, field.best
+    measure, margin = question.measure, f"{question.margin:g}"
+    if len(field.measured) == 1:
+        answer = f"{best.id} is the only candidate: {measure.name} {shown(field.value(best))} on the {field.split} rows"
+        return Decision("only_one", answer, None, best.id, best.key, field.split)
+    samples = {standing.key: field.sample(standing) for standing in field.measured}
+    found: Mapping[str, Loss] = losses(samples, measure, question.margin, question.confidence)
+    named = f"{best.id} has the best estimate, {measure.name} {shown(field.value(best))} on the {field.split} rows"
+    near = [standing for standing in field.measured if found[standing.key].shown]
+    if not near:
+        lost = found[best.key]
+        rows = "more" if lost.rows_needed is None else f"{amount(lost.rows_needed)} {field.split}"
+        answer = f"undecided: {rows} rows needed, there are {lost.n}; {named}"
+        reason = f"no candidate is shown, with {percent(question.confidence)} confidence, to lose less than {margin}"
+        reasons = (f"{reason} to the best", *_caution(field))
+        return Decision("undecided", answer, None, best.id, best.key, field.split, loss=lost, reasons=reasons)
+    chosen = min(near, key=lambda standing: standing.cost)
+    lost = found[chosen.key]
+    answer = (
+        f"{chosen.id} is the cheapest candidate shown to lose less than {margin} to the best: "
+        f"{measure.name} {shown(field.value(chosen))} on the {field.split} rows"
+    )
+    limit = f"it loses {at_most(lost.bound)} with {percent(question.confidence)} confidence"
+    reasons = (limit, *(() if chosen is best else (named,)), *_caution(field))
+    return Decision("within_margin", answer, None, chosen.id, chosen.key, field.split, loss=lost, reasons=reasons)
+
+
+def _caution(field: _Field) -> tuple[str, ...]:
+    if field.split == "validation" or len(field.measured) == 1:
+        return ()
+    told = "there are no validation rows: the test rows choose as well, so their estimates are optimistic"
+    if field.question.goal is None:
+        return (told,)
+    return (f"{told}, and the claim's confidence is shared among {field.question.candidates} candidates",)

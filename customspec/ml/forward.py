@@ -79,7 +79,7 @@ def _kept(model: nn.Module, shown: dict[str, Any], predicting: Tensor) -> Tensor
     return full[predicting]
 
 
-def features_of(rows: Sequence[Encoded], forward: Forward = Forward()) -> list[dict[str, Any]]:  # frozen
+def features_of(rows: Sequence[Encoded], forward: Forward = Forward()) -> list[dict[str, Any]]:
     """Each row's own token ids and labels, and its index."""
     skip = len(forward.shared)
     return [

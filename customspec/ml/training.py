@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -23,6 +23,9 @@ from customspec.ml.selection import Keeper, Selection
 from customspec.spec import TrainingOptions
 
 LOGGED_STEPS = 200  # points of the loss curve at most
+CURVES = ("loss", "learning_rate", "grad_norm")  # what Trainer logs and a watcher may draw
+
+Tell = Callable[[int, int, str, Mapping[str, float] | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +69,13 @@ def train(
     scratch: Path,
     selection: Selection | None = None,
     untrained_loss: float | None = None,
-    extras: Extras = Extras(),  # frozen
-    progress: Callable[[int, int, str], None] = lambda done, total, note: None,
+    extras: Extras = Extras(),
+    progress: Tell = lambda done, total, note, values: None,
 ) -> Trained:
     """Train in place for `steps` optimizer steps, or until `selection` ends it early; with a selection, the state to
-    use is the one that it saved. `progress` gets steps done, steps in all, and the loss. `untrained_loss`: the base
-    model's mean loss on `sample_of(rows)`; a loss that is no lower after a tenth of the steps is noted.
+    use is the one that it saved. `untrained_loss`: the base model's mean loss on `sample_of(rows)`; a loss that is no
+    lower after a tenth of the steps is noted. `progress` gets steps done, steps in all, and the loss: as a note, and
+    at each point of the curve as a number, with the learning rate and the gradients' norm.
 
     Raises StepError for a batch without a supervised token and for a loss or a weight that is not finite.
     """
@@ -181,16 +185,18 @@ class _After(TrainerCallback):
 
 
 class _Progress(TrainerCallback):
-    def __init__(self, tell: Callable[[int, int, str], None]) -> None:
+    def __init__(self, tell: Tell) -> None:
         self._tell = tell
         self._loss = ""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
         if logs and "loss" in logs:
             self._loss = f"loss {logs['loss']:.3f}"
+            values = {name: float(logs[name]) for name in CURVES if name in logs}
+            self._tell(state.global_step, state.max_steps, self._loss, values)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._tell(state.global_step, state.max_steps, self._loss)
+        self._tell(state.global_step, state.max_steps, self._loss, None)
 
 
 def _arguments(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.table import Table
 
 from customspec.plan import Plan
 from customspec.report.text import escape
+
+_MIRRORED = {"better": "worse", "worse": "better"}
 
 
 def plan_table(plan: Plan, cached: Mapping[str, bool]) -> Table:
@@ -70,11 +72,34 @@ def results_table(document: Mapping[str, Any], metric: str) -> Table:
 
 
 def decision_lines(document: Mapping[str, Any]) -> list[str]:
-    """The answer in words."""
+    """The answer in one sentence, then what it rests on."""
     decision = document["decision"]
-    met = {True: "goal met", False: "goal not met", None: "no goal"}[decision["goal_met"]]
-    chosen = decision["chosen"] or "none"
-    return [f"decision: {chosen} ({met})", *(f"  - {escape(reason)}" for reason in decision["reasons"])]
+    told = [*decision["reasons"], *_pair_lines(decision), *_seed_lines(decision)]
+    return [f"answer: {escape(decision['answer'])}", *(f"  - {escape(line)}" for line in told)]
+
+
+def _pair_lines(decision: Mapping[str, Any]) -> Iterator[str]:
+    """The chosen candidate against each other one, on the rows that it was chosen on."""
+    for pair in decision["pairs"]:
+        if decision["chosen_key"] not in (pair["first"], pair["second"]) or pair["split"] != decision["chosen_on"]:
+            continue
+        mine = decision["chosen_key"] == pair["first"]
+        other = pair["second" if mine else "first"]
+        verdict = pair["verdict"] if mine else _MIRRORED.get(pair["verdict"], pair["verdict"])
+        sign = 1 if mine else -1
+        low, high = sorted(sign * end for end in pair["ci"])
+        difference = f"{sign * pair['difference']:+.3f} [{low:+.3f}, {high:+.3f}]"
+        smallest = pair["smallest"]
+        unseen = "no difference could show" if smallest is None else f"one of {smallest:.3f} would mostly show"
+        hidden = f"; on {pair['n']} rows {unseen}" if verdict == "not distinguishable" else ""
+        yield f"against {other} on the {pair['split']} rows: {verdict}, {difference}{hidden}"
+
+
+def _seed_lines(decision: Mapping[str, Any]) -> Iterator[str]:
+    for id, splits in decision["seeds"].items():
+        for split, spread in splits.items():
+            count, ends = len(spread["seeds"]), f"{spread['min']:.3f} to {spread['max']:.3f}"
+            yield f"{id}, {count} seeds on the {split} rows: {ends}, standard deviation {spread['sd']:.3f}"
 
 
 def _table(*titles: str, right: tuple[int, ...] = ()) -> Table:

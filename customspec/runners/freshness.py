@@ -10,12 +10,13 @@ from customspec.inputs.digests import Digests, folder_digest, path_digest
 from customspec.inputs.models import ModelError, find_model
 from customspec.plan import Plan, Step, canonical, digest
 from customspec.registry import Kind, Registry
+from customspec.runners.metrics import Scoring
 from customspec.source import read
 from customspec.spec import BaseModelSpec
 
 
 def check_fresh(plan: Plan, registry: Registry, cache: Path) -> None:
-    """Raises RefusedError, naming all that has changed since the plan was made."""
+    """Raises RefusedError, naming all that has changed since the plan was made, and PluginError for a missing extra."""
     changes = [
         *(f"{id} was edited in the plan" for id in plan.altered),
         *_spec(plan),
@@ -24,6 +25,9 @@ def check_fresh(plan: Plan, registry: Registry, cache: Path) -> None:
     ]
     if changes:
         raise RefusedError(f"the plan is stale: {'; '.join(changes)}. Make a new one with `customspec plan`")
+    for step in plan.steps:
+        for named in step.params.get("metrics", ()):
+            Scoring.of(named, registry)
 
 
 def _spec(plan: Plan) -> Iterator[str]:

@@ -5,23 +5,22 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from customspec.errors import CustomspecError, RefusedError
-from customspec.hookspecs import Watcher
+from customspec.hookspecs import Progress
 from customspec.machine import Machine
 from customspec.plan import Gate, Plan, Result, Step
 from customspec.registry import Registry
 from customspec.runners.execute import execute, find
 from customspec.runners.outcome import Outcome, StepOutcome
-from customspec.runners.work import Need
+from customspec.runners.work import Need, Tell
 from customspec.spec import Goal
 from customspec.store import Store
 
 log = logging.getLogger("customspec")
 
 
-def run_plan(plan: Plan, store: Store, registry: Registry, machine: Machine, watcher: Watcher) -> Outcome:
+def run_plan(plan: Plan, store: Store, registry: Registry, machine: Machine, watcher: Progress) -> Outcome:
     """Every step of the plan, in its order: from the store, worked on, skipped, or failed. Never raises for a step;
     a refusal (the inputs changed under the run) and an interrupt end the run at once."""
     taken: dict[str, StepOutcome] = {}
@@ -29,7 +28,7 @@ def run_plan(plan: Plan, store: Store, registry: Registry, machine: Machine, wat
         began = time.monotonic()
         taken[step.id] = _take(step, plan, taken, store, registry, machine, watcher)
         ended = taken[step.id]
-        watcher.finished(step.id, ended.status, time.monotonic() - began, ended.reason)
+        watcher.finished(step.id, ended.status, time.monotonic() - began, ended.reason, ended.values or None)
     return Outcome(taken)
 
 
@@ -40,7 +39,7 @@ def _take(
     store: Store,
     registry: Registry,
     machine: Machine,
-    watcher: Watcher,
+    watcher: Progress,
 ) -> StepOutcome:
     closed = _closed(step, taken)
     if closed is not None:
@@ -80,5 +79,5 @@ def _reached(gate: Gate, taken: Mapping[str, StepOutcome]) -> str | None:
     return None
 
 
-def _teller(step: Step, watcher: Watcher) -> Any:
-    return lambda done, total, note: watcher.progress(step.id, done, total, note)
+def _teller(step: Step, watcher: Progress) -> Tell:
+    return lambda done, total, note, values=None: watcher.progress(step.id, done, total, note, values)

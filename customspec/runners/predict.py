@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from customspec.errors import UsageError
-from customspec.hookspecs import Watcher
+from customspec.hookspecs import Progress
 from customspec.inputs.encoding import TooLongError
 from customspec.machine import Machine
 from customspec.plan import Plan, Result, Step
@@ -31,7 +31,7 @@ class Predictor:
     store: Store
     registry: Registry
     machine: Machine
-    watcher: Watcher
+    watcher: Progress
 
     def answer(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """One record per row, in order: its columns, `prediction`, and probabilities where there are choices.
@@ -75,9 +75,9 @@ class Predictor:
             needs[id] = Need(needed, result)
         return needs
 
-    def _tell(self, done: int, total: int | None, note: str) -> None:
+    def _tell(self, done: int, total: int | None, note: str, values: Mapping[str, float] | None = None) -> None:
         if total is not None:
-            self.watcher.progress("predict", done, total, note)
+            self.watcher.progress("predict", done, total, note, values)
 
 
 def _check_columns(step: Step, rows: Sequence[Row]) -> None:

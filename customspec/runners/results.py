@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from customspec.decide.decision import Decision
+from customspec.decide.seeds import spread_of
 from customspec.machine import Machine
 from customspec.plan import Candidate, Plan, Step
 from customspec.runners.outcome import Outcome, StepOutcome
@@ -15,6 +17,7 @@ VERSION = 1
 
 def results_document(plan: Plan, outcome: Outcome, machine: Machine, run: str) -> dict[str, Any]:
     """Plain JSON; what is not a finite number is null."""
+    candidates = [_candidate(candidate, plan, outcome) for candidate in plan.candidates]
     document = {
         "results": VERSION,
         "name": plan.name,
@@ -24,8 +27,8 @@ def results_document(plan: Plan, outcome: Outcome, machine: Machine, run: str) -
         "strategy": plan.strategy,
         "goal": plan.goal,
         "environment": environment_of(machine),
-        "candidates": [_candidate(candidate, plan, outcome) for candidate in plan.candidates],
-        "decision": _decision(plan, outcome),
+        "candidates": candidates,
+        "decision": {**_decision(plan, outcome), "seeds": spread_of(candidates, plan.metrics[0])},
         "steps": {id: {"status": step.status, "reason": step.reason} for id, step in outcome.steps.items()},
     }
     return finite(document)  # type: ignore[no-any-return]
@@ -115,9 +118,5 @@ def _decision(plan: Plan, outcome: Outcome) -> dict[str, Any]:
     if decided.result is not None:
         return dict(decided.values)
     missed = False if plan.goal is not None else None
-    return {
-        "goal_met": missed,
-        "chosen": None,
-        "chosen_key": None,
-        "reasons": [decided.reason or "nothing was decided"],
-    }
+    nothing = Decision("nothing", decided.reason or "nothing was decided", missed)
+    return {**nothing.to_json(), "pairs": []}

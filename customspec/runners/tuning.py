@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,8 @@ from customspec.estimate import evaluation_interval
 from customspec.hookspecs import Optimizing, Penalizing, Stepping, Task, TuningTechnique
 from customspec.inputs.encoding import Encoded
 from customspec.runners.answers import answer, reserve_of
+from customspec.runners.metrics import Scoring, answers_of
+from customspec.runners.records import records_of
 from customspec.runners.work import Work, encode_rows
 from customspec.spec import TrainingOptions
 
@@ -54,17 +56,20 @@ def selection_of(
     if params["selection"] is None:
         return None
     params = {**params, **params["selection"]}
-    metric = work.registry.metric(params["metric"]["name"])
+    scoring = Scoring.of(params["metric"], work.registry)
     _, chat = work.header_and_chat
     encoded = encode_rows(params, work.rows("validation"), work, reserve=reserve_of(params, chat))
     if not encoded.rows:
         return None
-    silent = replace(work, tell=lambda done, total, note: None)  # the training's own progress goes on
-    references = [row.example.answer for row in encoded.rows]
+    silent = replace(work, tell=_silently)  # the training's own progress goes on
 
     def measure(model: nn.Module) -> float:
-        records = answer(params, model, encoded.rows, chat, silent).records
-        return metric.score([record["prediction"] for record in records], references)
+        answers = answer(params, model, encoded.rows, chat, silent)
+        return scoring.score(answers_of(records_of(answers, encoded.rows, [scoring], model, silent)))
 
     every = evaluation_interval(options, steps)
-    return Selection(measure, save, metric.higher_is_better, every, options.early_stopping_patience)
+    return Selection(measure, save, scoring.metric.higher_is_better, every, options.early_stopping_patience)
+
+
+def _silently(done: int, total: int | None, note: str, values: Mapping[str, float] | None = None, /) -> None:
+    pass

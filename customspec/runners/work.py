@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from customspec.errors import RefusedError
 from customspec.header import ModelHeader
@@ -23,8 +23,13 @@ from customspec.registry import Registry
 from customspec.runners.rows import load_rows
 from customspec.spec import PromptingOptions
 
-Tell = Callable[[int, int | None, str], None]
-"""Units done, units in all where known, and a short note."""
+
+class Tell(Protocol):
+    """Units done, units in all where known, a short note, and numbers worth a curve."""
+
+    def __call__(
+        self, done: int, total: int | None, note: str, values: Mapping[str, float] | None = None, /
+    ) -> None: ...
 
 
 @dataclass(frozen=True)

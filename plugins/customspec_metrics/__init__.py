@@ -1,1 +1,1 @@
-"""Metrics that compare predicted texts with the references."""
+"""Metrics: numbers for answers, most of them beside the references."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Literal
 
-from customspec.hookspecs import Metric, hookimpl
+from customspec.hookspecs import Answer, Metric, hookimpl
+from customspec.spec import Options
 
 
 class TokenF1:
@@ -17,16 +19,18 @@ class TokenF1:
     """
 
     name = "token_f1"
-    summary = "Mean overlap of words between answer and reference (F1, as in SQuAD; Rajpurkar et al. 2016)."
+    summary = "Mean overlap (F1) of the words of answer and reference; 0 to 1. As in SQuAD, Rajpurkar et al. 2016."
     task: Literal["any"] = "any"
     lowest = 0.0
     highest = 1.0
     higher_is_better = True
     proportion = False
 
-    def score(self, predictions: Sequence[str], references: Sequence[str]) -> float:
-        pairs = zip(predictions, references, strict=True)
-        return sum(overlap(prediction, reference) for prediction, reference in pairs) / len(references)
+    def rows(self, options: Options, answers: Sequence[Answer]) -> Sequence[float]:
+        return [overlap(answer.prediction, answer.reference) for answer in answers]
+
+    def score(self, options: Options, answers: Sequence[Answer]) -> float:
+        return fmean(self.rows(options, answers))
 
 
 def overlap(prediction: str, reference: str) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -97,7 +97,7 @@ def fit(tmp_path: Path) -> Callable[..., Trained]:
     """A function: train a model in place; options are TrainingOptions' and train's."""
 
     def fit(model: nn.Module, rows: Sequence[Encoded] = ROWS, *, steps: int = 3, seed: int = 0, **more: Any) -> Trained:
-        tell = more.pop("progress", lambda done, total, note: None)
+        tell = more.pop("progress", lambda done, total, note, values: None)
         settings = {"learning_rate": 1e-3, "per_device_train_batch_size": 2, "warmup_steps": 0.0, **more}
         options = TrainingOptions.model_construct(**settings)
         return train(
@@ -347,11 +347,14 @@ def test_training_learns_its_rows(tiny_model: Make, fit: Fit) -> None:
 
 
 def test_progress_is_told_at_every_step(tiny_model: Make, fit: Fit) -> None:
-    told: list[tuple[int, int, str]] = []
+    told: list[tuple[int, int, str, Mapping[str, float] | None]] = []
     trained = fit(tiny_model("llama"), steps=5, progress=lambda *news: told.append(news))
-    assert [(done, total) for done, total, _ in told] == [(step, 5) for step in range(1, 6)]
-    assert all(note == "" or note.startswith("loss ") for *_, note in told)
-    assert told[-1][2] == f"loss {trained.losses[3][1]:.3f}"
+    assert sorted({(done, total) for done, total, *_ in told}) == [(step, 5) for step in range(1, 6)]
+    assert all(note == "" or note.startswith("loss ") for _, _, note, _ in told)
+    assert told[-1][2] == f"loss {trained.losses[4][1]:.3f}"
+    curve = [(done, values) for done, _, _, values in told if values]
+    assert tuple((done, values["loss"]) for done, values in curve) == trained.losses
+    assert all(values.keys() == {"loss", "learning_rate", "grad_norm"} for _, values in curve)
     assert trained.steps == 5
 
 

@@ -1,4 +1,4 @@
-"""Decide: the candidates' estimates and costs, side by side, to one answer."""
+"""Decide: the candidates' answers and costs, side by side, to one answer."""
 
 from __future__ import annotations
 
@@ -6,35 +6,84 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from customspec.decide.decision import Standing, decide
+from customspec.decide.decision import Question, Standing, decide
+from customspec.decide.pairs import compare_all
+from customspec.decide.samples import Measure, Sample
+from customspec.inputs.splits import SPLITS, group_of
 from customspec.plan import Step
+from customspec.runners.metrics import Scoring
+from customspec.runners.rows import read_lines
+from customspec.runners.samples import sample_of
 from customspec.runners.work import Need, Work
+from customspec.spec import Goal
+
+Samples = Mapping[str, Mapping[str, Sample]]
+"""For each split, each evaluated candidate's answers."""
 
 
 def run(step: Step, work: Work, _: Path) -> dict[str, Any]:
-    """The decision, over the candidates whose evaluations are there."""
+    """The decision, over the candidates whose evaluations are there, and what every pair of them says."""
     params = step.params
     by_key: dict[str, list[Need]] = {}
     for need in work.needs.values():
         by_key.setdefault(need.step.candidate or "", []).append(need)
-    standings = [_standing(key, by_key[key], params["metric"]) for key in params["order"] if key in by_key]
-    higher = work.registry.metric(params["metric"]).higher_is_better
-    return decide(params["goal"], params["metric"], standings, params["strategy"], higher).to_json()
+    scoring = Scoring.of(params["metric"], work.registry)
+    question = _question(params, scoring)
+    keys = [key for key in params["order"] if key in by_key]
+    samples = {split: _samples(split, keys, by_key, scoring, params["group"], work) for split in SPLITS[1:]}
+    decision = decide(question, [_standing(key, by_key[key], samples) for key in keys])
+    pairs = _pairs(samples, decision.chosen_on, question, work)
+    return {**decision.to_json(), "pairs": pairs}
 
 
-def _standing(key: str, needs: list[Need], metric: str) -> Standing:
-    splits = {need.step.params["split"]: need.result.values for need in needs if need.step.kind == "evaluate"}
-    found = {name: values["metrics"][metric] for name, values in splits.items()}
+def _question(params: Mapping[str, Any], scoring: Scoring) -> Question:
+    measure = Measure.of(scoring.metric, scoring.id)
+    return Question(
+        measure=measure,
+        goal=None if params["goal"] is None else Goal.model_validate(params["goal"]),
+        strategy=params["strategy"],
+        confidence=params["confidence"],
+        margin=measure.default_margin if params["margin"] is None else params["margin"],
+        candidates=len(params["order"]),
+    )
+
+
+def _samples(
+    split: str, keys: list[str], by_key: Mapping[str, list[Need]], scoring: Scoring, column: str | None, work: Work
+) -> dict[str, Sample]:
+    found: dict[str, Sample] = {}
+    groups = None if column is None else {row.id: group_of(row, column) for row in work.rows(split)}
+    for key in keys:
+        for need in by_key[key]:
+            if need.step.kind == "evaluate" and need.step.params["split"] == split:
+                records = read_lines(need.result.folder / "predictions.jsonl")
+                of_rows = None if groups is None else [groups[record["id"]] for record in records]
+                found[key] = sample_of(scoring, records, of_rows)
+    return found
+
+
+def _pairs(samples: Samples, chosen_on: str | None, question: Question, work: Work) -> list[dict[str, Any]]:
+    """One family a split. Only the split that the choice was made on could have chosen; the other describes."""
+    told: list[dict[str, Any]] = []
+    for split, family in samples.items():
+        work.tell(0, None, f"comparing {len(family)} candidates on the {split} rows")
+        role = "choosing" if split == chosen_on else "descriptive"
+        pairs = compare_all(family, question.measure, question.confidence)
+        shared = {"split": split, "role": role, "family": len(pairs), "confidence": question.confidence}
+        told += [{**shared, **pair.to_json()} for pair in pairs]
+    return told
+
+
+def _standing(key: str, needs: list[Need], samples: Samples) -> Standing:
+    evaluated = [need.result.values for need in needs if need.step.kind == "evaluate"]
     trained: Mapping[str, Any] = next((need.result.values for need in needs if need.step.kind == "train"), {})
-    test = found.get("test")
     return Standing(
         key=key,
         id=key.rpartition("@")[0],
         family="tuning" if trained else "prompting",
-        validation=found["validation"]["value"] if "validation" in found else None,
-        test=test["value"] if test else None,
-        test_interval=(test["ci"][0], test["ci"][1]) if test else None,
-        prompt_tokens=max((values["prompt_tokens_per_example"] for values in splits.values()), default=0.0),
+        validation=samples["validation"].get(key),
+        test=samples["test"].get(key),
+        prompt_tokens=max((values["prompt_tokens_per_example"] for values in evaluated), default=0.0),
         artifact_bytes=trained.get("artifact_bytes", 0),
         train_seconds=trained.get("train_seconds", 0.0),
     )

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
+from math import isfinite
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from customspec.decide.statistics import CONFIDENCE, bootstrap, wilson
+from customspec.decide.intervals import CONFIDENCE, interval_of
+from customspec.decide.samples import Measure
 from customspec.errors import StepError
-from customspec.hookspecs import Metric
-from customspec.inputs.encoding import Encoded
 from customspec.inputs.splits import group_of
 from customspec.plan import Step
 from customspec.prompts import Row
 from customspec.runners.answers import answer, load_candidate, reserve_of
 from customspec.runners.measure import measuring
+from customspec.runners.metrics import Record, Scoring
+from customspec.runners.records import records_of
 from customspec.runners.rows import write_lines
+from customspec.runners.samples import sample_of
 from customspec.runners.work import Work, encode_rows, located
 
 
 def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     """Writes `predictions.jsonl`; the values are the metrics and the costs."""
     params, machine = located(step), work.machine
+    scorings = [Scoring.of(named, work.registry) for named in params["metrics"]]
     peak = measuring(machine.device)
     _, chat = work.header_and_chat
     queries = work.rows(params["split"])[: params["limit"]]
@@ -32,13 +36,13 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
             f"no {params['split']} row is left to evaluate: {len(encoded.dropped)} were dropped as too long"
         )
     work.tell(0, None, "loading the model")
-    answers = answer(params, load_candidate(params, work), encoded.rows, chat, work)
-    records = [_record(row, given) for row, given in zip(encoded.rows, answers.records, strict=True)]
+    model = load_candidate(params, work)
+    answers = answer(params, model, encoded.rows, chat, work)
+    records = records_of(answers, encoded.rows, scorings, model, work)
     write_lines(folder / "predictions.jsonl", records)
-    names = [metric["name"] for metric in params["metrics"]]
     groups = _groups(queries, params["group"], {record["id"] for record in records})
     return {
-        "metrics": {name: measured(work.registry.metric(name), records, groups) for name in names},
+        "metrics": {scoring.id: measured(scoring, records, groups) for scoring in scorings},
         "rows": len(records),
         "evaluate_seconds": answers.seconds,
         "rows_per_second": len(records) / answers.seconds,
@@ -49,24 +53,14 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     }
 
 
-def _record(row: Encoded, given: Mapping[str, Any]) -> dict[str, Any]:
-    reference = row.example.answer
-    return {"id": row.example.id, "answer": reference, "correct": given["prediction"] == reference, **given}
-
-
 def _groups(rows: Sequence[Row], column: str | None, answered: Collection[str]) -> list[str] | None:
     return None if column is None else [group_of(row, column) for row in rows if row.id in answered]
 
 
-def measured(
-    metric: Metric, records: Sequence[Mapping[str, Any]], groups: Sequence[str] | None = None
-) -> dict[str, Any]:
-    """The metric with its interval: Wilson's for a proportion over rows, else a bootstrap over rows or groups."""
-    predictions = [record["prediction"] for record in records]
-    references = [record["answer"] for record in records]
-    value = metric.score(predictions, references)
-    if metric.proportion and groups is None:
-        interval = wilson(round(value * len(records)), len(records))
-    else:
-        interval = bootstrap(metric.score, predictions, references, groups)
-    return {"value": value, "ci": list(interval), "confidence": CONFIDENCE, "n": len(records)}
+def measured(scoring: Scoring, records: Sequence[Record], groups: Sequence[str] | None = None) -> dict[str, Any]:
+    """The metric with its interval: Wilson's for a proportion over rows, else BCa over rows or groups."""
+    sample = sample_of(scoring, records, groups)
+    if not isfinite(sample.value):
+        raise StepError(f"metric `{scoring.id}` is not a finite number over {sample.n} answers: {sample.value}")
+    interval = interval_of(sample, Measure.of(scoring.metric, scoring.id))
+    return {"value": sample.value, "ci": [interval.low, interval.high], "confidence": CONFIDENCE, "n": sample.n}

@@ -1,0 +1,60 @@
+"""Whether the test rows can show the goal at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from customspec.compiler.data import LookedData
+from customspec.compiler.findings import Findings
+from customspec.decide.claim import level_of
+from customspec.decide.power import fewest_rows, goal_share
+from customspec.decide.samples import Measure
+from customspec.errors import Code
+from customspec.inputs.splits import group_of
+from customspec.spec import Goal, Spec
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedClaim:
+    """The claim that a run will make: the goal, the confidence of its one test, and how many units it will draw on."""
+
+    measure: Measure
+    goal: Goal
+    confidence: float
+    rows: int
+    counted: str
+    """`rows`, or `groups` where `data.group` is given."""
+    choosing: bool
+    """Whether the test rows choose among several candidates too, so that the claim shares its level among them."""
+
+
+def planned_claim(
+    spec: Spec, data: LookedData, measure: Measure, candidates: int, limit: int | None
+) -> PlannedClaim | None:
+    """None without a goal, and while the test rows are not there."""
+    if spec.goal is None or data.rows is None:
+        return None
+    rows, group = data.rows.test[:limit], spec.data.group
+    choosing = not data.rows.validation and candidates > 1
+    level = level_of(spec.confidence, candidates if choosing else 1)
+    if group is None:
+        return PlannedClaim(measure, spec.goal, level, len(rows), "rows", choosing)
+    groups = len({group_of(row, group) for row in rows})
+    return PlannedClaim(measure, spec.goal, level, groups, "groups", choosing)
+
+
+def check_goal(claim: PlannedClaim, findings: Findings) -> None:
+    """A ladder climbs to its goal and nowhere else: one that cannot be shown is refused before anything runs."""
+    share = goal_share(claim.goal, claim.measure)
+    if share is None:
+        return
+    fewest = fewest_rows(share, claim.confidence)
+    if fewest is not None and fewest <= claim.rows:
+        return
+    key = "at_least" if claim.goal.at_least is not None else "at_most"
+    counted = claim.counted.removesuffix("s") if claim.rows == 1 else claim.counted
+    there = f"{claim.rows} test {counted}{' that choose the candidate as well' if claim.choosing else ''}"
+    takes = "no number of rows could" if fewest is None else f"that takes {fewest}"
+    message = f"`{key}: {claim.goal.threshold:g}` cannot be shown with {there}, even if every answer is right; {takes}"
+    hint = "`strategy: compare` runs without that, to measure; else add test rows, or move the goal"
+    findings.add(Code.GOAL_ROWS, ("goal", key), message, hint=hint)

@@ -1,0 +1,78 @@
+"""Before anything runs: what so many test rows can show of a goal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from customspec.decide.power import POWER, fewest_rows, goal_share, least_shown, rows_for_power
+from customspec.decide.samples import Measure
+from customspec.decide.wording import bound, percent
+from customspec.spec import Goal
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What the test rows can show. `rows` counts groups where there are groups, of which the claim draws.
+
+    `fewest`: rows that could show the goal, every one right; None: no number could. `true`: a value halfway between
+    the goal and the best possible. `for_true`: rows that show the goal four times in five when that is the truth.
+    `shows`: the smallest true value that the rows at hand show four times in five; None: they cannot.
+    """
+
+    rows: int
+    counted: str
+    fewest: int | None
+    true: float | None
+    for_true: int | None
+    shows: float | None
+
+    @property
+    def possible(self) -> bool:
+        return self.fewest is not None and self.fewest <= self.rows
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__} | {"power": POWER}
+
+
+def prospect(measure: Measure, goal: Goal, confidence: float, rows: int, counted: str = "rows") -> Prospect | None:
+    """What so many rows can show; None where the metric has no worst or best value, and so nothing can be said."""
+    share = goal_share(goal, measure)
+    if share is None:
+        return None
+    fewest = fewest_rows(share, confidence)
+    if fewest is None or share <= 0:
+        return Prospect(rows, counted, fewest, None, None, goal.threshold if fewest else None)
+    halfway = (1 + share) / 2
+    least = least_shown(rows, share, confidence)
+    return Prospect(
+        rows=rows,
+        counted=counted,
+        fewest=fewest,
+        true=_value(halfway, measure, goal),
+        for_true=rows_for_power(share, halfway, confidence),
+        shows=None if least is None else _value(least, measure, goal),
+    )
+
+
+def sentences(found: Prospect | None, measure: Measure, goal: Goal, confidence: float) -> list[str]:
+    """The same in words, for `plan`."""
+    name, target = measure.name, f"{measure.name} {bound(goal)}"
+    if found is None:
+        return [f"the goal, {target}: {name} has no worst value, so the rows that it takes are known after a run only"]
+    there = f"there are {found.rows}"
+    if found.fewest is None:
+        return [f"the goal, {target}, is the best possible value: no number of test rows can show it"]
+    lines = [
+        f"to show {target} with {percent(confidence)} confidence takes {found.fewest} test {found.counted}, "
+        f"every one right; {there}" + ("" if found.possible else ": the goal cannot be shown")
+    ]
+    if found.true is not None:
+        line = f"if the true {name} is {found.true:.3g}, {found.for_true} show it four times in five (80 % power)"
+        lines.append(line + (f"; {found.rows} do if it is {found.shows:.3f}" if found.shows is not None else ""))
+    return lines
+
+
+def _value(share: float, measure: Measure, goal: Goal) -> float:
+    length = share * measure.range
+    return measure.lowest + length if goal.at_least is not None else measure.highest - length

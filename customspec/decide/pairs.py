@@ -1,0 +1,244 @@
+"""Two candidates on the same rows: how far apart, how sure, and in words. Every family of pairs is judged together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
+from math import ceil, log2, sqrt
+from statistics import NormalDist
+from typing import Any, Literal
+
+from customspec.decide.intervals import BATCH, Interval, bootstrap, unseen, wilson
+from customspec.decide.power import POWER
+from customspec.decide.samples import Measure, Sample, Statistic, mean_of, score_of, shared, units_of
+
+FLIPS = 9999  # random flips where rows have values of their own; fewer units are flipped in every way
+SET_FLIPS = 1999  # where each flip is a new score of both sets
+
+Verdict = Literal["better", "worse", "not distinguishable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What two candidates' shared rows say: the first less the second, as better or worse as the metric's direction.
+
+    `p` is the pair's own two-sided p value, `p_holm` the same adjusted for the family; the verdict goes by that.
+    `ci` is the interval of this pair alone. `smallest` is the difference that such rows show four times in five at the
+    level that the family's first step asks; None where no difference could be shown.
+    """
+
+    first: str
+    second: str
+    verdict: Verdict
+    difference: float
+    ci: tuple[float, float]
+    p: float
+    p_holm: float
+    n: int
+    smallest: float | None
+    test: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__} | {"ci": list(self.ci)}
+
+
+def compare_all(samples: Mapping[str, Sample], measure: Measure, confidence: float) -> list[Pair]:
+    """Every pair of candidates that share rows, as one family: Holm (1979) over the p values."""
+    couples = [(one, other, *shared(samples[one], samples[other])) for one, other in combinations(samples, 2)]
+    couples = [couple for couple in couples if couple[2].n]
+    tested = [p_value(first, second, measure) for _, _, first, second in couples]
+    adjusted = holm([p for p, _ in tested])
+    pairs = []
+    for (one, other, first, second), (p, test), p_holm in zip(couples, tested, adjusted, strict=True):
+        difference = first.value - second.value
+        interval = difference_interval(first, second, measure, confidence)
+        pairs.append(
+            Pair(
+                first=one,
+                second=other,
+                verdict=_verdict(difference, p_holm, measure, confidence),
+                difference=difference,
+                ci=(interval.low, interval.high),
+                p=p,
+                p_holm=p_holm,
+                n=first.n,
+                smallest=_smallest(first, measure, interval.error, (1 - confidence) / len(couples)),
+                test=test,
+            )
+        )
+    return pairs
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Step-down adjusted p values (Holm 1979): at most `alpha` of families with no true difference have one below."""
+    adjusted = [0.0] * len(p_values)
+    reached = 0.0
+    for step, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        reached = max(reached, min(1.0, (len(p_values) - step) * p_values[index]))
+        adjusted[index] = reached
+    return adjusted
+
+
+@lru_cache(maxsize=65_536)
+def mcnemar(only_first: int, only_second: int) -> float:
+    """The exact two-sided McNemar test: the rows that one alone has right are a fair coin's, if both are as good."""
+    from scipy.stats import binomtest
+
+    discordant = only_first + only_second
+    return float(binomtest(only_first, discordant).pvalue) if discordant else 1.0
+
+
+def newcombe(both: int, only_first: int, only_second: int, neither: int, confidence: float) -> tuple[float, float]:
+    """The interval for the difference of two proportions of the same rows (Newcombe 1998, Stat. Med. 17:2635-2650).
+
+    His method 10: Wilson's intervals of both, put together by their correlation phi, which is corrected for continuity.
+    """
+    n = both + only_first + only_second + neither
+    first, second = both + only_first, both + only_second
+    (low_1, high_1), (low_2, high_2) = wilson(first, n, confidence), wilson(second, n, confidence)
+    p_1, p_2 = first / n, second / n
+    margins = first * (n - first) * second * (n - second)
+    cross = both * neither - only_first * only_second
+    corrected = max(cross - n / 2, 0) if cross > 0 else cross
+    phi = corrected / sqrt(margins) if margins else 0.0
+
+    def reach(one: float, other: float) -> float:
+        return sqrt(max(one**2 - 2 * phi * one * other + other**2, 0.0))  # never below 0 but for rounding
+
+    difference = p_1 - p_2
+    return difference - reach(p_1 - low_1, high_2 - p_2), difference + reach(high_1 - p_1, p_2 - low_2)
+
+
+def p_value(first: Sample, second: Sample, measure: Measure) -> tuple[float, str]:
+    """The two-sided p value of no difference, and the test's name."""
+    if measure.proportion and first.groups is None:
+        table = table_of(first, second)
+        return mcnemar(table[1], table[2]), "exact McNemar"
+    if first.rows is not None and second.rows is not None:
+        return _flip_signs([a - b for a, b in zip(first.rows, second.rows, strict=True)], first.groups)
+    return _swap_records(first, second)
+
+
+def difference_interval(
+    first: Sample,
+    second: Sample,
+    measure: Measure,
+    confidence: float,
+    side: Literal["two-sided", "upper"] = "two-sided",
+) -> Interval:
+    """The interval of the first less the second, or its upper bound alone; with the difference's standard error.
+
+    Newcombe's for right and wrong rows, whose limits are one-sided bounds each; else a bootstrap over rows or groups.
+    An upper bound is never below `unseen`, so that a few rows without any difference do not show all.
+    """
+    found = _difference_interval(first, second, measure, confidence, side)
+    if side == "two-sided":
+        return found
+    high = max(found.high, unseen(first.value - second.value, measure.range, first.units, confidence))
+    return Interval(found.low, high, found.method, found.error)
+
+
+def _difference_interval(
+    first: Sample, second: Sample, measure: Measure, confidence: float, side: Literal["two-sided", "upper"]
+) -> Interval:
+    if measure.proportion and first.groups is None:
+        table = table_of(first, second)
+        low, high = newcombe(*table, confidence if side == "two-sided" else 2 * confidence - 1)
+        n, discordant, difference = first.n, table[1] + table[2], (table[1] - table[2]) / first.n
+        return Interval(low, high, "Newcombe", sqrt(max(discordant / n - difference**2, 0.0) / n))
+    return bootstrap(_difference_of(first, second), confidence=confidence, side=side)
+
+
+def table_of(first: Sample, second: Sample) -> tuple[int, int, int, int]:
+    """Rows that both, only the first, only the second, neither has right."""
+    import numpy as np
+
+    one, other = np.asarray(first.rows) > 0.5, np.asarray(second.rows) > 0.5
+    both, right_1, right_2 = int((one & other).sum()), int(one.sum()), int(other.sum())
+    return both, right_1 - both, right_2 - both, first.n - right_1 - right_2 + both
+
+
+def _difference_of(first: Sample, second: Sample) -> Statistic:
+    if first.rows is not None and second.rows is not None:
+        return mean_of([a - b for a, b in zip(first.rows, second.rows, strict=True)], first.groups)
+
+    def difference(drawn: Sequence[int]) -> float:
+        return first.score([first.records[row] for row in drawn]) - second.score([second.records[row] for row in drawn])
+
+    return score_of(difference, first.n, first.groups)
+
+
+def _flip_signs(differences: Sequence[float], groups: Sequence[str] | None) -> tuple[float, str]:
+    """Paired randomization test (Fisher 1935): without a difference, each unit's sign is a coin's."""
+    import numpy as np
+    from scipy.stats import permutation_test
+
+    sums = np.asarray(differences, dtype=np.float64)
+    if groups is not None:
+        sums = np.array([sums[rows].sum() for rows in units_of(groups)])
+    sums = sums[sums != 0]  # a unit without a difference flips to itself
+    if len(sums) < 2:  # one alone has its mirror's size
+        return 1.0, "exact randomization"
+    result = permutation_test(
+        (sums,),
+        lambda flipped, axis: flipped.sum(axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=FLIPS,
+        batch=max(1, BATCH // len(sums)),
+        rng=np.random.default_rng(0),
+    )
+    return float(result.pvalue), _named(len(sums), FLIPS)
+
+
+def _swap_records(first: Sample, second: Sample) -> tuple[float, str]:
+    """The same test where only whole sets have a score: each unit's two answers change places by a coin."""
+    import numpy as np
+    from scipy.stats import permutation_test
+
+    members = [[row] for row in range(first.n)] if first.groups is None else units_of(first.groups)
+    records = [*first.records, *second.records]
+    rows = [*members, *([row + first.n for row in unit] for unit in members)]
+
+    if len(members) < 2:
+        return 1.0, "exact randomization"
+
+    def score(units: Any) -> float:
+        return first.score([records[row] for unit in units.tolist() for row in rows[unit]])
+
+    result = permutation_test(
+        (np.arange(len(members)), np.arange(len(members), 2 * len(members))),
+        lambda one, other: score(one) - score(other),
+        permutation_type="samples",
+        vectorized=False,
+        n_resamples=SET_FLIPS,
+        batch=max(1, BATCH // len(members)),
+        rng=np.random.default_rng(0),
+    )
+    return float(result.pvalue), _named(len(members), SET_FLIPS)
+
+
+def _named(units: int, flips: int) -> str:
+    return "exact randomization" if units <= log2(flips) else f"randomization, {flips} flips"
+
+
+def _verdict(difference: float, p: float, measure: Measure, confidence: float) -> Verdict:
+    if p > 1 - confidence or difference == 0:
+        return "not distinguishable"
+    return "better" if (difference > 0) == measure.higher_is_better else "worse"
+
+
+def _smallest(sample: Sample, measure: Measure, error: float | None, alpha: float) -> float | None:
+    """Two-sided at `alpha`, by the normal approximation; never below what the exact test needs to reject at all.
+
+    Without any difference seen the error is 0, and only the exact test's need can tell: None for other scores.
+    """
+    normal = NormalDist()
+    needed = ceil(1 + log2(1 / alpha))  # units, all to one side: 2 * 0.5^needed <= alpha
+    if needed > sample.units:
+        return None
+    by_error = (normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(POWER)) * (error or 0.0)
+    exact = measure.proportion and sample.groups is None  # then each row that differs counts 1
+    return max(by_error, needed / sample.n) if exact else by_error or None

@@ -1,0 +1,38 @@
+"""Numbers as the answer says them."""
+
+from __future__ import annotations
+
+from math import ceil, floor, log10
+
+from customspec.spec import Goal
+
+
+def bound(goal: Goal) -> str:
+    """`at least 0.8`."""
+    return f"{'at least' if goal.at_least is not None else 'at most'} {goal.threshold:g}"
+
+
+def at_least(value: float) -> str:
+    """A lower bound, never rounded up: 0.7996 does not show 0.8."""
+    return f"at least {floor(value * 1000 + 1e-9) / 1000:.3f}"
+
+
+def at_most(value: float) -> str:
+    """An upper bound, never rounded down."""
+    return f"at most {ceil(value * 1000 - 1e-9) / 1000:.3f}"
+
+
+def shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def percent(confidence: float) -> str:
+    return f"{100 * confidence:.4g} %"
+
+
+def amount(rows: int) -> str:
+    """A number of rows that rests on an estimate: two digits of it, rounded up."""
+    if rows < 100:
+        return f"about {rows}"
+    step = 10 ** (floor(log10(rows)) - 1)
+    return f"about {ceil(rows / step) * step:,}"

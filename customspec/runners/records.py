@@ -1,0 +1,30 @@
+"""A candidate's answers as the lines of `predictions.jsonl`: what metrics score, in training and in evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from customspec.inputs.encoding import Encoded
+from customspec.runners.answers import Answers
+from customspec.runners.likelihood import with_likelihood
+from customspec.runners.metrics import Scoring
+from customspec.runners.work import Work
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def records_of(
+    answers: Answers, rows: Sequence[Encoded], scorings: Sequence[Scoring], model: nn.Module, work: Work
+) -> list[dict[str, Any]]:
+    """One record per row: its id, the right answer, the given one, and its likelihood where a metric asks for it."""
+    records = [_record(row, given) for row, given in zip(rows, answers.records, strict=True)]
+    if any(scoring.needs_likelihood for scoring in scorings):
+        return with_likelihood(records, model, rows, work)
+    return records
+
+
+def _record(row: Encoded, given: Mapping[str, Any]) -> dict[str, Any]:
+    reference = row.example.answer
+    return {"id": row.example.id, "answer": reference, "correct": given["prediction"] == reference, **given}

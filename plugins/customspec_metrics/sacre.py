@@ -1,0 +1,93 @@
+"""BLEU and chrF: the overlap of n-grams over a whole set of answers, by sacrebleu."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from customspec.hookspecs import Answer, Extra, Metric, hookimpl
+from customspec.spec import Options
+
+if TYPE_CHECKING:
+    from sacrebleu.metrics.base import Metric as SacreMetric
+
+
+class BleuOptions(Options):
+    tokenize: Literal["13a", "intl", "zh", "char", "none"] = "13a"
+    """sacrebleu's tokenizer: `13a` for languages with spaces, `intl` for Unicode punctuation, `zh` for Chinese,
+    `char` for single characters."""
+    lowercase: bool = False
+    """Whether case does not matter."""
+
+
+class ChrfOptions(Options):
+    word_order: Literal[0, 1, 2] = 0
+    """Longest n-gram of words beside those of characters; 2 is chrF++."""
+    lowercase: bool = False
+    """Whether case does not matter."""
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """A metric that is a function of sums over rows: each row is counted once, though an interval asks for it often.
+
+    sacrebleu draws its own bootstrap from the same counts, in the same way.
+    """
+
+    name: str
+    summary: str
+    options: type[Options]
+    make: Callable[[Any], SacreMetric]
+    counts: dict[tuple[Options, str, str], list[Any]] = field(default_factory=dict, repr=False)
+    task: Literal["generation"] = "generation"
+    lowest = 0.0
+    highest = 100.0
+    higher_is_better = True
+    proportion = False
+    extra = Extra(("sacrebleu",), "customspec[text-metrics]")
+
+    def score(self, options: Options, answers: Sequence[Answer]) -> float:
+        metric = self.make(options)
+        rows = [self._counts(metric, options, answer) for answer in answers]
+        # the mean of four logarithms of 100 may come out a little above
+        return min(self.highest, float(metric._aggregate_and_compute(rows).score))
+
+    def _counts(self, metric: SacreMetric, options: Options, answer: Answer) -> list[Any]:
+        key = (options, answer.prediction, answer.reference)
+        if key not in self.counts:
+            [self.counts[key]] = metric._extract_corpus_statistics([answer.prediction], [[answer.reference]])
+        return self.counts[key]
+
+
+def _bleu(options: BleuOptions) -> SacreMetric:
+    from sacrebleu.metrics.bleu import BLEU
+
+    return BLEU(lowercase=options.lowercase, tokenize=options.tokenize)
+
+
+def _chrf(options: ChrfOptions) -> SacreMetric:
+    from sacrebleu.metrics.chrf import CHRF
+
+    return CHRF(word_order=options.word_order, lowercase=options.lowercase)
+
+
+@hookimpl
+def customspec_metrics() -> Sequence[Metric]:
+    return [
+        Corpus(
+            "bleu",
+            "Precision of up to four words in a row, with a penalty for brevity; 0 to 100. It is 0 where no answer "
+            "has four words: for short answers take `chrf`. Papineni et al. 2002, over all rows at once, as sacrebleu "
+            "computes it (Post 2018).",
+            BleuOptions,
+            _bleu,
+        ),
+        Corpus(
+            "chrf",
+            "F-score of up to six characters in a row, recall weighing twice; 0 to 100. For short answers and for "
+            "languages rich in forms. Popović 2015, over all rows at once, as sacrebleu computes it (Post 2018).",
+            ChrfOptions,
+            _chrf,
+        ),
+    ]

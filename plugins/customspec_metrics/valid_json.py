@@ -1,0 +1,159 @@
+"""Valid JSON, and JSON that a schema accepts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
+from typing import Any, Literal
+
+from pydantic import field_validator
+
+from customspec.hookspecs import Answer, Extra, Metric, hookimpl
+from customspec.spec import Options
+from customspec_metrics.regex import compiled
+
+DATA = frozenset({"const", "default", "enum", "examples"})  # keywords whose values are no schemas
+LONGEST_INTEGER = 4000  # digits; Python refuses to read more than 4300
+
+
+class ValidJson:
+    """What RFC 8259 calls a JSON text; `NaN` and `Infinity` are none."""
+
+    name = "valid_json"
+    summary = "Share of answers that are valid JSON (RFC 8259) as they stand, whatever the reference; 0 to 1."
+    task: Literal["generation"] = "generation"
+    lowest = 0.0
+    highest = 1.0
+    higher_is_better = True
+    proportion = True
+
+    def rows(self, options: Options, answers: Sequence[Answer]) -> Sequence[float]:
+        return [float(bool(read_json(answer.prediction))) for answer in answers]
+
+    def score(self, options: Options, answers: Sequence[Answer]) -> float:
+        return fmean(self.rows(options, answers))
+
+
+class JsonSchemaOptions(Options):
+    against: dict[str, Any]
+    """The JSON Schema that an answer should fit (draft 2020-12, or as its `$schema` says). References stay within it,
+    `pattern` is RE2's syntax, `format` is not checked."""
+
+    @field_validator("against")
+    @classmethod
+    def _is_schema(cls, against: dict[str, Any]) -> dict[str, Any]:
+        check_schema(against)
+        return against
+
+
+class JsonSchema:
+    """Valid JSON that the schema accepts."""
+
+    name = "json_schema"
+    summary = "Share of answers that are valid JSON and fit a JSON Schema, whatever the reference; 0 to 1."
+    options = JsonSchemaOptions
+    task: Literal["generation"] = "generation"
+    lowest = 0.0
+    highest = 1.0
+    higher_is_better = True
+    proportion = True
+    extra = Extra(("jsonschema", "re2"), "customspec[text-metrics]")
+
+    def rows(self, options: JsonSchemaOptions, answers: Sequence[Answer]) -> Sequence[float]:
+        validator = validator_of(options.against)
+        return [float(any(_fits(validator, value) for value in read_json(answer.prediction))) for answer in answers]
+
+    def score(self, options: JsonSchemaOptions, answers: Sequence[Answer]) -> float:
+        return fmean(self.rows(options, answers))
+
+
+def read_json(text: str) -> tuple[Any, ...]:
+    """The one value that the text holds, in a tuple; () where it is no JSON or nested too deeply to read."""
+    try:
+        return (json.loads(text, parse_constant=_refuse, parse_int=_integer),)
+    except (ValueError, RecursionError):
+        return ()
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _integer(digits: str) -> float:
+    return int(digits) if len(digits) <= LONGEST_INTEGER else float(digits)
+
+
+def _fits(validator: Any, value: Any) -> bool:
+    try:
+        return bool(validator.is_valid(value))
+    except RecursionError:  # nested deeper than can be checked
+        return False
+
+
+def validator_of(schema: Mapping[str, Any]) -> Any:
+    """jsonschema's validator, whose patterns are RE2's, and which fetches nothing."""
+    import jsonschema
+    from referencing import Registry
+
+    kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
+    return jsonschema.validators.extend(kind, {"pattern": _pattern})(schema, registry=Registry())
+
+
+def _pattern(validator: Any, pattern: str, instance: object, _: object) -> Iterator[Any]:
+    from jsonschema import ValidationError
+
+    if validator.is_type(instance, "string") and compiled(pattern).search(instance) is None:
+        yield ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+def check_schema(schema: Mapping[str, Any]) -> None:
+    """Raises ValueError for what is no JSON Schema, refers to what is not in it, or has patterns that RE2 refuses."""
+    import jsonschema
+
+    try:
+        jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator).check_schema(schema)
+    except jsonschema.SchemaError as error:
+        place = "".join(f"[{part!r}]" for part in error.path)
+        raise ValueError(f"this is no JSON Schema: {error.message}" + (f" (at {place})" if place else "")) from error
+    _check_keywords(schema)
+    try:
+        validator_of(schema).is_valid(None)
+    except RecursionError as error:
+        raise ValueError("this JSON Schema refers to itself without end") from error
+
+
+def _check_keywords(schema: Mapping[str, Any]) -> None:
+    from referencing import Registry, Resource
+    from referencing.exceptions import Unresolvable
+    from referencing.jsonschema import DRAFT202012
+
+    resource = Resource.from_contents(schema, default_specification=DRAFT202012)
+    resolver = Registry().with_resource("", resource).resolver()
+    for keyword, value in _keywords(schema):
+        if keyword == "patternProperties":
+            raise ValueError("`patternProperties` is not supported: it would not be matched in linear time")
+        if keyword == "pattern" and isinstance(value, str):
+            compiled(value)
+        if keyword in {"$ref", "$dynamicRef"} and isinstance(value, str):
+            try:
+                resolver.lookup(value)
+            except Unresolvable as error:
+                raise ValueError(f"`$ref: {value}` refers to nothing in the schema itself") from error
+
+
+def _keywords(schema: object) -> Iterator[tuple[str, Any]]:
+    """Every key and value at any depth, but not within what is data."""
+    if isinstance(schema, Mapping):
+        for key, value in schema.items():
+            yield key, value
+            if key not in DATA:
+                yield from _keywords(value)
+    elif isinstance(schema, list | tuple):
+        for item in schema:
+            yield from _keywords(item)
+
+
+@hookimpl
+def customspec_metrics() -> Sequence[Metric]:
+    return [ValidJson(), JsonSchema()]

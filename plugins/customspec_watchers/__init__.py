@@ -1,0 +1,1 @@
+"""Watchers: a run's course, taken to where people follow such things."""

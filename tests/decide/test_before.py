@@ -1,0 +1,57 @@
+"""What `plan` says of a goal before anything runs."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from customspec.decide.before import prospect, sentences
+from customspec.decide.samples import Measure
+from customspec.spec import Goal
+
+ACCURACY = Measure("accuracy", 0.0, 1.0, higher_is_better=True, proportion=True)
+
+
+def told(goal: Goal, rows: int, measure: Measure = ACCURACY, counted: str = "rows") -> list[str]:
+    return sentences(prospect(measure, goal, 0.95, rows, counted), measure, goal, 0.95)
+
+
+def test_a_goal_that_can_be_shown() -> None:
+    assert told(Goal(metric="accuracy", at_least=0.8), 160) == [
+        "to show accuracy at least 0.8 with 95 % confidence takes 14 test rows, every one right; there are 160",
+        "if the true accuracy is 0.9, 94 show it four times in five (80 % power); 160 do if it is 0.875",
+    ]
+
+
+def test_a_goal_that_cannot_be_shown() -> None:
+    assert told(Goal(metric="accuracy", at_least=0.99), 20, counted="groups") == [
+        "to show accuracy at least 0.99 with 95 % confidence takes 299 test groups, every one right; there are 20: "
+        "the goal cannot be shown",
+        "if the true accuracy is 0.995, 2185 show it four times in five (80 % power)",
+    ]
+
+
+def test_the_best_possible_value_is_never_shown_and_the_worst_always() -> None:
+    assert told(Goal(metric="accuracy", at_least=1.0), 20) == [
+        "the goal, accuracy at least 1, is the best possible value: no number of test rows can show it"
+    ]
+    assert len(told(Goal(metric="accuracy", at_least=0.0), 20)) == 1
+
+
+def test_a_goal_of_at_most_is_counted_from_the_other_end() -> None:
+    errors = Measure("errors", 0.0, 1.0, higher_is_better=False, proportion=True)
+    found = prospect(errors, Goal(metric="errors", at_most=0.2), 0.95, 160)
+    mirrored = prospect(ACCURACY, Goal(metric="accuracy", at_least=0.8), 0.95, 160)
+    assert found is not None
+    assert mirrored is not None
+    assert (found.fewest, found.for_true) == (mirrored.fewest, mirrored.for_true)
+    assert found.true == pytest.approx(0.1)
+    assert found.shows == pytest.approx(1 - (mirrored.shows or 0))
+
+
+def test_of_a_metric_without_a_worst_value_nothing_is_known_before() -> None:
+    endless = Measure("loss", 0.0, math.inf, higher_is_better=False, proportion=False)
+    goal = Goal(metric="loss", at_most=1.0)
+    assert prospect(endless, goal, 0.95, 20) is None
+    assert "after a run only" in told(goal, 20, endless)[0]

@@ -1,0 +1,198 @@
+"""A run's evidence, from the spec to the screen: what is planned, claimed, compared and told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scipy.stats import binomtest
+
+from support import Ended, Workspace, colours
+
+Command = Callable[..., Ended]
+
+TWO = "techniques: [zero_shot, {few_shot: {shots: 2}}]"
+GROUPED = "data: {train: train.jsonl, validation: validation.jsonl, test: test.jsonl, group: customer}"
+
+
+def run(customspec: Command, *arguments: str | Path) -> Any:
+    ended = customspec("run", *arguments, "--json")
+    assert ended.code == 0, ended.err
+    return ended.json
+
+
+def right(workspace: Workspace, document: Any, key: str, split: str) -> list[bool]:
+    """Which rows a candidate has right, from what the run left."""
+    folder = workspace.root / ".customspec" / "runs" / document["run"] / "candidates" / key
+    lines = (folder / "predictions" / split / "predictions.jsonl").read_text().splitlines()
+    return [record["prediction"] == record["answer"] for record in map(json.loads, lines)]
+
+
+def grouped(workspace: Workspace, size: int) -> None:
+    """The usual rows in groups of a size, no group in two splits."""
+    for name, count, start in (("train", 24, 0), ("validation", 12, 100), ("test", 12, 200)):
+        rows = [{**row, "customer": f"{name} {i // size}"} for i, row in enumerate(colours(count, start))]
+        workspace.rows(f"{name}.jsonl", rows)
+    spec = workspace.root / "spec.yaml"
+    lines = [GROUPED if line.startswith("data:") else line for line in spec.read_text().splitlines()]
+    spec.write_text("\n".join(lines) + "\n")
+
+
+# ------------------------------------------------------------------------------------------------------- before running
+
+
+def test_the_plan_says_what_the_test_rows_can_show(workspace: Workspace, customspec: Command) -> None:
+    spec = workspace.spec(TWO, "goal: {metric: accuracy, at_least: 0.7}")
+    ended = customspec("plan", spec)
+    assert "to show accuracy at least 0.7 with 95 % confidence takes 9 test rows, every one right; there are 12" in (
+        ended.out
+    )
+    assert customspec("plan", spec, "--json").json["goal_rows"]["fewest"] == 9
+    assert "takes 9 test rows, every one right; there are 5: the goal cannot be shown" in (
+        customspec("plan", spec, "--limit", "5").out
+    )
+    assert "with 80 % confidence takes 5 test rows" in customspec("plan", spec, "--set", "confidence=0.8").out
+
+
+def test_a_plan_without_a_goal_says_nothing_of_it(workspace: Workspace, customspec: Command) -> None:
+    spec = workspace.spec(TWO)
+    assert "confidence" not in customspec("plan", spec).out
+    assert customspec("plan", spec, "--json").json["goal_rows"] is None
+
+
+def test_a_comparison_may_have_a_goal_that_cannot_be_shown_and_a_ladder_may_not(
+    workspace: Workspace, customspec: Command
+) -> None:
+    goal = "goal: {metric: accuracy, at_least: 0.99}"
+    ended = customspec("plan", workspace.spec(TWO, goal))
+    assert ended.code == 0
+    assert "takes 299 test rows, every one right; there are 12: the goal cannot be shown" in ended.out
+    ladder = workspace.spec(TWO, goal, "strategy: ladder")
+    assert customspec("plan", ladder).code == 2
+    assert customspec("plan", ladder, "--limit", "3").code == 0  # a short trial of a ladder claims nothing anyway
+
+
+def test_groups_are_what_a_goal_is_shown_with(workspace: Workspace, customspec: Command) -> None:
+    spec = workspace.spec(TWO, "goal: {metric: accuracy, at_least: 0.7}", "strategy: ladder")
+    assert customspec("validate", spec).code == 0
+    grouped(workspace, 3)
+    ended = customspec("validate", spec)
+    assert ended.code == 2
+    assert "`at_least: 0.7` cannot be shown with 4 test groups, even if every answer is right; that takes 9" in (
+        ended.err
+    )
+
+
+def test_an_overlap_of_the_stated_number_is_allowed(workspace: Workspace, customspec: Command) -> None:
+    workspace.rows("test.jsonl", [*colours(12, 200), *colours(2)])
+    spec = workspace.spec(TWO)
+    assert "CS412 2 test rows are also in `train`" in customspec("validate", spec).err
+    assert customspec("plan", spec, "--set", "data.allow_overlap=2").code == 0
+    assert "exact number of rows that stand in two splits: 2; found 3" in (
+        customspec("plan", spec, "--set", "data.allow_overlap=3").err
+    )
+
+
+def test_rows_that_differ_in_a_column_that_the_prompt_does_not_show_are_the_same(
+    workspace: Workspace, customspec: Command
+) -> None:
+    for name, start in (("train", 0), ("validation", 100), ("test", 200)):
+        workspace.rows(f"{name}.jsonl", [{**row, "source": name} for row in colours(12, start)])
+    shown = [{**row, "source": "elsewhere"} for row in colours(1)]
+    workspace.rows("test.jsonl", [*({**row, "source": "test"} for row in colours(12, 200)), *shown])
+    assert "1 test row is also in `train`: test.jsonl:13 is train.jsonl:1" in (
+        customspec("validate", workspace.spec(TWO)).err
+    )
+    both = 'prompt: {user: "{{ text }} ({{ source }})", answer: "{{ label }}", choices: from_data}'
+    assert customspec("validate", workspace.spec(TWO, prompt=both)).code == 0
+
+
+# ------------------------------------------------------------------------------------------------------ what a run says
+
+
+def test_the_claim_is_the_exact_test_of_the_chosen_candidates_test_rows(
+    workspace: Workspace, customspec: Command
+) -> None:
+    document = run(customspec, workspace.spec(TWO, "goal: {metric: accuracy, at_least: 0.1}", "strategy: ladder"))
+    decision = document["decision"]
+    rows = right(workspace, document, decision["chosen_key"], "test")
+    exact = binomtest(sum(rows), len(rows), alternative="greater").proportion_ci(0.95, method="exact").low
+    claim = decision["claim"]
+    assert (claim["n"], claim["confidence"], claim["method"]) == (12, 0.95, "Clopper-Pearson")
+    assert claim["value"] == pytest.approx(sum(rows) / 12)
+    assert claim["bound"] == pytest.approx(exact)
+    assert decision["goal_met"] == claim["shown"] == (exact >= 0.1)
+    assert decision["ending"] == ("shown" if claim["shown"] else "not_shown")
+
+
+def test_every_pair_is_compared_on_both_splits_and_the_roles_are_told(
+    workspace: Workspace, customspec: Command
+) -> None:
+    document = run(customspec, workspace.spec("techniques: [zero_shot, one_shot, {few_shot: {shots: 3}}]"))
+    pairs = document["decision"]["pairs"]
+    assert [pair["split"] for pair in pairs] == ["validation"] * 3 + ["test"] * 3
+    assert {(pair["split"], pair["role"]) for pair in pairs} == {("validation", "choosing"), ("test", "descriptive")}
+    for pair in pairs:
+        first, second = (right(workspace, document, pair[side], pair["split"]) for side in ("first", "second"))
+        only_first = sum(a and not b for a, b in zip(first, second, strict=True))
+        only_second = sum(b and not a for a, b in zip(first, second, strict=True))
+        assert pair["difference"] == pytest.approx((only_first - only_second) / 12)
+        discordant = only_first + only_second
+        assert pair["p"] == pytest.approx(binomtest(only_first, discordant).pvalue if discordant else 1.0)
+        assert pair["p"] <= pair["p_holm"] <= 1
+
+
+def test_without_a_goal_and_with_few_rows_the_answer_is_undecided(workspace: Workspace, customspec: Command) -> None:
+    spec = workspace.spec(TWO)
+    decision = run(customspec, spec)["decision"]
+    assert (decision["goal_met"], decision["ending"]) == (None, "undecided")
+    assert decision["chosen"] is not None
+    assert decision["loss"]["n"] == 12
+    wide = run(customspec, spec, "--set", "margin=0.99")["decision"]
+    assert (wide["ending"], wide["chosen"]) == ("within_margin", "zero_shot")
+
+
+def test_another_confidence_or_margin_decides_again_and_evaluates_nothing(
+    workspace: Workspace, customspec: Command
+) -> None:
+    spec = workspace.spec(TWO)
+    run(customspec, spec)
+    for change in ("confidence=0.8", "margin=0.1"):
+        again = run(customspec, spec, "--set", change)
+        assert {id for id, step in again["steps"].items() if step["status"] == "done"} == {"decide"}
+
+
+def test_groups_are_resampled_and_permuted_as_one(workspace: Workspace, customspec: Command) -> None:
+    spec = workspace.spec(TWO, "goal: {metric: accuracy, at_least: 0.1}")
+    grouped(workspace, 2)
+    decision = run(customspec, spec)["decision"]
+    assert decision["claim"] is None or "bootstrap" in decision["claim"]["method"]
+    assert {pair["test"] for pair in decision["pairs"]} == {"exact randomization"}  # of six groups
+
+
+def test_seeds_are_told_apart_from_rows(workspace: Workspace, customspec: Command) -> None:
+    spec = workspace.spec("techniques: [zero_shot, {lora: {r: 2, max_steps: 2}, seeds: [0, 1, 2]}]")
+    document = run(customspec, spec)
+    spread = document["decision"]["seeds"]
+    values = [c["metrics"]["test"]["accuracy"]["value"] for c in document["candidates"] if c["id"] == "lora"]
+    assert list(spread) == ["lora"]
+    assert spread["lora"]["test"]["values"] == values
+    assert {pair["first"] for pair in document["decision"]["pairs"]} == {"zero_shot@0"}  # one lora stands: its first
+    assert "lora, 3 seeds on the test rows: " in customspec("run", spec).out
+
+
+def test_the_screen_begins_with_the_answer(workspace: Workspace, customspec: Command) -> None:
+    spec = workspace.spec(TWO, "goal: {metric: accuracy, at_least: 0.1}")
+    document = run(customspec, spec)
+    out = customspec("run", spec).out
+    assert f"\nanswer: {document['decision']['answer']}\n" in out
+    assert "  - against " in out
+
+
+def test_macro_f1_is_compared_by_whole_sets(workspace: Workspace, customspec: Command) -> None:
+    decision = run(customspec, workspace.spec(TWO, "metrics: [macro_f1]"))["decision"]
+    assert all("randomization" in pair["test"] for pair in decision["pairs"])
+    assert decision["loss"]["bound"] > 0
