@@ -9,7 +9,17 @@ import pytest
 
 from support import Workspace
 
-HEAVY = ("torch", "transformers", "peft", "datasets", "accelerate")
+HEAVY = (
+    "torch",
+    "transformers",
+    "peft",
+    "datasets",
+    "accelerate",
+    "sacrebleu",
+    "rouge_score",
+    "tensorboard",
+    "mlflow",
+)
 
 PROGRAM = """
 import sys
@@ -41,6 +51,9 @@ def loaded(space: Workspace, *arguments: str) -> str:
         ["show", "spec.yaml"],
         ["techniques"],
         ["techniques", "lora"],
+        ["metrics"],
+        ["metrics", "json_schema"],
+        ["watchers"],
         ["schema"],
     ],
     ids=" ".join,
