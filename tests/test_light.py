@@ -9,7 +9,17 @@ import pytest
 
 from support import Workspace
 
-HEAVY = ("torch", "transformers", "peft", "datasets", "accelerate")
+HEAVY = (
+    "torch",
+    "transformers",
+    "peft",
+    "datasets",
+    "accelerate",
+    "sacrebleu",
+    "rouge_score",
+    "tensorboard",
+    "mlflow",
+)
 
 PROGRAM = """
 import sys
@@ -42,6 +52,9 @@ def loaded(space: Workspace, *arguments: str) -> str:
         ["techniques"],
         ["techniques", "lora"],
         ["plugin", "check", "zero_shot"],
+        ["metrics"],
+        ["metrics", "json_schema"],
+        ["watchers"],
         ["schema"],
     ],
     ids=" ".join,

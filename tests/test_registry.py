@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from textwrap import dedent
+from types import SimpleNamespace
 
 import pytest
 
+from customspec.hookspecs import Answer
 from support import Ended, Workspace
 
 Command = Callable[..., Ended]
@@ -264,3 +268,51 @@ def test_the_registry_answers_for_the_family_that_is_asked_for() -> None:
         registry.prompting("lora")
     with pytest.raises(PluginError, match="`zero_shot` is of the family prompting, not tuning"):
         registry.tuning("zero_shot")
+
+
+def example(name: str) -> str:
+    """The example in docs/plugins.md that offers this."""
+    text = (Path(__file__).parent.parent / "docs" / "plugins.md").read_text(encoding="utf-8")
+    [found] = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if f'name = "{name}"' in block]
+    return str(found)
+
+
+def test_the_documented_technique_is_valid(install: Install, validate: Command) -> None:
+    install("acme-first", "first_rows", example("first_rows"))
+    assert validate("techniques: [{first_rows: {count: 3}}]") == Ended(0, "spec.yaml: valid\n", "")
+
+
+def test_the_documented_metric_is_valid_and_its_options_are_checked(install: Install, validate: Command) -> None:
+    from customspec.registry import discover
+
+    install("acme-brief", "metric.brief", example("brief"))
+    metric = discover().metric("brief")
+    answers = [Answer("so it is", "yes"), Answer("it", "no")]
+    assert metric.score(SimpleNamespace(words=2), answers) == 0.5
+    ended = validate("techniques: [zero_shot]", "metrics: [{brief: {word: 3}}]")
+    assert first(ended) == "spec.yaml:11:12: CS305 metric `brief` is for generation, but the prompt has `choices`"
+    assert "spec.yaml:11:20: CS201 unknown key `word` in metric `brief`" in ended.err
+    assert "did you mean `words`?" in ended.err
+
+
+def test_a_metric_with_options_of_no_kind_and_a_watcher_that_lacks_a_method_are_refused(install: Install) -> None:
+    from customspec.errors import PluginError
+    from customspec.registry import discover
+
+    install("acme-brief", "metric.brief", example("brief").replace("options = BriefOptions", "options = dict"))
+    with pytest.raises(PluginError, match=r"acme-brief 1\.0: `brief`\.options must be a subclass of Options"):
+        discover().metric("brief")
+    source = """
+        from customspec.hookspecs import hookimpl
+
+        class Deaf:
+            name, summary = "deaf", "Hears nothing."
+
+        @hookimpl
+        def customspec_watchers():
+            return [Deaf()]
+    """
+    install("acme-deaf", "watcher.deaf", source)
+    missing = "run_started, started, progress, finished, run_finished"
+    with pytest.raises(PluginError, match=rf"acme-deaf 1\.0: watcher `deaf` lacks {missing}"):
+        discover().watcher("deaf")

@@ -93,7 +93,40 @@ def test_wrong_techniques_do_not(techniques: object, checker: jsonschema.Draft20
     assert list(checker.iter_errors({**GOOD, "techniques": techniques}))
 
 
-def test_every_option_of_every_technique_is_described(schema: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        None,
+        ["accuracy"],
+        ["rougeL", {"accuracy": None}, {"bleu": {"lowercase": True}}],
+        [{"id": "number", "regex": {"pattern": "[0-9]+"}}, {"regex": {"pattern": "a", "match": "part"}}],
+        [{"json_schema": {"against": {"type": "object"}}}],
+    ],
+)
+def test_right_metrics_fit(metrics: object, checker: jsonschema.Draft202012Validator) -> None:
+    assert not list(checker.iter_errors({**GOOD, "metrics": metrics}))
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        [],
+        ["acuracy"],
+        ["regex"],
+        [{"regex": None}],
+        [{"regex": {}}],
+        [{"regex": {"pattern": 1}}],
+        [{"accuracy": {"normalize": True}}],
+        [{"accuracy": {}, "macro_f1": {}}],
+        [{"id": "a"}],
+        [{"id": "a b", "accuracy": {}}],
+    ],
+)
+def test_wrong_metrics_do_not(metrics: object, checker: jsonschema.Draft202012Validator) -> None:
+    assert list(checker.iter_errors({**GOOD, "metrics": metrics}))
+
+
+def test_every_option_of_every_plugin_is_described(schema: dict[str, Any]) -> None:
     bare = [
         f"{name}.{field}"
         for name, definition in schema["$defs"].items()

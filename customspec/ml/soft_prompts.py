@@ -15,7 +15,7 @@ from customspec.ml.batching import bare
 
 def embeddings_of(model: nn.Module, pieces: Sequence[Sequence[int]]) -> Tensor:
     """(pieces, width) float32: each piece's token embeddings, averaged (Lester et al. 2021, 3.1, for class labels)."""
-    table = bare(model).get_input_embeddings().weight.detach().float()
+    table = cast(nn.Embedding, bare(model).get_input_embeddings()).weight.detach().float()
     return torch.stack([table[torch.tensor(list(piece), device=table.device)].mean(0) for piece in pieces])
 
 

@@ -98,10 +98,8 @@ def _attends(model: ModelHeader) -> bool:
 
 def _heads(model: ModelHeader) -> int:
     """Attention heads, under the names that configurations use."""
-    found = next(
-        (model.config[name] for name in ("num_attention_heads", "n_head", "num_heads") if model.config.get(name)), None
-    )
-    return None if found is None else int(found)
+    found = [model.config.get(name) for name in ("num_attention_heads", "n_head", "num_heads")]
+    return next((int(heads) for heads in found if heads is not None), 1)
 
 
 def _width(model: ModelHeader) -> int:

@@ -51,8 +51,8 @@ def refusal(targets: Targets, model: ModelHeader, *, plain: bool = False) -> Ref
         if name.rsplit(".", 1)[-1] in bypassed:
             message = f"an adapter on `{name}` of {model.architecture} would have no effect"
             return Refusal(message, option="target_modules", item=index, hint="its weight is used past the module")
-    odd = next((linear for linear in linears(targets, model) if plain and linear.transposed), None)
-    return odd and Refusal(f"`{odd.name}` of {model.architecture} is a Conv1D, which this technique cannot take")
+    odd = [linear.name for linear in linears(targets, model) if plain and linear.transposed]
+    return Refusal(f"`{odd[0]}` of {model.architecture} is a Conv1D, which this technique cannot take") if odd else None
 
 
 def names(targets: Targets) -> str | list[str]:

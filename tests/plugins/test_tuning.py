@@ -252,9 +252,8 @@ def test_a_merged_lora_agrees_with_the_unmerged(trained: Trained, tmp_path: Path
 def test_rank_stabilized_lora_scales_by_the_root_of_the_rank(folders: dict[str, Path]) -> None:
     scales = []
     for stabilized in (False, True):
-        model = Lora().adapt(
-            lora(r=4, lora_alpha=8, use_rslora=stabilized), load_model(folders["llama"], torch.float32)
-        )
+        options = lora(r=4, lora_alpha=8, use_rslora=stabilized)
+        model = Lora().adapt(options, load_model(folders["llama"], torch.float32), TASK)
         scales.append(model.get_submodule("base_model.model.model.layers.0.mlp.up_proj").scaling)
     assert scales == [{"default": 2.0}, {"default": 4.0}]
 

@@ -168,9 +168,8 @@ def test_a_run_cut_short_is_told_as_such(tmp_path: Path, store: str) -> None:
 
 def test_failed_and_skipped_candidates_are_told_as_such(tmp_path: Path, store: str) -> None:
     ended = {"lora@0": "failed", "lora@1": "skipped"}
-    candidates = [
-        {"key": key, "status": status, "metrics": {"test": None}, "cost": {}} for key, status in ended.items()
-    ]
+    rest = {"metrics": {"test": None}, "cost": {"train_seconds": 1.5, "artifact_bytes": None}}
+    candidates = [{"key": key, "status": status, **rest} for key, status in ended.items()]
     watcher = discover().watcher("mlflow")
     watcher.run_started(PLAN, tmp_path)
     watcher.run_finished({"candidates": candidates, "decision": {"goal_met": False, "chosen": None, "reasons": ["a"]}})
