@@ -53,7 +53,7 @@ def faulty_rows(space: Workspace) -> None:
     space.rows("grouped.jsonl", [{**row, "customer": "a"} for row in good])
     space.rows("grouped_test.jsonl", [{**row, "customer": "b"} for row in colours(6, 500)])
     talk = [{"role": "user", "content": "red"}, {"role": "assistant", "content": "warm"}]
-    space.rows("chat_test.jsonl", [{"talk": talk}])
+    space.rows("chat_test.jsonl", [{"talk": [{"role": "user", "content": "teal"}, talk[1]]}])
     space.rows("train_as_talk.jsonl", [{"talk": row["text"]} for row in good])
     space.rows("chat_unknown_role.jsonl", [{"talk": talk}, {"talk": [{"role": "human", "content": "red"}, talk[1]]}])
     space.rows("chat_no_answer.jsonl", [{"talk": talk}, {"talk": talk[:1]}])
