@@ -74,6 +74,6 @@ def test_an_answer_is_asked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_technique_that_fails_to_answer_is_named(tmp_path: Path) -> None:
-    with pytest.raises(PluginError, match="customspec 9: technique `peft` gave no answer: .*TypeError"):
+    with pytest.raises(PluginError, match=r"customspec 9: technique `peft` gave no answer: .*TypeError"):
         consult("peft", "customspec 9", {"unheard": 1}, tmp_path)
     assert not list(tmp_path.iterdir())
