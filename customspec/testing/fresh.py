@@ -16,7 +16,7 @@ from typing import Any
 from customspec.header import ModelHeader
 from customspec.hookspecs import GROUP
 from customspec.plan import digest
-from customspec.registry import METRIC_PREFIX, discover
+from customspec.registry import PREFIXES, discover
 from customspec.testing.checks import RuleError
 from customspec.testing.rows import demonstrations, examples, queries, scored
 
@@ -78,7 +78,8 @@ def _heavy() -> list[str]:
 def _offered(asked: Mapping[str, Any]) -> Any:
     """What an entry point of this name would give. Raises PluginError as a spec's compilation would."""
     name, metric = asked["name"], asked["kind"] == "metric"
-    entry = EntryPoint(f"{METRIC_PREFIX}{name}" if metric else name, asked["module"], GROUP)
+    prefix = next((text for text, kind in PREFIXES.items() if kind == asked["kind"]), "")
+    entry = EntryPoint(f"{prefix}{name}", asked["module"], GROUP)
     registry = discover([entry])
     return registry.metric(name) if metric else registry.technique(name)
 
