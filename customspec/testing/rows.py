@@ -37,7 +37,7 @@ def examples(count: int, split: str = "train", columns: Sequence[str] = ()) -> t
 
 
 def _example(number: int, split: str, columns: Sequence[str]) -> Example:
-    user, answer = WORDS[number % len(WORDS)], ANSWERS[number * number % 4 % 3]
+    user, answer = WORDS[number % len(WORDS)], ANSWERS[number * number % 7 % 3]
     fields = {"text": user, "label": answer, **dict.fromkeys(columns, f"Look at {number}.\n\nThen decide.")}
     return Example(id=f"{split}:{number}", system=None, user=user, answer=answer, fields=fields)
 
