@@ -47,7 +47,8 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     promised = technique.trainable_parameters(options, consulted(technique, options, header))
     if trainable != promised:
-        raise StepError(f"technique `{technique.name}` promised {promised} trained parameters and trains {trainable}")
+        plugin = f"plugin {work.registry.offer('technique', technique.name)}: technique `{technique.name}`"
+        raise StepError(f"{plugin} promised {promised} trained parameters and trains {trainable}")
     save = partial(_save_anew, technique, folder=folder)
     with tempfile.TemporaryDirectory() as scratch:
         trained = train(
