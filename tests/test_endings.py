@@ -29,7 +29,7 @@ class Breaks:
     def recipe(self, options, model, rows): return {"learning_rate": 1e-3, "num_train_epochs": 1.0}
     def refusal(self, options, model): return None
     def trainable_parameters(self, options, model): return 1
-    def adapt(self, options, model): raise RuntimeError("no luck today")
+    def adapt(self, options, model, task): raise RuntimeError("no luck today")
     def save(self, model, folder): ...
     def load(self, model, folder): ...
 
@@ -63,6 +63,19 @@ def test_a_failed_step_fails_its_candidate_alone(
     log = (workspace.root / ".customspec" / "runs" / ended.json["run"] / "log.txt").read_text()
     assert "RuntimeError: no luck today" in log
     assert "Traceback" not in ended.err
+
+
+def test_a_technique_that_trains_more_than_it_promised_is_named_with_its_distribution(
+    workspace: Workspace, customspec: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boasts = BROKEN.replace('raise RuntimeError("no luck today")', "return model").replace('"breaks"', '"boasts"')
+    install(workspace.root / "site", "boasts", boasts)
+    monkeypatch.syspath_prepend(workspace.root / "site")
+    ended = customspec("run", workspace.spec("techniques: [boasts]"), "--json")
+    assert ended.code == 1
+    [candidate] = ended.json["candidates"]
+    told = "train:boasts@0: plugin customspec-boasts 1.0: technique `boasts` promised 1 trained parameters and trains "
+    assert candidate["reason"].startswith(told)
 
 
 def test_a_decision_over_a_failure_is_not_kept(

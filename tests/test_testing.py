@@ -136,7 +136,7 @@ PROMPTING: list[tuple[str, str, str, str]] = [
     ("training_rows", "[row for", '[Example("mine", None, "", "") for', "are no training rows"),
     ("never_its_own", " if row.id != query.id", "", "is shown to itself"),
     ("few_rows", "sample(rows, len(rows))", "sample(rows, 9)", "raised ValueError: Sample larger than population"),
-    ("blind", " if row.id != query.id", " if row.answer != query.answer", "other rows when its answer is unknown"),
+    ("blind", " if row.id != query.id", " if row.answer != query.answer", "when the answer is unknown"),
     ("determinism", "random.Random(seed)", "random.Random()", "gave two different selections"),
     ("any_process", "len(row.answer)", "hash(row.id)", "other demonstrations and conversations under PYTHONHASHSEED="),
 ]
