@@ -74,7 +74,7 @@ def test_a_technique_that_trains_more_than_it_promised_is_named_with_its_distrib
     ended = customspec("run", workspace.spec("techniques: [boasts]"), "--json")
     assert ended.code == 1
     [candidate] = ended.json["candidates"]
-    told = "train:boasts@0: plugin customspec-boasts 1.0: technique `boasts` promised 1 trained parameters and trains "
+    told = "plugin customspec-boasts 1.0: technique `boasts` promised 1 trained parameters and trains "
     assert candidate["reason"].startswith(told)
 
 
