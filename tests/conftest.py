@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from customspec.testing import TinyModels
 from support import Ended, Workspace, colours, make_model
 
 
@@ -14,6 +15,12 @@ from support import Ended, Workspace, colours, make_model
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One tiny llama for the whole session; tests link to it and never write into it."""
     return make_model(tmp_path_factory.mktemp("models") / "llama")
+
+
+@pytest.fixture(scope="session")
+def models() -> TinyModels:
+    """The conformance kit's models."""
+    return TinyModels()
 
 
 @pytest.fixture(scope="session")
