@@ -18,7 +18,7 @@ def shipped(kind: Kind) -> Sequence[str]:
 
 @pytest.mark.parametrize("name", shipped("technique"))
 def test_every_technique_that_ships_keeps_the_contract(name: str, models: TinyModels) -> None:
-    check_technique(discover().technique(name), models=models)
+    check_technique(discover().technique(name), NEEDED.get(name), models=models)
 
 
 OTHERWISE: list[tuple[str, dict[str, Any]]] = [
@@ -39,6 +39,7 @@ def test_a_prompting_technique_that_ships_keeps_the_contract_with_other_options(
 
 
 NEEDED: dict[str, dict[str, Any]] = {
+    "peft": {"method": "LORA", "config": {"r": 4, "target_modules": "all-linear"}},
     "regex": {"pattern": "[a-z ]+"},
     "json_schema": {"against": {"type": "object"}},
 }

@@ -41,7 +41,7 @@ def command(
     if key is None:
         raise UsageError("the run chose no candidate; name one with --candidate")
     queries = tuple(_read(rows))
-    root = store or run.resolve().parent.parent
+    root = store or _store_of(run)
     with watching() as watcher:
         predictor = Predictor(plan, key, run, Store(root), discover(), detect(device), watcher)
         answers = predictor.answer(queries)
@@ -51,6 +51,14 @@ def command(
     else:
         out.write_text(lines, encoding="utf-8")
     return Exit.DONE
+
+
+def _store_of(run: Path) -> Path:
+    """The store that the run folder lies in. Raises UsageError where it lies in none: nothing is written elsewhere."""
+    root = run.resolve().parent.parent
+    if not (root / "objects").is_dir():
+        raise UsageError(f"{run} lies in no store; name one with --store (it keeps the model, for the next time)")
+    return root
 
 
 def _read(rows: Path | None) -> Iterator[Row]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +17,7 @@ from peft.tuners.lora import initialize_lora_eva_weights
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from customspec.errors import StepError
 from customspec.ml import adapters
 from customspec.ml.batching import bare
 from customspec.ml.quiet import quietly
@@ -44,9 +48,14 @@ def save(model: nn.Module, folder: Path) -> None:
 @quietly()
 def begin_at_activations(model: nn.Module, rows: Sequence[Sequence[int]], batch: int = 8) -> None:
     """A begins at the directions in which each layer's inputs vary most (Paischer et al. 2024, EVA)."""
-    device = bare(model).device
+    device, rank = bare(model).device, cast(PeftModel, model).active_peft_config.r
+    if sum(map(len, rows)) < rank:
+        raise StepError(f"`eva` needs as many tokens as the rank, {rank}; all training rows together have fewer")
+    # PEFT passes over a batch of fewer tokens than the rank, and goes round for ever when all are
+    batch = max(batch, math.ceil(2 * rank / min(map(len, rows))))
     batches = [_padded(rows[start : start + batch], device) for start in range(0, len(rows), batch)]
-    initialize_lora_eva_weights(model, batches, show_progress_bar=False)
+    with contextlib.redirect_stdout(sys.stderr):  # where it reports
+        initialize_lora_eva_weights(model, batches, show_progress_bar=False)
 
 
 def two_rates(model: nn.Module, rate: float, ratio: float, decay: float) -> torch.optim.Optimizer:

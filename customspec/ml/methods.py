@@ -6,7 +6,7 @@ import dataclasses
 import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any, cast
+from typing import Any
 
 import torch
 from peft import PeftConfig, get_peft_model
@@ -23,7 +23,7 @@ OURS = frozenset(
 
 def configuration(method: str, config: Mapping[str, Any]) -> PeftConfig:
     """PEFT's configuration of a method. Raises what PEFT raises of values that do not fit."""
-    return cast(PeftConfig, PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(method)](task_type="CAUSAL_LM", **config))
+    return PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(method)](task_type="CAUSAL_LM", **config)
 
 
 def look(method: str, config: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def look(method: str, config: Mapping[str, Any], model: Mapping[str, Any]) -> di
         made = configuration(method, config)
     except (TypeError, ValueError) as error:
         return {"message": f"{method}: {error}", "option": "config"}
-    return _counted(made, model)
+    return _counted(method, made, model)
 
 
 def _unknown(name: str, method: str, options: set[str]) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def _unknown(name: str, method: str, options: set[str]) -> dict[str, Any]:
     return {"message": f"{method} has no option `{name}`", "option": "config", "item": name, "hint": hint}
 
 
-def _counted(made: PeftConfig, model: Mapping[str, Any]) -> dict[str, Any]:
+def _counted(method: str, made: PeftConfig, model: Mapping[str, Any]) -> dict[str, Any]:
     try:
         with torch.device("meta"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -59,5 +59,5 @@ def _counted(made: PeftConfig, model: Mapping[str, Any]) -> dict[str, Any]:
             adapted = get_peft_model(AutoModelForCausalLM.from_config(kind), made)
     except Exception as error:  # whatever it is, the method cannot be put on this model
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        return {"message": f"{made.peft_type.value} cannot be put on this model: {reason}", "option": "config"}
+        return {"message": f"{method} cannot be put on this model: {reason}", "option": "config"}
     return {"trained": sum(part.numel() for part in adapted.parameters() if part.requires_grad)}

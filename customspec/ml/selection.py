@@ -11,6 +11,8 @@ from typing import Any
 from torch import nn
 from transformers import TrainerCallback
 
+LEAST_STEPS = 30  # of a training that is looked at for whether it learns
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -40,6 +42,8 @@ class Keeper(TrainerCallback):
     ) -> None:
         self._selection, self._steps = selection, steps
         self._untrained_loss, self._loss_now = untrained_loss, loss_now
+        # the first steps are warm-up: a run of a few steps tells nothing
+        self._look_at = math.ceil(steps / 10) if steps >= LEAST_STEPS else None
         self._waited = 0
         self.evaluations: list[tuple[int, float]] = []
         self.notes: list[str] = []
@@ -49,7 +53,7 @@ class Keeper(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
         """Trainer's hook after an optimizer step."""
         began = time.monotonic()
-        if state.global_step == math.ceil(self._steps / 10):
+        if state.global_step == self._look_at:
             self._look_whether_it_learns(model)
         if self._due(state.global_step):
             self._compare(model, state.global_step)
@@ -71,13 +75,13 @@ class Keeper(TrainerCallback):
 
     def _best(self) -> float | None:
         assert self._selection is not None
-        values = [value for _, value in self.evaluations]
+        values = [value for _, value in self.evaluations if not math.isnan(value)]
         return None if not values else max(values) if self._selection.higher_is_better else min(values)
 
     def _improves(self, value: float) -> bool:
         # among equals the later one: it has seen more, at a lower learning rate
         best = self._best()
-        return best is None or value == best or self._ahead(value, best)
+        return not math.isnan(value) and (best is None or value == best or self._ahead(value, best))
 
     def _ahead(self, value: float, best: float) -> bool:
         assert self._selection is not None

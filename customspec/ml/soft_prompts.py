@@ -15,8 +15,10 @@ from customspec.ml.batching import bare
 
 def embeddings_of(model: nn.Module, pieces: Sequence[Sequence[int]]) -> Tensor:
     """(pieces, width) float32: each piece's token embeddings, averaged (Lester et al. 2021, 3.1, for class labels)."""
-    table = cast(nn.Embedding, bare(model).get_input_embeddings()).weight.detach().float()
-    return torch.stack([table[torch.tensor(list(piece), device=table.device)].mean(0) for piece in pieces])
+    embed = cast(nn.Embedding, bare(model).get_input_embeddings())  # called, not looked up: Gemma scales what it finds
+    with torch.no_grad():
+        found = [embed(torch.tensor(list(piece), device=embed.weight.device)).float().mean(0) for piece in pieces]
+    return torch.stack(found)
 
 
 @torch.no_grad()
@@ -38,12 +40,13 @@ def set_prefix(model: nn.Module, ids: Sequence[int]) -> None:
 def steer_encoder(model: nn.Module, vectors: Tensor) -> None:
     """P-tuning begins at `vectors` (virtual tokens, width): its encoder's last layer is solved for, all else stays
     random. With more hidden units than virtual tokens the least-squares solution is exact."""
-    encoder = _encoder(model)
+    encoder = _encoder(model).eval()  # solved for what stands without dropout
     last = encoder.mlp_head[-1]
     seen: list[Tensor] = []
     watching = last.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     encoder(torch.arange(len(vectors), device=vectors.device)[None])
     watching.remove()
+    encoder.train()
     hidden = seen[0][0]  # (virtual tokens, hidden units)
     mean = vectors.mean(0)
     last.bias.copy_(mean)

@@ -42,7 +42,7 @@ class Extras:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a training did. `losses`: (step, mean loss per answer token since the point before);
+    """What a training did. `losses`: (step, mean loss per answer token since the point before, penalty included);
     `evaluations`: (step, the selecting metric); `kept`: the step whose state was kept, None where none was saved."""
 
     steps: int
@@ -98,7 +98,8 @@ def train(
     began = time.monotonic()
     trainer.train()
     seconds = time.monotonic() - began
-    _check_weights(model)
+    if keeper.kept is None:
+        _check_weights(model)
     losses = [(int(entry["step"]), entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
     return Trained(
         steps=trainer.state.global_step,
@@ -165,7 +166,7 @@ class AnswerTrainer(Trainer):
             logits = self.shown.answer_logits(model, cast(Batch, inputs), predicting)  # (answer tokens, vocabulary)
         loss = F.cross_entropy(logits.float(), targets, reduction="sum") / (num_items_in_batch or targets.numel())
         if self.penalty is not None:
-            loss = loss + self.penalty(model) / self.args.gradient_accumulation_steps
+            loss = loss + self.penalty(model) / self.current_gradient_accumulation_steps
         if not torch.isfinite(loss):
             step = self.state.global_step + 1
             raise StepError(f"the loss is not finite at step {step}, in the batch of {self._names(inputs['rows'])}")

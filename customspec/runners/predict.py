@@ -71,7 +71,8 @@ class Predictor:
             if needed.kind == "train":
                 result = Result(id, "", {}, self.run / artifact_of(self.key))
             else:
-                result, _ = execute(needed, needs, self.store, self.registry, self.machine, self._tell)
+                given = {name: needs[name] for name in needed.needs}
+                result, _ = execute(needed, given, self.store, self.registry, self.machine, self._tell)
             needs[id] = Need(needed, result)
         return needs
 

@@ -19,7 +19,7 @@ from customspec.ml.models import load_model
 from customspec.ml.quiet import quietly
 from customspec.ml.training import seed_everything, train
 from customspec.prompts import Example
-from customspec.runners.tuning import extras_of, task_of
+from customspec.runners.tuning import consulted, extras_of, task_of
 from customspec.spec import TrainingOptions
 from customspec.testing.fresh import filled_in
 from customspec.testing.models import TinyModels
@@ -66,8 +66,10 @@ class Workbench:
         self._cells: dict[str, Cell | Exception] = {}
 
     def header(self, architecture: str) -> ModelHeader:
+        """The model's, with what the technique asks to know of it."""
         if architecture not in self._headers:
-            self._headers[architecture], _ = read_header(self._models.folder(architecture))
+            header, _ = read_header(self._models.folder(architecture))
+            self._headers[architecture] = consulted(self.technique, self.options, header)
         return self._headers[architecture]
 
     def refusal(self, architecture: str) -> Refusal | None:

@@ -41,8 +41,8 @@ class AdaloraOptions(TrainingOptions):
 
     @model_validator(mode="after")
     def _ranks_fall(self) -> AdaloraOptions:
-        if self.target_r > self.init_r:
-            raise ValueError(f"`target_r` {self.target_r} exceeds `init_r` {self.init_r}: ranks only fall")
+        if self.target_r >= self.init_r:
+            raise ValueError(f"`target_r` {self.target_r} must lie below `init_r` {self.init_r}: ranks only fall")
         return self
 
 
@@ -85,16 +85,16 @@ class Adalora(PeftAdapter):
                 orth_reg_weight=options.orth_reg_weight,
                 beta1=options.beta1,
                 beta2=options.beta2,
-                # the paper's table 8 and 9: a tenth to warm up, the last third at the final ranks
+                # the authors' runs: a tenth or less to warm up, the last half at the final ranks
                 tinit=task.steps // 10,
-                tfinal=task.steps // 3,
-                deltaT=max(1, task.steps // 100),
+                tfinal=task.steps // 2,
+                deltaT=1,  # between masks what was masked grows again, and saving drops it
                 total_step=task.steps,
             ),
         )
 
     def penalty(self, options: AdaloraOptions, model: nn.Module) -> Tensor:
-        """Equation 4: mean distance of P'P and QQ' from the identity."""
+        """PEFT's form of equation 4: mean distance of P'P and QQ' from the identity, not the sum of squares."""
         import torch
 
         distances = []
@@ -105,10 +105,13 @@ class Adalora(PeftAdapter):
         return options.orth_reg_weight * torch.stack(distances).mean()
 
     def after_step(self, options: AdaloraOptions, model: nn.Module, step: int) -> None:
-        """Importances from this step's gradients; every so often, ranks from importances."""
+        """Importances from this step's gradients, ranks from importances."""
         from customspec.ml.adapters import tuner
 
-        tuner(model).update_and_allocate(step)
+        allocating = tuner(model)
+        schedule = allocating.peft_config["default"]
+        if schedule.total_step - schedule.tfinal > 1:  # in fewer steps there is nothing to allocate by
+            allocating.update_and_allocate(step)
 
 
 @hookimpl

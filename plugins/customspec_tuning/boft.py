@@ -35,7 +35,8 @@ class Boft(PeftAdapter):
 
     name = "boft"
     summary = (
-        "Rotations like OFT's, built from small blocks. Slow without its CUDA extension; try `oft` first. "
+        "Rotations like OFT's, in small blocks: one butterfly factor, as many as PEFT has without its CUDA extension. "
+        "Try `oft` first. "
         "Liu et al. 2023, Parameter-Efficient Orthogonal Finetuning via Butterfly Factorization."
     )
     options = BoftOptions

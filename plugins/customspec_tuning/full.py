@@ -34,12 +34,14 @@ class Full:
     def recipe(self, options: FullOptions, model: ModelHeader, rows: int) -> Mapping[str, Any]:
         # eight rows a step, in two halves: activations take as much memory as gradients otherwise
         batch = options.per_device_train_batch_size or 4
+        halves = options.gradient_accumulation_steps or max(1, 8 // batch)
         return {
-            # small models take larger steps: about 1e-4 at 10^8 parameters, 1e-5 at 10^10 (Ouyang et al. 2022, C.1)
-            "learning_rate": 1e-4 if model.total_parameters < 500_000_000 else 2e-5,
-            "num_train_epochs": epochs(rows, batch=8, steps=100, most=10),
+            # small models take larger steps; 1e-5 and less from 10^9 parameters on (Ouyang et al. 2022, appendix C.1)
+            "learning_rate": 1e-4 if model.total_parameters < 500_000_000 else 1e-5,
+            "num_train_epochs": epochs(rows, batch=batch * halves, steps=100, most=10),
             "per_device_train_batch_size": batch,
-            "gradient_accumulation_steps": max(1, 8 // batch),
+            "gradient_accumulation_steps": halves,
+            "early_stopping_patience": 4,
             "lr_scheduler_type": "linear",
             "warmup_steps": 0.03,
             "weight_decay": 0.0,

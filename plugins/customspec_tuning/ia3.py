@@ -32,7 +32,7 @@ class Ia3(PeftAdapter):
 
     name = "ia3"
     summary = (
-        "Learned factors on activations: the fewest parameters of all adapters, and no cost once merged. Wants a much "
+        "Learned factors on activations: a fraction of LoRA's parameters, and no cost once merged. Wants a much "
         "higher learning rate than LoRA. Liu et al. 2022, Few-Shot Parameter-Efficient Fine-Tuning is Better and "
         "Cheaper than In-Context Learning."
     )

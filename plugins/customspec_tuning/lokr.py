@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -27,7 +27,7 @@ class LokrOptions(TrainingOptions):
     """Rank of the larger factor."""
     alpha: int | None = Field(None, ge=1, le=100_000)
     """Scale of the update, alpha / r. Absent: twice the rank."""
-    decompose_factor: int = Field(4, ge=-1, le=65_536)
+    decompose_factor: Annotated[int, Field(ge=1, le=65_536)] | Literal[-1] = 4
     """Size of the smaller factor; -1: near the square root of each dimension, the fewest parameters."""
     decompose_both: bool = False
     """Make the smaller factor low-rank, too."""

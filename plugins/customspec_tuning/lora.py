@@ -51,6 +51,8 @@ class LoraOptions(TrainingOptions):
         if self.init_lora_weights in MOVING and (self.use_rslora or self.use_dora):
             other = "use_rslora" if self.use_rslora else "use_dora"
             raise ValueError(f"`init_lora_weights: {self.init_lora_weights}` does not go with `{other}`")
+        if self.init_lora_weights == "orthogonal" and self.r % 2:
+            raise ValueError("`init_lora_weights: orthogonal` needs an even `r`")
         return self
 
 

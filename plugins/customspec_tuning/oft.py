@@ -39,8 +39,8 @@ class Oft(PeftAdapter):
 
     name = "oft"
     summary = (
-        "Rotations of each linear map's inputs, which keep the angles between its weights: forgets little. As good as "
-        "LoRA at like size, some slower. Qiu et al. 2023, Controlling Text-to-Image Diffusion by Orthogonal "
+        "Rotations of each linear map's inputs, which nearly keep the angles between its weights: forgets little. "
+        "As good as LoRA at like size, some slower. Qiu et al. 2023, Controlling Text-to-Image Diffusion by Orthogonal "
         "Finetuning."
     )
     options = OftOptions

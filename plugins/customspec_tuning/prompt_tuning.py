@@ -27,8 +27,8 @@ class PromptTuningOptions(TrainingOptions):
     prompt_tuning_init: Literal["TEXT", "SAMPLE_VOCAB", "RANDOM"] = "TEXT"
     """Where the vectors begin: at the embeddings of a text, of random tokens, or at random numbers."""
     prompt_tuning_init_text: Text | None = None
-    """The text to begin from, repeated or cut to the number of vectors. Absent: the task's own instruction, answers
-    and first rows."""
+    """The text to begin from, repeated or cut to the number of vectors. Absent: the task's own answers,
+    instruction and first rows."""
 
 
 class PromptTuning(PeftAdapter):

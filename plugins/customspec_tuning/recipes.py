@@ -28,15 +28,13 @@ def recipe(
     size = (options.per_device_train_batch_size or batch) * (options.gradient_accumulation_steps or 1)
     return {
         "learning_rate": rate if model.hidden_size <= WIDE else wide,
-        "num_train_epochs": epochs(
-            rows, batch=size * (options.gradient_accumulation_steps or 1), steps=steps, most=most
-        ),
+        "num_train_epochs": epochs(rows, batch=size, steps=steps, most=most),
         "per_device_train_batch_size": batch,
         "lr_scheduler_type": "linear",
         # until Adam's second moments settle
         "warmup_steps": 0.05,
         "weight_decay": 0.0,
-        "early_stopping_patience": 5,
+        "early_stopping_patience": 4,
     }
 
 

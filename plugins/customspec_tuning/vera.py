@@ -40,7 +40,7 @@ class Vera(PeftAdapter):
     name = "vera"
     summary = (
         "Two learned vectors per linear map around shared random projections: a tenth of LoRA's parameters or less. "
-        "Choose it where very many adapters are kept. "
+        "The artifact holds the projections, too, so that any PEFT can read it. "
         "Kopiczko et al. 2023, VeRA: Vector-based Random Matrix Adaptation."
     )
     options = VeraOptions

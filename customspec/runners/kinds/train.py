@@ -90,7 +90,10 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
 
 
 def _save_anew(technique: TuningTechnique, model: nn.Module, folder: Path) -> None:
-    """The artifact, in place of an earlier state's."""
+    """The artifact, in place of an earlier state's; made in evaluation mode, so that no dropout gets into it."""
+    from customspec.ml.batching import evaluating
+
     shutil.rmtree(folder)
     folder.mkdir()
-    technique.save(model, folder)
+    with evaluating(model):
+        technique.save(model, folder)
