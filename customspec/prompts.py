@@ -65,6 +65,7 @@ class Template:
             tree = environment.parse(source)
             _check(tree)  # first: compiling computes constants, `9**(9**9)` too
             self.variables = frozenset(meta.find_undeclared_variables(tree) - environment.globals.keys())
+            self.printed = _printed(tree) & self.variables
             self._compiled = environment.from_string(tree)
         except TemplateSyntaxError as error:
             raise TemplateError(error.message or "not a template", line=error.lineno) from error
@@ -110,6 +111,12 @@ def _environment() -> ImmutableSandboxedEnvironment:
     # a row must give the same prompt every time
     del environment.globals["lipsum"], environment.filters["random"]
     return environment
+
+
+def _printed(tree: nodes.Template) -> frozenset[str]:
+    """The names whose values stand in the text as they are: `{{ text }}`, not `{{ text | upper }}`."""
+    parts = (part for output in tree.find_all(nodes.Output) for part in output.nodes)
+    return frozenset(part.name for part in parts if isinstance(part, nodes.Name))
 
 
 def _check(tree: nodes.Template) -> None:

@@ -56,9 +56,67 @@ SYNONYMS: Mapping[str, str] = MappingProxyType(
         "stop_sequences": "stop",
         "until": "stop",
         "methods": "techniques",
+        "version": "customspec",
+        "model_name": "hub",
+        "model_name_or_path": "hub",
+        "repo_id": "hub",
+        "target": "answer",
+        "completion": "answer",
+        "input": "user",
+        "instruction": "system",
+        "examples": "shots",
+        "min": "at_least",
+        "minimum": "at_least",
+        "threshold": "at_least",
+        "max": "at_most",
+        "maximum": "at_most",
     }
 )
 """What other tools and people call an option, and its name here."""
+
+NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "acc": "accuracy",
+        "em": "exact_match",
+        "f1": "macro_f1",
+        "f1_macro": "macro_f1",
+        "rouge_l": "rouge",
+        "cot": "chain_of_thought",
+        "icl": "few_shot",
+        "finetune": "full",
+        "fine_tune": "full",
+        "fine_tuning": "full",
+        "full_finetune": "full",
+        "full_fine_tuning": "full",
+        "sft": "full",
+        "ptuning": "p_tuning",
+    }
+)
+"""What techniques and metrics are called elsewhere, and their names here."""
+
+NO_KEYS: Mapping[str, str] = MappingProxyType(
+    {
+        "attn_implementation": "customspec chooses the attention by the model; a spec cannot name code",
+        "trust_remote_code": "a model's own code is never run, and a spec cannot ask for it",
+        "env": "a spec cannot change the environment",
+        "environment": "a spec cannot change the environment",
+        "plugins": "a plugin is an installed package; its techniques and metrics are named where they are used",
+        "include": "a spec is one file; `--set KEY=VALUE` changes a key from the command line",
+        "extends": "a spec is one file; `--set KEY=VALUE` changes a key from the command line",
+        "device": "the person who runs chooses: `customspec run SPEC --device cuda`",
+        "output": "a run's folder is `runs/NAME-0001` beside the spec; `--store` moves the store",
+        "output_dir": "a run's folder is `runs/NAME-0001` beside the spec; `--store` moves the store",
+        "resume_from": "run the same command again: what is finished is found in the store",
+        "resume_from_checkpoint": "run the same command again: what is finished is found in the store",
+        "optim": "the optimizer is AdamW",
+        "optimizer": "the optimizer is AdamW",
+        "temperature": "`generation` is greedy; a technique that samples has options of its own",
+        "do_sample": "`generation` is greedy; a technique that samples has options of its own",
+        "sha256": "write the path alone: a saved plan holds the digest of every file",
+        "from": "each technique starts from the base model",
+    }
+)
+"""Keys of other tools that no spec has, and what to do instead."""
 
 
 def closest(name: str, known: Iterable[str], synonyms: Mapping[str, str] = SYNONYMS) -> str | None:

@@ -14,7 +14,7 @@ from customspec.hookspecs import PromptingTechnique, Technique, TuningTechnique
 from customspec.registry import Offer, Registry
 from customspec.source import KeyPath
 from customspec.spec import LADDER, RESERVED, Options, Spec, TechniqueEntry, TrainingOptions
-from customspec.suggest import closest
+from customspec.suggest import NAMES, NO_KEYS, closest
 
 
 @dataclass(frozen=True)
@@ -118,9 +118,8 @@ def _not_one(named: list[str], at: KeyPath, registry: Registry, findings: Findin
         for name in named:
             if name not in techniques:
                 nearest = closest(name, RESERVED)
-                hint = (
-                    f"did you mean `{nearest}`?" if nearest else f"options of `{techniques[0]}` are indented under it"
-                )
+                under = f"options of `{techniques[0]}` are indented under it"
+                hint = NO_KEYS.get(name) or (f"did you mean `{nearest}`?" if nearest else under)
                 message = f"`{name}` beside `{techniques[0]}` is neither a technique nor a key of an entry"
                 findings.add(Code.TECHNIQUE_ENTRY, (*at, name), message, hint=hint, key=True)
         return
@@ -168,7 +167,7 @@ def _beside(entry: TechniqueEntry, at: KeyPath, registry: Registry, findings: Fi
 def _choose(name: str, raw: object, at: KeyPath, registry: Registry, findings: Findings) -> Chosen | None:
     if ("technique", name) not in registry.offers:
         known = registry.names("technique")
-        nearest = closest(name, known)
+        nearest = closest(name, known, NAMES)
         hint = f"did you mean `{nearest}`?" if nearest else f"installed: {', '.join(known)}"
         findings.add(Code.UNKNOWN_TECHNIQUE, at, f"no technique `{name}` is installed", hint=hint, key=True)
         return None

@@ -8,7 +8,7 @@ from customspec.hookspecs import Metric
 from customspec.registry import Registry
 from customspec.source import KeyPath
 from customspec.spec import Goal, Spec
-from customspec.suggest import closest
+from customspec.suggest import NAMES, closest
 
 DEFAULTS = {"classification": ("accuracy", "macro_f1"), "generation": ("token_f1", "exact_match")}
 
@@ -35,7 +35,7 @@ def read_metrics(spec: Spec, registry: Registry, findings: Findings) -> tuple[st
 def _metric(name: str, at: KeyPath, registry: Registry, findings: Findings) -> Metric | None:
     known = registry.names("metric")
     if name not in known:
-        nearest = closest(name, known)
+        nearest = closest(name, known, NAMES)
         hint = f"did you mean `{nearest}`?" if nearest else f"installed: {', '.join(known)}"
         findings.add(Code.UNKNOWN_METRIC, at, f"no metric `{name}` is installed", hint=hint)
         return None

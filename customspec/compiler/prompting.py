@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from customspec.compiler.entries import Draft, prompting_of
 from customspec.compiler.findings import Findings
+from customspec.compiler.template_faults import guess, sentence, word
 from customspec.errors import Code
 from customspec.inputs.splits import SPLITS, Splits
 from customspec.prompts import Example, PromptTemplate, Row, Template, TemplateError
@@ -17,8 +17,6 @@ from customspec.spec import Prompt, PromptPatch
 from customspec.suggest import closest
 
 PARTS = ("system", "user", "answer")
-UNCLOSED = re.compile(r"innermost block that needs to be closed is '(\w+)'")
-UNKNOWN = re.compile(r"(?:filter|test) named '(\w+)'|unknown tag '(\w+)'")
 
 
 @dataclass(frozen=True)
@@ -47,6 +45,7 @@ def render_all(
     if rows is None:
         return Rendered(whole, {}, None)
     _check_names_columns(templates, places, findings)
+    _check_answer_hidden(templates, places, findings)
     known = [_check_variables(templates[part], places[part], rows, findings) for part in PARTS]
     if not all(known):
         return None
@@ -97,27 +96,9 @@ def _template(source: str | None, at: KeyPath, findings: Findings) -> Template |
     try:
         return Template(source)
     except TemplateError as fault:
-        findings.add(Code.TEMPLATE_SYNTAX, at, f"template error: {_sentence(fault)}", word=_word(fault, source))
+        message = f"template error: {sentence(fault)}"
+        findings.add(Code.TEMPLATE_SYNTAX, at, message, hint=guess(fault), word=word(fault, source), line=fault.line)
         return None
-
-
-def _sentence(fault: TemplateError) -> str:
-    """Jinja's message in our spelling."""
-    if unclosed := UNCLOSED.search(str(fault)):
-        return f"`{{% {unclosed[1]} %}}` is never closed"
-    text = str(fault).removesuffix(".")
-    text = text.replace("'end of print statement'", "`}}`").replace("'end of statement block'", "`%}`")
-    text = re.sub(r"'([^']*)'", r"`\1`", text)
-    return text[:1].lower() + text[1:]
-
-
-def _word(fault: TemplateError, source: str) -> str | None:
-    """The part of the template that the message is about, where that is certain."""
-    if unclosed := UNCLOSED.search(str(fault)):
-        tags = re.findall(rf"{{%[-+]?\s*{unclosed[1]}\b", source)
-        return tags[0] if len(tags) == 1 else None
-    unknown = UNKNOWN.search(str(fault))
-    return unknown[1] or unknown[2] if unknown else fault.word
 
 
 def _check_names_columns(
@@ -131,6 +112,21 @@ def _check_names_columns(
             findings.add(Code.TEMPLATE_VARIABLE, places[part], message, hint="a column is written {{ NAME }}")
 
 
+def _check_answer_hidden(
+    templates: Mapping[str, Template | None], places: Mapping[str, KeyPath], findings: Findings
+) -> None:
+    """A question that prints the very column that is the answer gives it away."""
+    answer = templates["answer"]
+    if answer is None or len(answer.variables) != 1 or answer.variables != answer.printed:
+        return
+    (column,) = answer.printed
+    for part in ("system", "user"):
+        template = templates[part]
+        if template is not None and column in template.printed:
+            message = f"`{part}` shows `{column}`, which is the answer: the model would be told it"
+            findings.add(Code.ANSWER_SHOWN, places[part], message, hint="remove it", word=column)
+
+
 def _check_variables(template: Template | None, at: KeyPath, rows: Splits, findings: Findings) -> bool:
     """Whether every split has the template's columns; each that is missing is reported once."""
     missing: dict[str, str] = {}
@@ -140,8 +136,10 @@ def _check_variables(template: Template | None, at: KeyPath, rows: Splits, findi
             missing.setdefault(variable, name)
     for variable, name in missing.items():
         columns = sorted(rows.named(name)[0].fields)
-        nearest = closest(variable, columns, {})
+        nearest = closest(variable, columns, {}) if len(columns) > 1 else None
         listed = f"columns: {', '.join(columns)}"
+        if len(columns) == 1 and (other := next((one for one in ";\t|" if one in columns[0]), None)):
+            listed = f"the one column is `{columns[0]}`: save the file with commas instead of `{other}`"
         findings.add(
             Code.TEMPLATE_VARIABLE,
             at,
@@ -160,8 +158,10 @@ def _render(
         try:
             examples.append(template.render(row))
         except TemplateError as fault:
-            at = places[_part_at_fault(template, row)]
-            findings.add(Code.TEMPLATE_RENDER, at, f"{row.place}: the template cannot be filled: {_sentence(fault)}")
+            part = _part_at_fault(template, row)
+            message = f"{row.place}: the template cannot be filled: {sentence(fault)}"
+            named = word(fault, getattr(template, part).source)
+            findings.add(Code.TEMPLATE_RENDER, places[part], message, hint=guess(fault), word=named)
             return None
         if empty := _why_empty(examples[-1].answer, template.answer, row):
             findings.add(Code.ANSWER_EMPTY, places["answer"], f"{row.place}: {empty}")
