@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = {
     "show": "show rows as the model sees them",
     "predict": "answer new rows with a run's chosen candidate",
     "techniques": "list the installed techniques, or describe one",
+    "explain": "tell more about a problem's code",
     "schema": "print the JSON Schema of specs",
 }
 
