@@ -91,14 +91,23 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
+class Rename:
+    """A key, and the one that it is certainly meant to be."""
+
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: where, what, and what to do about it."""
+    """One thing that is wrong: where, what, and what to do about it; `rename` where a program may do it."""
 
     code: Code
     message: str
     location: Location
     hint: str | None = None
     exit: Exit = Exit.BAD_INPUT
+    rename: Rename | None = None
 
 
 class CustomspecError(Exception):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -12,6 +12,7 @@ from customspec.compiler import compile_document
 from customspec.errors import Exit, Problem, SpecError
 from customspec.registry import Registry, discover
 from customspec.report.problems import as_json
+from customspec.source import MAX_BYTES, Document, parse
 
 Found = Mapping[Path, Sequence[Problem]]
 
@@ -25,11 +26,14 @@ Found = Mapping[Path, Sequence[Problem]]
     default="text",
     help="How to tell problems; all but text go to stdout.",
 )
+@click.option("--fix", "wants_fix", is_flag=True, help="Rename keys where that is certain, and show the difference.")
 @store_option
 @json_option
-def command(specs: tuple[Path, ...], form: str, store: Path | None, *, as_json: bool) -> int:
+def command(specs: tuple[Path, ...], form: str, store: Path | None, *, wants_fix: bool, as_json: bool) -> int:
     """Check specs, their data and their models' headers. Runs nothing."""
     registry = discover()
+    for spec in specs if wants_fix else ():
+        _fix(spec, store, registry)
     found = {spec: find_problems(spec, store, registry) for spec in specs}
     show(found, "json" if as_json else form)
     ends = [min(problem.exit for problem in problems) for problems in found.values() if problems]
@@ -38,11 +42,24 @@ def command(specs: tuple[Path, ...], form: str, store: Path | None, *, as_json: 
 
 def find_problems(spec: Path, store: Path | None, registry: Registry) -> tuple[Problem, ...]:
     """Every problem of one spec; none when it can run."""
+    return _problems(lambda: read_document(spec), spec, store, registry)
+
+
+def _problems(
+    document: Callable[[], Document], spec: Path, store: Path | None, registry: Registry
+) -> tuple[Problem, ...]:
     try:
-        compile_document(read_document(spec), registry, root=spec.resolve().parent, cache=store_root(spec, store))
+        compile_document(document(), registry, root=spec.resolve().parent, cache=store_root(spec, store))
     except SpecError as error:
         return error.problems
     return ()
+
+
+def _fix(spec: Path, store: Path | None, registry: Registry) -> None:
+    from customspec.cli.fixing import fix
+
+    if spec.is_file() and spec.stat().st_size <= MAX_BYTES:
+        fix(spec, lambda text: _problems(lambda: parse(text, str(spec)), spec, store, registry))
 
 
 def show(found: Found, form: str) -> None:

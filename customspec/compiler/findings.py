@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from customspec.errors import Code, Exit, Location, Problem, SpecError
+from customspec.errors import Code, Exit, Location, Problem, Rename, SpecError
 from customspec.source import Document, KeyPath, split_lines
 
 
@@ -26,13 +26,14 @@ class Findings:
         word: str | None = None,
         line: int = 1,
         exit: Exit = Exit.BAD_INPUT,
+        rename: Rename | None = None,
     ) -> None:
         """A problem at a path's value, at its key, or at a word inside its value; `line` counts inside a block."""
         place = self.document.locate(path, key=key)
         if place.file == self.document.file:
             place = _in_block(self.document.text, place, line)
             place = place if word is None else _find(self.document.text, place, word)
-        problem = Problem(code, message, place, hint, exit)
+        problem = Problem(code, message, place, hint, exit, rename)
         if problem not in self._problems:
             self._problems.append(problem)
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from customspec.compiler.findings import Findings
+from customspec.compiler.renames import certain_rename
 from customspec.compiler.wording import WANTED_KINDS, as_mapping, expectation, remedy, shown
 from customspec.errors import Code
 from customspec.source import KeyPath
@@ -139,9 +140,10 @@ def _wrong_value(where: KeyPath, errors: list[ErrorDetails], findings: Findings)
 def _unknown_key(model: type[BaseModel], path: KeyPath, findings: Findings, at: KeyPath, owner: str) -> None:
     *parent, key = path
     nearest = _meant(model, path)
+    rename = certain_rename(findings.document, (*at, *parent), str(key), _fields(model, tuple(parent)))
     hint = f"did you mean `{nearest}`?" if nearest else _elsewhere(model, str(key), tuple(parent), owner)
     place = _name((*at, *parent), owner) if parent else owner
-    findings.add(Code.UNKNOWN_KEY, (*at, *path), f"unknown key `{key}` in {place}", hint=hint, key=True)
+    findings.add(Code.UNKNOWN_KEY, (*at, *path), f"unknown key `{key}` in {place}", hint=hint, key=True, rename=rename)
 
 
 def _meant(model: type[BaseModel], path: KeyPath) -> str | None:
