@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -13,12 +13,15 @@ Role = Literal["system", "user", "assistant"]
 
 
 class TemplateError(ValueError):
-    """A template that cannot be read or filled; `line` counts in the template, `word` is the text at fault."""
+    """A template that cannot be read or filled: `line` counts in the template, `word` is the text at fault, `row` the
+    index of the row that it cannot be filled with, and `part` the part of the prompt."""
 
-    def __init__(self, message: str, *, line: int = 1, word: str | None = None) -> None:
+    def __init__(self, message: str, *, line: int = 1, word: str | None = None, row: int | None = None) -> None:
         super().__init__(message)
         self.line = line
         self.word = word
+        self.row = row
+        self.part: Literal["system", "user", "answer"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,24 @@ def messages(query: Example, shots: Sequence[Example] = ()) -> tuple[Message, ..
     return (*system, *turns, Message("user", query.user))
 
 
+class Fillable(Protocol):
+    """A template, wherever it is compiled."""
+
+    source: str
+    variables: frozenset[str]
+    """The columns that it asks for."""
+    printed: frozenset[str]
+    """Those of them that stand in the text as they are."""
+
+    def render(self, fields: Mapping[str, Any]) -> str: ...
+    def render_all(self, rows: Sequence[Mapping[str, Any]]) -> list[str]: ...
+
+
 class Template:
-    """One compiled template. Raises TemplateError when the text is not a template that we accept."""
+    """One template, compiled in this process: for trusted texts. See `sandbox` for those that others wrote.
+
+    Raises TemplateError when the text is not a template that we accept.
+    """
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -83,14 +102,29 @@ class Template:
         except Exception as error:  # a value of the wrong kind makes Jinja's filters raise whatever they like
             raise TemplateError(str(error) or type(error).__name__) from error
 
+    def render_all(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        """The filled text of each row."""
+        texts: list[str] = []
+        for row, fields in enumerate(rows):
+            try:
+                texts.append(self.render(fields))
+            except TemplateError as error:
+                error.row = row
+                raise
+        return texts
+
+    def stream(self, fields: Mapping[str, Any]) -> Iterator[str]:
+        """The parts of the filled text, one after another; raises whatever a value makes Jinja's filters raise."""
+        return self._compiled.generate(fields)
+
 
 @dataclass(frozen=True)
 class PromptTemplate:
     """The three templates of a prompt."""
 
-    user: Template
-    answer: Template
-    system: Template | None = None
+    user: Fillable
+    answer: Fillable
+    system: Fillable | None = None
 
     @classmethod
     def of(cls, user: str, answer: str, system: str | None = None) -> PromptTemplate:
@@ -98,12 +132,26 @@ class PromptTemplate:
 
     def render(self, row: Row, *, answered: bool = True) -> Example:
         """The row as an example; without `answered` the answer's columns need not be there."""
-        return Example(
-            id=row.id,
-            system=None if self.system is None else self.system.render(row.fields).strip(),
-            user=self.user.render(row.fields),
-            answer=self.answer.render(row.fields).strip() if answered else "",
-        )
+        return self.render_all([row], answered=answered)[0]
+
+    def render_all(self, rows: Sequence[Row], *, answered: bool = True) -> list[Example]:
+        """Every row as an example. A TemplateError names the part of the prompt and the row's index."""
+        systems = self._filled("system", rows)
+        users = self._filled("user", rows)
+        answers = self._filled("answer", rows) if answered else [""] * len(rows)
+        parts = zip(rows, systems, users, answers, strict=True)
+        return [
+            Example(row.id, None if self.system is None else system.strip(), user, answer.strip())
+            for row, system, user, answer in parts
+        ]
+
+    def _filled(self, part: Literal["system", "user", "answer"], rows: Sequence[Row]) -> list[str]:
+        template: Fillable | None = getattr(self, part)
+        try:
+            return [""] * len(rows) if template is None else template.render_all([row.fields for row in rows])
+        except TemplateError as error:
+            error.part = part
+            raise
 
 
 def _environment() -> ImmutableSandboxedEnvironment:

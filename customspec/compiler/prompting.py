@@ -11,7 +11,8 @@ from customspec.compiler.findings import Findings
 from customspec.compiler.template_faults import guess, sentence, word
 from customspec.errors import Code
 from customspec.inputs.splits import SPLITS, Splits
-from customspec.prompts import Example, PromptTemplate, Row, Template, TemplateError
+from customspec.prompts import Example, Fillable, PromptTemplate, Row, TemplateError
+from customspec.sandbox.templates import Sandboxed, TemplateLimitError
 from customspec.source import KeyPath
 from customspec.spec import Prompt, PromptPatch
 from customspec.suggest import closest
@@ -90,11 +91,14 @@ def _place(part: str, patch: PromptPatch | None, at: KeyPath) -> KeyPath:
     return (*at, "prompt", part) if own else ("prompt", part)
 
 
-def _template(source: str | None, at: KeyPath, findings: Findings) -> Template | None:
+def _template(source: str | None, at: KeyPath, findings: Findings) -> Fillable | None:
     if source is None:
         return None
     try:
-        return Template(source)
+        return Sandboxed(source)
+    except TemplateLimitError as limit:
+        findings.add(Code.TEMPLATE_LIMIT, at, f"this template is refused: {limit}")
+        return None
     except TemplateError as fault:
         message = f"template error: {sentence(fault)}"
         findings.add(Code.TEMPLATE_SYNTAX, at, message, hint=guess(fault), word=word(fault, source), line=fault.line)
@@ -102,7 +106,7 @@ def _template(source: str | None, at: KeyPath, findings: Findings) -> Template |
 
 
 def _check_names_columns(
-    templates: Mapping[str, Template | None], places: Mapping[str, KeyPath], findings: Findings
+    templates: Mapping[str, Fillable | None], places: Mapping[str, KeyPath], findings: Findings
 ) -> None:
     """A question or an answer without a column is the same for every row: `{text}` was meant as `{{ text }}`."""
     for part in ("user", "answer"):
@@ -113,7 +117,7 @@ def _check_names_columns(
 
 
 def _check_answer_hidden(
-    templates: Mapping[str, Template | None], places: Mapping[str, KeyPath], findings: Findings
+    templates: Mapping[str, Fillable | None], places: Mapping[str, KeyPath], findings: Findings
 ) -> None:
     """A question that prints the very column that is the answer gives it away."""
     answer = templates["answer"]
@@ -127,7 +131,7 @@ def _check_answer_hidden(
             findings.add(Code.ANSWER_SHOWN, places[part], message, hint="remove it", word=column)
 
 
-def _check_variables(template: Template | None, at: KeyPath, rows: Splits, findings: Findings) -> bool:
+def _check_variables(template: Fillable | None, at: KeyPath, rows: Splits, findings: Findings) -> bool:
     """Whether every split has the template's columns; each that is missing is reported once."""
     missing: dict[str, str] = {}
     for name in SPLITS:
@@ -153,34 +157,35 @@ def _check_variables(template: Template | None, at: KeyPath, rows: Splits, findi
 def _render(
     template: PromptTemplate, rows: Sequence[Row], places: Mapping[str, KeyPath], findings: Findings
 ) -> tuple[Example, ...] | None:
-    examples = []
-    for row in rows:
-        try:
-            examples.append(template.render(row))
-        except TemplateError as fault:
-            part = _part_at_fault(template, row)
-            message = f"{row.place}: the template cannot be filled: {sentence(fault)}"
-            named = word(fault, getattr(template, part).source)
-            findings.add(Code.TEMPLATE_RENDER, places[part], message, hint=guess(fault), word=named)
-            return None
-        if empty := _why_empty(examples[-1].answer, template.answer, row):
+    try:
+        examples = template.render_all(rows)
+    except TemplateLimitError as limit:
+        findings.add(Code.TEMPLATE_LIMIT, places[limit.part or "user"], f"this template is refused: {limit}")
+        return None
+    except TemplateError as fault:
+        _cannot_fill(fault, template, rows, places, findings)
+        return None
+    for row, example in zip(rows, examples, strict=True):
+        if empty := _why_empty(example.answer, template.answer, row):
             findings.add(Code.ANSWER_EMPTY, places["answer"], f"{row.place}: {empty}")
             return None
     return tuple(examples)
 
 
-def _part_at_fault(template: PromptTemplate, row: Row) -> str:
-    """The part of the prompt that this row cannot fill; the system message is filled first."""
-    for part in PARTS:
-        try:
-            if (one := getattr(template, part)) is not None:
-                one.render(row.fields)
-        except TemplateError:
-            return part
-    return "user"
+def _cannot_fill(
+    fault: TemplateError,
+    template: PromptTemplate,
+    rows: Sequence[Row],
+    places: Mapping[str, KeyPath],
+    findings: Findings,
+) -> None:
+    part = fault.part or "user"
+    message = f"{rows[fault.row or 0].place}: the template cannot be filled: {sentence(fault)}"
+    named = word(fault, getattr(template, part).source)
+    findings.add(Code.TEMPLATE_RENDER, places[part], message, hint=guess(fault), word=named)
 
 
-def _why_empty(answer: str, template: Template, row: Row) -> str | None:
+def _why_empty(answer: str, template: Fillable, row: Row) -> str | None:
     if not answer:
         return "the answer is empty"
     null = [name for name in sorted(template.variables) if row.fields[name] is None]

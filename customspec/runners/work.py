@@ -20,6 +20,7 @@ from customspec.plan import Result, Step
 from customspec.prompts import Example, PromptTemplate, Row
 from customspec.registry import Registry
 from customspec.runners.rows import load_rows
+from customspec.sandbox.templates import prompt_template
 
 Tell = Callable[[int, int | None, str], None]
 """Units done, units in all where known, and a short note."""
@@ -83,7 +84,7 @@ def check_unchanged(files: ModelFiles, digests: Digests) -> None:
 def template_of(params: Mapping[str, Any]) -> PromptTemplate:
     """The candidate's prompt, compiled again from the step's plain parameters."""
     prompt = params["prompt"]
-    return PromptTemplate.of(prompt["user"], prompt["answer"], prompt["system"])
+    return prompt_template(prompt["user"], prompt["answer"], prompt["system"])
 
 
 def selector_of(params: Mapping[str, Any], train: tuple[Example, ...], registry: Registry) -> Select:
@@ -101,11 +102,11 @@ def encode_rows(
 ) -> Encodings:
     """Rows as this candidate's prompts, demonstrations included."""
     template = template_of(params)
-    train = tuple(template.render(row) for row in work.rows("train")) if params["prompting"] is not None else ()
+    train = tuple(template.render_all(work.rows("train"))) if params["prompting"] is not None else ()
     header, chat = work.header_and_chat
     on_long: OnLong = params["on_long"]
     return encode(
-        [template.render(row, answered=answered) for row in queries],
+        template.render_all(queries, answered=answered),
         selector_of(params, train, work.registry),
         chat,
         context=header.context_length,
