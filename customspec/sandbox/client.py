@@ -22,6 +22,7 @@ import customspec
 from customspec.errors import MachineError
 
 WALL: Final = 60.0  # seconds; CPU time is limited much below, so this is for a process that does not run at all
+PATIENCE: Final = 5.0  # seconds for a process that is about to end
 REPLY: Final = 64 * 2**20  # bytes of one reply
 PROGRAM: Final = "import sys; sys.path[:0] = sys.argv[1:]; from customspec.sandbox.worker import main; main()"
 KEPT: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # where the interpreter finds itself; nothing else is handed on
@@ -97,22 +98,31 @@ class Worker:
         with selectors.DefaultSelector() as ready:
             ready.register(self._process.stdout, selectors.EVENT_READ)
             while not received.endswith(b"\n"):
-                part = os.read(self._process.stdout.fileno(), 1 << 20) if ready.select(WALL) else b""
+                if len(received) > REPLY:
+                    raise self._killed("output")
+                if not ready.select(WALL):
+                    raise self._killed("time")
+                part = os.read(self._process.stdout.fileno(), 1 << 20)
                 received += part
-                if not part or len(received) > REPLY:
+                if not part:
                     raise EOFError
         return bytes(received)
+
+    def _killed(self, reason: str) -> WorkerDiedError:
+        assert self._process is not None
+        self._process.kill()
+        self._forget()
+        return WorkerDiedError(reason)
 
     def _why(self) -> str:
         """What ended the process, by the signal that it died of."""
         process = self._process
         assert process is not None
-        process.kill()  # of no effect where it has ended
-        code = process.wait()
+        code = _ended(process)
         self._forget()
         if code == 1:  # a fault of ours, or an installation that cannot run
             raise MachineError("the process that fills templates ended; is this installation of Python whole?")
-        return {-signal.SIGPROF: "time", -signal.SIGKILL: "output"}.get(code, "memory")
+        return "time" if code == -signal.SIGPROF else "memory"
 
     def _forget(self) -> None:
         if self._end is not None and self._owner == os.getpid():
@@ -133,8 +143,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
                 pipe.close()
             except OSError:  # what was not written yet has no reader any more
                 continue
+    _ended(process)  # the end of its input ends it
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    """The exit code of a process that is about to end; if it does not, it is killed."""
     try:
-        process.wait(timeout=0.2)  # the end of its input ends it
+        return process.wait(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
+        return process.wait()
