@@ -159,7 +159,7 @@ def test_the_hook_sees_what_it_should(folder: Workspace) -> None:
     """A plugin that does all that is forbidden, asked for by name: each event is found."""
     deeds = (
         "import os, socket, subprocess\n"
-        "open('/tmp/customspec-audit', 'w').close(); os.remove('/tmp/customspec-audit')\n"
+        "open('left_behind', 'w').close(); os.remove('left_behind')\n"
         "socket.socket().close()\n"
         "subprocess.run(['true'])\n"
         "os.putenv('A', 'b')\n"

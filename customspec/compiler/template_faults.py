@@ -26,7 +26,11 @@ def sentence(fault: TemplateError) -> str:
     if lost := LOST_END.search(str(fault)):
         return f"`{{% {lost[1]} %}}` stands outside of a block that it could belong to"
     text = re.sub(r" at \d+$", "", str(fault).removesuffix("."))
-    text = text.replace("'end of print statement'", "`}}`").replace("'end of statement block'", "`%}`")
+    text = (
+        text.replace("'end of template'", "end of template")
+        .replace("'end of print statement'", "`}}`")
+        .replace("'end of statement block'", "`%}`")
+    )
     text = re.sub(r"'(\w+) object'", lambda found: KINDS.get(found[1], found[0]), text)
     text = re.sub(r"'([^']*)'", r"`\1`", text)
     return text[:1].lower() + text[1:]

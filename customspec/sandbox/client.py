@@ -61,13 +61,15 @@ class Worker:
         self._end = weakref.finalize(self, _end, self._process)
 
     def ask(self, kind: str, source: str, rows: Sequence[Mapping[str, Any]], cpu: float) -> dict[str, Any]:
-        """The worker's answer for one template and some rows, `cpu` seconds being allowed. Raises WorkerDiedError."""
+        """The worker's answer for one template and some rows, `cpu` seconds being allowed; `asked` in it is the
+        request's size in bytes. Raises WorkerDiedError."""
         with self._lock:
             self.start()
             known = (kind, source) in self._known
             id = self._known.setdefault((kind, source), len(self._known))
             request = {"id": id, "rows": rows, "cpu": cpu, **({} if known else {"kind": kind, "source": source})}
-            answer = self._exchange(json.dumps(request).encode() + b"\n")
+            line = json.dumps(request).encode() + b"\n"
+            answer = {"asked": len(line), **self._exchange(line)}
             if "error" in answer and "row" not in answer:
                 del self._known[kind, source]  # it was no template
             if "limit" in answer:

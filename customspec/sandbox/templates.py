@@ -10,6 +10,7 @@ from customspec.sandbox.client import Worker, WorkerDiedError, worker
 
 CPU: Final = 0.5  # seconds for a template, whatever it does
 CPU_PER_ROW: Final = 0.0005  # seconds more for each row: ten times what filling takes
+CPU_PER_BYTE: Final = 1e-7  # seconds more for each byte of the rows
 BATCH: Final = 256  # rows in one request
 
 LIMITS: Final = {
@@ -63,7 +64,7 @@ class Sandboxed:
             answer = self._runner.ask(self.kind, self.source, rows, self._cpu)
         except WorkerDiedError as error:
             raise TemplateLimitError(LIMITS[error.reason]) from error
-        self._cpu -= answer["cpu"]
+        self._cpu += CPU_PER_BYTE * answer["asked"] - answer["cpu"]
         if "error" in answer:
             raise TemplateError(
                 answer["error"], line=answer.get("line", 1), word=answer.get("word"), row=answer.get("row")

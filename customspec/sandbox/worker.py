@@ -50,6 +50,7 @@ def main() -> None:
 def _confine() -> None:
     import resource
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the one that asks; this process ends with its input
     limits = ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_NOFILE, 3))
     for limit, value in limits:
         with suppress(ValueError, OSError):  # macOS knows no RLIMIT_AS
