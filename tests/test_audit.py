@@ -21,7 +21,10 @@ from mistakes import BROKEN_PLUGINS, make_folder
 from support import Workspace
 
 SPECS = sorted(Path(__file__).with_name("problems").glob("*/*.yaml"))
-GOOD = ["techniques: [zero_shot, {few_shot: {shots: 2}}, {lora: {r: 4}}, full]", "strategy: compare"]
+GOOD = [
+    "techniques: [{zero_shot: {calibrate: pmi}}, {few_shot: {shots: 2}}, {lora: {r: 4}}, full]",
+    "strategy: compare",
+]
 
 # An audit hook cannot be taken away again, so this is a program of its own.
 PROGRAM = r"""
