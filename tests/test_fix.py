@@ -29,6 +29,7 @@ prompt:
 methods:
   - {id: a,   "LoRA": {lr: 1e-3, rank: 8, 'n_epochs': 1}}
   - few-shot: {k: 2}
+metrics: [{id: m, macro-f1: {}}]
 """
 AFTER = """\
 # my first spec
@@ -45,6 +46,7 @@ prompt:
 techniques:
   - {id: a,   "lora": {learning_rate: 1e-3, r: 8, 'num_train_epochs': 1}}
   - few_shot: {shots: 2}
+metrics: [{id: m, macro_f1: {}}]
 """
 
 
