@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import prod
 from typing import Any
 
@@ -31,6 +31,8 @@ class ModelHeader:
     parameters: Mapping[str, tuple[int, ...]]
     linears: tuple[Linear, ...]
     config: Mapping[str, Any]
+    told: Mapping[str, Any] = field(default_factory=dict)
+    """What a technique's own helper process said of it; see `hookspecs.Consulting`."""
 
     @property
     def total_parameters(self) -> int:

@@ -42,7 +42,7 @@ class Refusal:
 
     message: str
     option: str | None = None
-    item: int | None = None
+    item: int | str | None = None
     hint: str | None = None
     extra: str | None = None
 
@@ -222,6 +222,18 @@ class TuningTechnique(Protocol):
 
     def load(self, model: PreTrainedModel, folder: Path) -> nn.Module:
         """The trained model, from a fresh base and what `save` wrote."""
+
+
+@runtime_checkable
+class Consulting(Protocol):
+    """A tuning technique whose planning needs libraries too heavy for it. It is asked once, in a process of its own;
+    `refusal` and `trainable_parameters` find the answer in `model.told`."""
+
+    def question(self, options: Any, model: ModelHeader) -> Mapping[str, Any]:
+        """All that the answer depends on, as plain JSON."""
+
+    def answer(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Plain JSON. May import torch, transformers and peft."""
 
 
 @runtime_checkable

@@ -165,7 +165,7 @@ class DataSpec(Strict):
     group: Text | None = None
     """Column whose equal values belong together: never divided between splits, and resampled whole for intervals."""
     allow_overlap: int | None = Field(None, ge=0)
-    """How many rows may stand in two splits: exactly that many. Absent: none."""
+    """How many test rows are also training rows: exactly that many. Absent: none."""
     on_long: Literal["error", "truncate", "drop"] = "error"
     """A row longer than the model's context: refuse, cut the prompt (never the answer), or drop the row and say so."""
 

@@ -26,6 +26,8 @@ GOOD = [
     "strategy: compare",
 ]
 
+MEANT = ("customspec.sandbox.worker", "customspec.ml.headers", "customspec.ml.consulting")
+
 # An audit hook cannot be taken away again, so this is a program of its own.
 PROGRAM = r"""
 import json, os, sys
@@ -116,8 +118,8 @@ def look(space: Workspace, commands: list[list[str]]) -> list[tuple[list[str], i
 
 
 def is_meant(event: str, told: str) -> bool:
-    """The two processes that looking may start."""
-    return event == "subprocess.Popen" and ("customspec.sandbox.worker" in told or "customspec.ml.headers" in told)
+    """The processes that looking may start."""
+    return event == "subprocess.Popen" and any(module in told for module in MEANT)
 
 
 def asked_for(spec: str) -> set[str]:

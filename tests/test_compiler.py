@@ -97,7 +97,7 @@ def test_the_recipe_fills_what_the_spec_leaves_open(workspace: Workspace) -> Non
     assert options["r"] == 2
     assert options["learning_rate"] == 0.5
     assert options["lora_alpha"] == 4
-    assert options["num_train_epochs"] == 3.0
+    assert options["num_train_epochs"] == 10.0
 
 
 def test_steps_in_place_of_epochs_are_not_joined_by_the_recipes_epochs(workspace: Workspace) -> None:
@@ -259,7 +259,7 @@ def test_another_goal_changes_the_decision_alone(workspace: Workspace) -> None:
 
 def test_options_written_out_as_the_recipe_has_them_change_nothing(workspace: Workspace) -> None:
     before = plan_of(workspace.spec("techniques: [{lora: {r: 2}}]"))
-    after = plan_of(workspace.spec("techniques: [{lora: {r: 2, lora_alpha: 4, num_train_epochs: 3.0}}]"))
+    after = plan_of(workspace.spec("techniques: [{lora: {r: 2, lora_alpha: 4, num_train_epochs: 10.0}}]"))
     assert changed(before, after) == set()
 
 
@@ -269,7 +269,7 @@ def test_options_written_out_as_the_recipe_has_them_change_nothing(workspace: Wo
 def test_own_candidates_are_climbed_from_cheap_to_expensive(workspace: Workspace) -> None:
     techniques = (
         "techniques: [full, {lora: {r: 8}}, {few_shot: {shots: 4}}, {id: small, lora: {r: 2}}, zero_shot, "
-        "{id: longer, lora: {r: 2, num_train_epochs: 9}}, one_shot]"
+        "{id: longer, lora: {r: 2, num_train_epochs: 30}}, one_shot]"
     )
     plan = plan_of(workspace.spec(techniques, "strategy: ladder", "goal: {metric: accuracy, at_least: 0.7}"))
     assert ids(plan) == ["zero_shot", "one_shot", "few_shot", "small", "longer", "lora", "full"]

@@ -29,7 +29,7 @@ class Breaks:
     def recipe(self, options, model, rows): return {"learning_rate": 1e-3, "num_train_epochs": 1.0}
     def refusal(self, options, model): return None
     def trainable_parameters(self, options, model): return 1
-    def adapt(self, options, model): raise RuntimeError("no luck today")
+    def adapt(self, options, model, task): raise RuntimeError("no luck today")
     def save(self, model, folder): ...
     def load(self, model, folder): ...
 

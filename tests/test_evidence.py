@@ -91,7 +91,7 @@ def test_an_overlap_of_the_stated_number_is_allowed(workspace: Workspace, custom
     spec = workspace.spec(TWO)
     assert "CS412 2 test rows are also in `train`" in customspec("validate", spec).err
     assert customspec("plan", spec, "--set", "data.allow_overlap=2").code == 0
-    assert "exact number of rows that stand in two splits: 2; found 3" in (
+    assert "exact number of test rows that are also in `train`: 2; found 3" in (
         customspec("plan", spec, "--set", "data.allow_overlap=3").err
     )
 

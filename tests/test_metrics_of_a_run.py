@@ -100,7 +100,7 @@ def test_metrics_with_ids_and_options_stand_in_the_results(workspace: Workspace,
         "  - {id: warm, regex: {pattern: warm}}",
         "  - {id: either, regex: {pattern: warm|cold}}",
         "  - {id: letter, regex: {pattern: o, match: part}}",
-        "goal: {metric: either, at_least: 1}",
+        "goal: {metric: either, at_least: 0.5}",
     )
     document = run(customspec, spec)
     assert document["decision"]["chosen_key"] == "zero_shot@0"
@@ -153,13 +153,28 @@ def test_likelihoods_are_computed_only_where_a_metric_asks(workspace: Workspace,
 
 # --------------------------------------------------------------------------------------------------------- intervals
 
+
+def as_records(answers: Sequence[Answer]) -> list[dict[str, Any]]:
+    """The answers as `predictions.jsonl` holds them."""
+    return [
+        {
+            "id": f"test:{number}",
+            "prediction": one.prediction,
+            "answer": one.reference,
+            "answer_log_likelihood": one.log_likelihood,
+            "answer_tokens": one.tokens,
+        }
+        for number, one in enumerate(answers)
+    ]
+
+
 ANSWERS = [Answer("a b", "a c"), Answer("x", "x"), Answer("y", "z"), Answer("a a", "a"), Answer("b", "b")]
 
 
 @pytest.mark.parametrize("metric", [Accuracy(), TokenF1(), MacroF1()], ids=lambda metric: metric.name)
 @pytest.mark.parametrize("groups", [None, ["1", "1", "2", "3", "3"]], ids=["rows", "groups"])
 def test_a_metric_lies_in_its_interval(metric: Any, groups: list[str] | None) -> None:
-    found = measured(Scoring("it", metric, Options()), ANSWERS, groups)
+    found = measured(Scoring("it", metric, Options()), as_records(ANSWERS), groups)
     assert found["value"] == pytest.approx(metric.score(Options(), ANSWERS))
     assert 0 <= found["ci"][0] <= found["value"] <= found["ci"][1] <= 1
     assert found["ci"][0] < found["ci"][1]
@@ -173,14 +188,16 @@ def test_a_mean_of_rows_has_the_interval_that_its_scores_have() -> None:
         def score(self, options: Options, answers: Sequence[Answer]) -> float:
             return TokenF1().score(options, answers)
 
-    by_rows, by_sets = (measured(Scoring("it", metric, Options()), ANSWERS) for metric in (TokenF1(), Whole()))
+    by_rows, by_sets = (
+        measured(Scoring("it", metric, Options()), as_records(ANSWERS)) for metric in (TokenF1(), Whole())
+    )
     assert by_rows["ci"] == pytest.approx(by_sets["ci"])
 
 
 def test_a_metric_that_is_no_finite_number_fails_its_step() -> None:
     perplexity = discover().metric("perplexity")
     with pytest.raises(StepError, match="`it` is not a finite number over 1 answers: inf"):
-        measured(Scoring("it", perplexity, Options()), [Answer("", "a", -1e9, 1)])
+        measured(Scoring("it", perplexity, Options()), as_records([Answer("", "a", -1e9, 1)]))
 
 
 # -------------------------------------------------------------------------------------------------- what is missing
@@ -229,7 +246,7 @@ def test_a_missing_extra_does_not_hide_the_metric(customspec: Command, without: 
     ended = customspec("metrics", "regex")
     assert ended.code == 0
     assert "unusable: metric `regex` needs re2, which is not installed" in ended.out
-    assert "pattern: string needed" in ended.out
+    assert "pattern: string, required" in ended.out
 
 
 def test_several_missing_modules_are_all_named() -> None:

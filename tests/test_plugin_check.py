@@ -13,10 +13,10 @@ from support import Ended
 Command = Callable[..., Ended]
 SHOUT = """
 from customspec.hookspecs import hookimpl
-from customspec.spec import Options
+from customspec.spec import PromptingOptions
 
 
-class ShoutOptions(Options):
+class ShoutOptions(PromptingOptions):
     rows: int = 1
     "Rows shown."
 
@@ -37,8 +37,8 @@ def customspec_techniques():
 """
 GOOD, SELFISH = SHOUT.replace("QUERY", "row.id != query.id"), SHOUT.replace("QUERY", "True")
 RULES = [
-    *("members", "summary", "options_schema", "options_as_json", "light_import", "fingerprint"),
-    *("shots", "training_rows", "never_its_own", "few_rows", "determinism", "any_process"),
+    *("members", "summary", "options_schema", "options_as_json", "fingerprint", "light_import"),
+    *("shots", "training_rows", "never_its_own", "few_rows", "blind", "determinism", "any_process"),
 ]
 
 
@@ -130,3 +130,16 @@ def test_a_metric_is_named_with_its_prefix(customspec: Command) -> None:
     ended = customspec("plugin", "check", "metric.accuracy")
     assert ended.code == 0
     assert ended.out.startswith("metric accuracy (customspec 0.")
+
+
+def test_a_metric_that_needs_an_option_is_given_it(customspec: Command) -> None:
+    ended = customspec("plugin", "check", "metric.regex")
+    assert ended.code == 1
+    assert "the options {} are not valid; give the check others" in ended.out
+    assert customspec("plugin", "check", "metric.regex", "--set", "pattern=[a-z]+").code == 0
+
+
+def test_a_watcher_is_checked_without_being_called(customspec: Command) -> None:
+    ended = customspec("plugin", "check", "watcher.tensorboard", "--json")
+    assert ended.code == 0
+    assert [check["name"] for check in ended.json[0]["checks"]] == ["members", "light_import"]

@@ -32,7 +32,7 @@ def test_every_candidate_and_as_many_rows_as_asked(workspace: Workspace, customs
 
 
 def test_a_cut_row_is_shown_cut_and_a_dropped_one_is_told(workspace: Workspace, customspec: Command) -> None:
-    workspace.rows("test.jsonl", [{"text": "far " * 300, "label": "warm"}, *colours(2)])
+    workspace.rows("test.jsonl", [{"text": "far " * 300, "label": "warm"}, *colours(2, 700)])
     text = workspace.spec("techniques: [zero_shot]").read_text()
     cut = workspace.write("cut.yaml", text.replace("test: test.jsonl}", "test: test.jsonl, on_long: truncate}"))
     (row,) = customspec("show", cut, "--json").json

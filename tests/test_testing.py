@@ -6,20 +6,23 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from statistics import fmean
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from customspec.cli.plugin_new import new
-from customspec.hookspecs import Metric, Technique
+from customspec.hookspecs import Answer, Extra, Metric, Technique
 from customspec.registry import Kind, discover
+from customspec.spec import Options
 from customspec.testing import (
     ConformanceError,
     Outcome,
     TinyModels,
     check_metric,
     check_technique,
+    check_watcher,
     checks_of,
     metric_checks_of,
 )
@@ -43,9 +46,37 @@ def test_every_technique_that_ships_keeps_the_contract(name: str, models: TinyMo
     check_technique(discover().technique(name), models=models)
 
 
+OTHERWISE: list[tuple[str, dict[str, Any]]] = [
+    ("few_shot", {"select": "random"}),
+    ("few_shot", {"select": "similar", "shots": 3}),
+    ("few_shot", {"select": "fixed", "rows": [5, 1, 8]}),
+    ("few_shot", {"select": "fixed", "rows": [3, 1, 2]}),
+    ("chain_of_thought", {"rationale": "why"}),
+    ("self_consistency", {"rationale": "why", "select": "similar", "shots": 2}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), OTHERWISE)
+def test_a_prompting_technique_that_ships_keeps_the_contract_with_other_options(
+    name: str, options: dict[str, Any]
+) -> None:
+    check_technique(discover().technique(name), options)
+
+
+NEEDED: dict[str, dict[str, Any]] = {
+    "regex": {"pattern": "[a-z ]+"},
+    "json_schema": {"against": {"type": "object"}},
+}
+
+
 @pytest.mark.parametrize("name", shipped("metric"))
 def test_every_metric_that_ships_keeps_the_contract(name: str) -> None:
-    check_metric(discover().metric(name))
+    check_metric(discover().metric(name), NEEDED.get(name))
+
+
+@pytest.mark.parametrize("name", shipped("watcher"))
+def test_every_watcher_that_ships_keeps_the_contract(name: str) -> None:
+    check_watcher(discover().watcher(name))
 
 
 # --- a new plugin, changed in one place, breaks one rule
@@ -53,12 +84,17 @@ def test_every_metric_that_ships_keeps_the_contract(name: str) -> None:
 
 @pytest.fixture
 def changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
-    """A function: the technique that `plugin new` writes, with one piece of its text replaced by another."""
+    """A function: the technique that `plugin new` writes, with one piece of its text replaced by another.
+
+    `methods`: a prompting technique with all the methods that it may have beside.
+    """
     monkeypatch.syspath_prepend(tmp_path)
 
-    def make(family: str, old: str = "", replacement: str = "") -> Technique:
+    def make(family: str, old: str = "", replacement: str = "", *, methods: bool = False) -> Technique:
         new.callback("changed", family, tmp_path / "project")  # type: ignore[misc]
         source = (tmp_path / "project/src/customspec_changed/technique.py").read_text()
+        if methods:
+            source = source.replace(FIELD, OPTIONS + FIELD).replace("    def shots(", METHODS + "    def shots(")
         assert old in source
         (tmp_path / "changed_technique.py").write_text((source.replace(old, replacement) if old else source) + MORE)
         module = importlib.import_module("changed_technique")
@@ -100,8 +136,31 @@ PROMPTING: list[tuple[str, str, str, str]] = [
     ("training_rows", "[row for", '[Example("mine", None, "", "") for', "are no training rows"),
     ("never_its_own", " if row.id != query.id", "", "is shown to itself"),
     ("few_rows", "sample(rows, len(rows))", "sample(rows, 9)", "raised ValueError: Sample larger than population"),
+    ("blind", " if row.id != query.id", " if row.answer != query.answer", "other rows when its answer is unknown"),
     ("determinism", "random.Random(seed)", "random.Random()", "gave two different selections"),
-    ("any_process", "len(row.answer)", "hash(row.id)", "other demonstrations under PYTHONHASHSEED="),
+    ("any_process", "len(row.answer)", "hash(row.id)", "other demonstrations and conversations under PYTHONHASHSEED="),
+]
+METHOD: list[tuple[str, str, str, str]] = [
+    ("takes_rows", "if len(rows) < options.shots", "if True", "it refuses 14 rows: too few rows; give the check other"),
+    ("takes_rows", 'option="shots"', 'option="shotz"', "the refusal blames `shotz`"),
+    ("takes_rows", "len(rows) <", "len(rows[0].user) <", "raised IndexError"),
+    ("columns", '{"reason": options', '{"raeson": options', "`raeson` is none of the options"),
+    ("files", '{"notes": options.notes}', '{"notes": None}', "`notes` names None"),
+    ("written", "So: {example", "So {example", "'' is read out of"),
+    ("written", "fields.get(options.reason)", "fields[options.reason]", "raised KeyError: 'why'"),
+    (
+        "messages",
+        "messages(query, shots)",
+        "messages(query, shots)[:-1]",
+        "the last turn that asks test:1 is the assist",
+    ),
+    ("messages", "messages(query, shots)", "messages(query, [*shots, query])", "depends on its answer"),
+    ("messages", "messages(query, shots)", "messages(query, shots)[-1]", "is no conversation"),
+    ("decoding", "temperature=0.7", "temperature=0.0", "3 samples at temperature 0 are all the same"),
+    ("decoding", "top_p=0.9", "top_p=90", "`top_p` is 90"),
+    ("read", 'best[0] if best else ""', "best[0]", "raised IndexError"),
+    ("read", "len(best) > 1", "False", "`tie` is False"),
+    ("read", "len(outputs) - len(found)", "0", "votes and unread texts are 0 for ['']"),
 ]
 LLAMA: list[tuple[str, str, str, str]] = [
     ("refuses_or_learns", '"learning_rate": 1e-3 if', '"learning_rate": 1e-12 if', "the loss on one batch goes from"),
@@ -126,6 +185,47 @@ LLAMA: list[tuple[str, str, str, str]] = [
     ("opens_elsewhere", SAVED, f"{SAVED}        _spoil(folder / 'adapter_config.json')\n", "the logits differ by"),
 ]
 EACH = {rule.__name__ for rule in RULES}
+OPTIONS = """    reason: str = "why"
+    \"\"\"Column of reasons.\"\"\"
+    notes: str = "notes"
+    \"\"\"Folder of notes.\"\"\"
+"""
+METHODS = """
+    def refusal(self, options, rows):
+        from customspec.hookspecs import Refusal
+
+        return Refusal("too few rows", option="shots") if len(rows) < options.shots else None
+
+    def columns(self, options):
+        return {"reason": options.reason}
+
+    def files(self, options):
+        return {"notes": options.notes}
+
+    def written(self, options, example):
+        return f"{example.fields.get(options.reason)} So: {example.answer}"
+
+    def messages(self, options, query, shots):
+        from customspec.prompts import messages
+
+        return messages(query, shots)
+
+    def decoding(self, options):
+        from customspec.hookspecs import Sampling
+
+        return Sampling(samples=3, temperature=0.7, top_p=0.9)
+
+    def read(self, options, outputs, choices):
+        from collections import Counter
+
+        from customspec.hookspecs import Reading
+
+        found = [text.rpartition("So: ")[2] for text in outputs if "So: " in text]
+        votes = Counter(found)
+        best = [answer for answer in votes if votes[answer] == max(votes.values())]
+        return Reading(best[0] if best else "", votes, len(best) > 1, len(outputs) - len(found))
+
+"""
 # stands at the end of each, for what stands in place of a piece
 MORE = """
 from pathlib import Path  # noqa: E402
@@ -148,6 +248,27 @@ def test_a_prompting_technique_that_breaks_a_rule_is_told(
     assert (found.status, problem in str(found.problem)) == ("wrong", True), found.problem
 
 
+def test_a_technique_with_every_method_breaks_no_rule(changed: Make) -> None:
+    check_technique(changed("prompting", methods=True))
+
+
+@pytest.mark.parametrize(("rule", "old", "replacement", "problem"), METHOD)
+def test_a_method_that_breaks_a_rule_is_told(
+    changed: Make, models: TinyModels, rule: str, old: str, replacement: str, problem: str
+) -> None:
+    found = outcome(changed("prompting", old, replacement, methods=True), rule, models)
+    assert (found.status, problem in str(found.problem)) == ("wrong", True), found.problem
+
+
+def test_rows_that_an_extra_is_missing_for_are_no_fault(changed: Make, models: TinyModels) -> None:
+    technique = changed(
+        "prompting", 'option="shots") if len(rows) < options.shots else None', 'extra="gone")', methods=True
+    )
+    found = outcome(technique, "takes_rows", models)
+    assert (found.status, found.problem) == ("skipped", "too few rows: pip install 'customspec[gone]'")
+    assert outcome(technique, "read", models).status == "skipped"
+
+
 @pytest.mark.parametrize(("rule", "old", "replacement", "problem"), LLAMA)
 def test_a_tuning_technique_that_breaks_a_rule_is_told(
     changed: Make, models: TinyModels, rule: str, old: str, replacement: str, problem: str
@@ -163,11 +284,14 @@ def test_a_refusal_that_blames_what_is_no_option_is_told(changed: Make, models: 
     assert found.problem == "the refusal blames `targets`, which is none of the options"
 
 
-@pytest.mark.parametrize(("family", "tried"), [("prompting", PROMPTING), ("tuning", [*PROMPTING[:10], *LLAMA])])
+@pytest.mark.parametrize(
+    ("family", "tried"), [("prompting", [*PROMPTING, *METHOD]), ("tuning", [*PROMPTING[:10], *LLAMA])]
+)
 def test_for_every_rule_there_is_a_plugin_that_breaks_it(
     changed: Make, models: TinyModels, family: str, tried: Sequence[tuple[str, str, str, str]]
 ) -> None:
-    rules = {check.name.partition("[")[0] for check in checks_of(changed(family), models=models)}
+    technique = changed(family, methods=family == "prompting")
+    rules = {check.name.partition("[")[0] for check in checks_of(technique, models=models)}
     assert rules == {rule for rule, *_ in tried}
 
 
@@ -194,6 +318,10 @@ def test_options_that_the_technique_does_not_have_are_named(changed: Make) -> No
 # --- metrics
 
 
+def right(options: Options, answers: Sequence[Answer]) -> list[float]:
+    return [float(answer.prediction == answer.reference) for answer in answers]
+
+
 def a_metric(**changes: Any) -> Metric:
     """Accuracy, with some of its members changed; None takes one away."""
     members = {
@@ -204,9 +332,15 @@ def a_metric(**changes: Any) -> Metric:
         "highest": 1.0,
         "higher_is_better": True,
         "proportion": True,
-        "score": lambda predictions, references: sum(map(str.__eq__, predictions, references)) / len(references),
+        "rows": right,
+        "score": lambda options, answers: fmean(right(options, answers)),
     }
     return cast(Metric, SimpleNamespace(**members | changes))
+
+
+class Asked(Options):
+    words: int
+    """Words of an answer."""
 
 
 METRICS: list[tuple[str, dict[str, Any], str]] = [
@@ -214,11 +348,18 @@ METRICS: list[tuple[str, dict[str, Any], str]] = [
     ("declared", {"task": "regression"}, "`task` is 'regression'"),
     ("declared", {"lowest": 1.0}, "`lowest` is 1.0 and `highest` is 1.0"),
     ("declared", {"highest": 100.0}, "a proportion lies between 0 and 1"),
-    ("range", {"score": lambda p, r: 2.0}, "2.0 is not between 0.0 and 1.0"),
-    ("range", {"score": lambda p, r: float("nan")}, "nan is no finite number"),
-    ("order", {"score": lambda p, r: len(p[0]) / 100}, "for the same rows turned round"),
-    ("proportion", {"score": lambda p, r: 0.5}, "not 0 or 1"),
-    ("proportion", {"score": lambda p, r: float(len(p) == 1)}, "the mean over single rows is 1.0"),
+    ("range", {"score": lambda o, a: 2.0}, "2.0 is not between 0.0 and 1.0"),
+    ("range", {"score": lambda o, a: float("nan")}, "nan is no finite number"),
+    ("range", {"score": lambda o, a: -a[0].log_likelihood}, "raised TypeError"),
+    ("order", {"score": lambda o, a: len(a[0].prediction) / 100}, "for the same rows turned round"),
+    ("proportion", {"score": lambda o, a: 0.5}, "not 0 or 1"),
+    ("proportion", {"score": lambda o, a: float(len(a) == 1)}, "the mean over single rows is 1.0"),
+    ("rows", {"rows": lambda o, a: [1.0]}, "1 numbers for 8 answers"),
+    ("rows", {"rows": lambda o, a: [0.5 for _ in a]}, "not 0 or 1"),
+    ("rows", {"rows": lambda o, a: [1.0 for _ in a]}, "the mean of `rows` is 1.0"),
+    ("rows", {"rows": lambda o, a: sorted(right(o, a))}, "a row's number depends on the others"),
+    ("options_schema", {"options": dict}, "`options` must be a subclass of Options"),
+    ("options_as_json", {"options": Asked}, "the options {} are not valid; give the check others"),
 ]
 
 
@@ -229,16 +370,35 @@ def test_a_metric_that_breaks_a_rule_is_told(rule: str, changes: dict[str, Any],
     assert (found.status, problem in str(found.problem)) == ("wrong", True), found.problem
 
 
+def test_a_metric_whose_extra_is_missing_is_skipped() -> None:
+    metric = a_metric(extra=Extra(("no_such_module",), "acme[words]"))
+    found = {check.name: check.outcome() for check in metric_checks_of(metric)}
+    assert found["declared"].status == "ok"
+    told = "metric `changed` needs no_such_module, which is not installed: pip install 'acme[words]'"
+    assert [(found[name].status, found[name].problem) for name in ("range", "rows")] == [("skipped", told)] * 2
+
+
+def test_a_metric_is_scored_with_its_options_and_likelihoods_where_it_needs_them() -> None:
+    seen: list[tuple[Any, Answer]] = []
+
+    def score(options: Any, answers: Sequence[Answer]) -> float:
+        seen.extend((options, answer) for answer in answers)
+        return 0.0
+
+    metric = a_metric(score=score, options=Asked, needs_likelihood=True, proportion=False)
+    (check,) = [check for check in metric_checks_of(metric, {"words": 3}) if check.name == "range"]
+    assert check.outcome().status == "ok"
+    assert {options.words for options, _ in seen} == {3}
+    assert all((answer.log_likelihood or 0) < 0 < (answer.tokens or 0) for _, answer in seen)
+
+
 def test_a_metric_whose_number_depends_on_the_process_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = Path(str(importlib.import_module("customspec_metrics.accuracy").__file__)).read_text()
     for old, replacement in (
         ('"accuracy"', '"hashing"'),
         ("class Accuracy:", "class Hashing:"),
         ("[Accuracy()]", "[Hashing()]"),
-        (
-            "return sum(prediction == reference for prediction, reference in pairs)",
-            "return hash(predictions[0]) % 97 / 97",
-        ),
+        ("return fmean(self.rows(options, answers))", "return hash(answers[0].prediction) % 97 / 97"),
         ("import annotations\n", "import annotations\n\nimport torch\n"),
     ):
         assert old in source
@@ -247,4 +407,10 @@ def test_a_metric_whose_number_depends_on_the_process_is_told(tmp_path: Path, mo
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ConformanceError) as raised:
         check_metric(importlib.import_module("hashing").Hashing())
-    assert [outcome.name for outcome in raised.value.broken] == ["order", "proportion", "light_import", "any_process"]
+    assert [outcome.name for outcome in raised.value.broken] == [
+        "order",
+        "proportion",
+        "light_import",
+        "any_process",
+        "rows",
+    ]

@@ -102,5 +102,7 @@ def _print(compiled: Compiled, cached: dict[str, bool], prospect: before.Prospec
     claim = compiled.claim
     for line in before.sentences(prospect, claim.measure, claim.goal, claim.confidence) if claim else ():
         click.echo(line)
+    for note in compiled.notes:
+        click.echo(f"note: {note}")
     for label in compiled.unresolved:
         click.echo(f"unresolved: {label} is not in the local cache; `customspec run` fetches it")

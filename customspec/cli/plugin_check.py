@@ -14,7 +14,15 @@ from customspec.registry import Offer, Registry, discover
 from customspec.report.text import escape
 from customspec.source import parse_scalar
 from customspec.suggest import closest
-from customspec.testing import ARCHITECTURES, Check, Outcome, TinyModels, checks_of, metric_checks_of
+from customspec.testing import (
+    ARCHITECTURES,
+    Check,
+    Outcome,
+    TinyModels,
+    checks_of,
+    metric_checks_of,
+    watcher_checks_of,
+)
 
 OURS = "customspec"
 MARKS = {"ok": "ok     ", "wrong": "WRONG  ", "skipped": "-      "}
@@ -23,7 +31,11 @@ MARKS = {"ok": "ok     ", "wrong": "WRONG  ", "skipped": "-      "}
 @click.command("check")
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option(
-    "--set", "sets", multiple=True, metavar="OPTION=VALUE", help="Try a technique with this option: r=4; repeatable."
+    "--set",
+    "sets",
+    multiple=True,
+    metavar="OPTION=VALUE",
+    help="Try techniques and metrics with this option: r=4; repeatable.",
 )
 @click.option(
     "--architecture",
@@ -36,8 +48,8 @@ MARKS = {"ok": "ok     ", "wrong": "WRONG  ", "skipped": "-      "}
 def check(names: tuple[str, ...], sets: tuple[str, ...], architectures: tuple[str, ...], *, as_json: bool) -> int:
     """Check plugins against the contract, on tiny models.
 
-    NAME is a technique, a metric (`metric.NAME`), a distribution or a module; without one, all that is not customspec's
-    own is checked. Exit code 1: a rule is broken; 4: a plugin cannot be used at all.
+    NAME is a technique, `metric.NAME`, `watcher.NAME`, a distribution or a module; without one, all that is not
+    customspec's own is checked. Exit code 1: a rule is broken; 4: a plugin cannot be used at all.
     """
     registry = discover()
     tried = _Tried(registry, dict(map(_option, sets)), architectures or ARCHITECTURES, TinyModels())
@@ -59,7 +71,9 @@ class _Tried:
     def checks(self, offer: Offer) -> tuple[Check, ...]:
         """Raises PluginError when what is offered cannot be used at all."""
         if offer.kind == "metric":
-            return metric_checks_of(self.registry.metric(offer.name))
+            return metric_checks_of(self.registry.metric(offer.name), self.options)
+        if offer.kind == "watcher":
+            return watcher_checks_of(self.registry.watcher(offer.name))
         technique = self.registry.technique(offer.name)
         return checks_of(technique, self.options, architectures=self.architectures, models=self.models)
 
@@ -78,7 +92,7 @@ def _chosen(names: Sequence[str], registry: Registry) -> list[Offer]:
         found = [offer for offer in offers if offer.distribution != OURS]
         if not found:
             raise UsageError(
-                "no plugin but customspec's own is installed; name a technique, a metric or a distribution"
+                "no plugin but customspec's own is installed; name a technique, a metric, a watcher or a distribution"
             )
         return found
     chosen: dict[Offer, None] = {}

@@ -75,6 +75,8 @@ def _fresh_plan(spec: Path, root: Path, machine: Machine, choices: dict[str, Any
         parsed, _ = read_spec(read_document(spec, choices["sets"]), discover())
         fetch(parsed, root, lambda text: click.echo(text, err=True))
         compiled = make_plan(spec, root, machine, **choices)
+    for note in compiled.notes:
+        click.echo(f"note: {note}", err=True)
     return compiled.plan
 
 

@@ -14,7 +14,7 @@ from customspec.compiler.findings import Findings
 from customspec.compiler.goal import PlannedClaim, check_goal, planned_claim
 from customspec.compiler.metrics import Measured, read_metrics
 from customspec.compiler.models import look_at_model
-from customspec.compiler.overlap import check_overlap
+from customspec.compiler.overlap import check_overlap, overlap_notes
 from customspec.compiler.steps import (
     candidate_of,
     candidate_steps,
@@ -47,6 +47,8 @@ class Compiled:
     unresolved: tuple[str, ...]
     claim: PlannedClaim | None
     """What a run will claim of the goal; None without one, and while the test rows are not there."""
+    notes: tuple[str, ...] = ()
+    """What is no error, and better known."""
 
 
 def read_spec(document: Document, registry: Registry) -> tuple[Spec, tuple[Draft, ...]]:
@@ -90,7 +92,8 @@ def compile_document(
     ordered = _ordered(spec, ready)
     plan = _plan(document, spec, ordered, data, metrics, choices.sources)
     hub = sorted({model.label for model in models.values() if isinstance(model, Unresolved)})
-    return Compiled(spec, plan, tuple(ordered), data, (*hub, *data.unresolved), claim)
+    notes = () if data.given is None else overlap_notes(spec, data.given)
+    return Compiled(spec, plan, tuple(ordered), data, (*hub, *data.unresolved), claim, notes)
 
 
 def _only(drafts: tuple[Draft, ...], only: Sequence[str], document: Document) -> tuple[Draft, ...]:

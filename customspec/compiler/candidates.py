@@ -70,7 +70,7 @@ class Ready:
         if isinstance(self.model, Unresolved) or self.options is None:
             return None
         with blaming(self.draft.main):
-            return tuning[0].trainable_parameters(self.options, self.model.known.header)
+            return tuning[0].trainable_parameters(self.options, self.model.header_for(self.draft.main, self.options))
 
     @cached_property
     def total(self) -> int | None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from customspec.compiler.entries import Chosen, Draft, blaming, tuning_of
 from customspec.compiler.findings import Findings
 from customspec.errors import Code, Exit
 from customspec.estimate import training_steps
-from customspec.hookspecs import Refusal
+from customspec.header import ModelHeader
+from customspec.hookspecs import Consulting, Refusal
+from customspec.inputs.consulting import consult
 from customspec.inputs.digests import Digests
 from customspec.inputs.encoding import Asking, TooLongError, encode, surely_fits
 from customspec.inputs.headers import KnownModel, read_model
@@ -18,7 +20,7 @@ from customspec.inputs.models import ModelError, Unresolved, find_model
 from customspec.inputs.tokens import Chat, ChatError
 from customspec.prompts import Example
 from customspec.source import KeyPath
-from customspec.spec import BaseModelSpec, TrainingOptions
+from customspec.spec import BaseModelSpec, Options, TrainingOptions
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,16 @@ class LookedModel:
 
     known: KnownModel
     chat: Chat
+    answers: Path
+    """Where helper processes' answers are kept."""
+
+    def header_for(self, chosen: Chosen, options: Options) -> ModelHeader:
+        """The header, with what the technique asked to know of it."""
+        header, technique = self.known.header, chosen.technique
+        if not isinstance(technique, Consulting):
+            return header
+        question = technique.question(options, header)
+        return replace(header, told=consult(technique.name, str(chosen.offer), question, self.answers))
 
 
 def look_at_model(
@@ -38,7 +50,7 @@ def look_at_model(
         if isinstance(files, Unresolved):
             return files
         known = read_model(files, cache / "headers")
-        return LookedModel(known, Chat.load(known.tokenizer))
+        return LookedModel(known, Chat.load(known.tokenizer), cache / "answers")
     except ModelError as fault:
         part = next((name for name in ("hub", "path", "package") if getattr(ref, name)), "")
         where = "file" if part == "package" and fault.exit == Exit.BAD_INPUT else part
@@ -53,8 +65,8 @@ def with_recipe(draft: Draft, model: LookedModel, rows: int, findings: Findings)
     tuning = tuning_of(draft)
     assert tuning is not None
     technique, options = tuning
-    header = model.known.header
     with blaming(draft.main):
+        header = model.header_for(draft.main, options)
         refusal = technique.refusal(options, header)
         if refusal is not None:
             refuse(refusal, draft.main, findings)
@@ -119,7 +131,7 @@ def refuse(refusal: Refusal, chosen: Chosen, findings: Findings) -> None:
         path,
         f"technique `{chosen.technique.name}`: {refusal.message}",
         hint=refusal.hint if refusal.extra is None else f"pip install 'customspec[{refusal.extra}]'",
-        key=refusal.option is None,
+        key=refusal.option is None or isinstance(refusal.item, str),  # a string names an option of options
         # an option that is wrong can be mended in the spec; a model that cannot be taken, or a missing extra, cannot
         exit=Exit.BAD_INPUT if refusal.option and refusal.extra is None else Exit.ENVIRONMENT,
     )

@@ -13,36 +13,44 @@ from customspec.prompts import Row, TemplateError
 from customspec.sandbox.templates import Sandboxed
 from customspec.spec import Prompt, Spec
 
-PAIRS = (("test", "train"), ("test", "validation"), ("validation", "train"))
+LOOSE = (("test", "validation"), ("validation", "train"))
 NAMED = 3  # rows in one message
 
 
 def check_overlap(spec: Spec, rows: Splits, findings: Findings) -> None:
-    """No row of a later split asks what a row of an earlier one asks, but for as many as `data.allow_overlap` says.
+    """No test row asks what a training row asks, but for exactly as many as `data.allow_overlap` says.
 
     Two rows ask the same when the columns that the spec's `system` and `user` templates name are equal, after NFKC,
     case folding and the collapse of white space, whatever their answers. `rows` are the splits as given.
     """
+    same, allowed = _shared(rows, "test", "train", _columns(spec.prompt)), spec.data.allow_overlap
+    if allowed is not None and len(same) != allowed:
+        message = f"`allow_overlap` must be the exact number of test rows that are also in `train`: {len(same)}"
+        hint = _named(same) if same else None
+        findings.add(Code.DATA_OVERLAP, ("data", "allow_overlap"), f"{message}; found {allowed}", hint=hint)
+    elif allowed is None and same:
+        message = f"{_counted(same, 'test')} also in `train`: {_named(same)}"
+        hint = f"take them out of one of the two; or, if it must be so, write `allow_overlap: {len(same)}` under `data`"
+        findings.add(Code.DATA_OVERLAP, ("data", "test"), message, hint=hint)
+
+
+def overlap_notes(spec: Spec, rows: Splits) -> tuple[str, ...]:
+    """What is no error and should be known: validation rows seen before make choices optimistic, test rows that
+    chose make the claim so."""
     columns = _columns(spec.prompt)
-    found = {pair: _shared(rows, *pair, columns) for pair in PAIRS} if columns else {}
-    total, allowed = sum(map(len, found.values())), spec.data.allow_overlap
-    if allowed is not None and total != allowed:
-        counts = ", ".join(f"{len(same)} of {later} in {earlier}" for (later, earlier), same in found.items() if same)
-        message = f"`allow_overlap` must be the exact number of rows that stand in two splits: {total}; found {allowed}"
-        findings.add(Code.DATA_OVERLAP, ("data", "allow_overlap"), message, hint=counts or None)
-    elif allowed is None:
-        for (later, earlier), same in found.items():
-            if same:
-                _refuse(later, earlier, same, total, findings)
+    found = ((later, earlier, _shared(rows, later, earlier, columns)) for later, earlier in LOOSE)
+    return tuple(
+        f"{_counted(same, later)} also in `{earlier}`: {_named(same)}" for later, earlier, same in found if same
+    )
 
 
-def _refuse(later: str, earlier: str, same: list[tuple[Row, Row]], total: int, findings: Findings) -> None:
-    named = [f"{row.place} is {other.place}" for row, other in same[:NAMED]]
-    more = f" and {len(same) - NAMED} more" if len(same) > NAMED else ""
-    are = "row is" if len(same) == 1 else "rows are"
-    message = f"{len(same)} {later} {are} also in `{earlier}`: {', '.join(named)}{more}"
-    hint = f"take them out of one of the two; or, if it must be so, write `allow_overlap: {total}` under `data`"
-    findings.add(Code.DATA_OVERLAP, ("data", later), message, hint=hint)
+def _counted(same: list[tuple[Row, Row]], later: str) -> str:
+    return f"{len(same)} {later} " + ("row is" if len(same) == 1 else "rows are")
+
+
+def _named(same: list[tuple[Row, Row]]) -> str:
+    named = ", ".join(f"{row.place} is {other.place}" for row, other in same[:NAMED])
+    return named + (f" and {len(same) - NAMED} more" if len(same) > NAMED else "")
 
 
 def _columns(prompt: Prompt) -> list[str]:
@@ -57,7 +65,7 @@ def _columns(prompt: Prompt) -> list[str]:
 
 def _shared(rows: Splits, later: str, earlier: str, columns: list[str]) -> list[tuple[Row, Row]]:
     first, second = rows.named(later), rows.named(earlier)
-    if any(column not in part[0].fields for part in (first, second) if part for column in columns):
+    if not columns or any(column not in part[0].fields for part in (first, second) if part for column in columns):
         return []  # reported where the template is read
     same = overlap(list(_asked(first, columns)), list(_asked(second, columns)))
     return [(first[one], second[other]) for one, other in same]

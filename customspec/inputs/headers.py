@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from customspec.errors import Code, Exit
@@ -16,7 +17,7 @@ from customspec.header import ModelHeader
 from customspec.inputs.models import ModelError, ModelFiles
 
 HEADER = "header.json"
-REVISION = "1"  # raised when the helper writes something else
+REVISION = "2"  # raised when the helper writes something else
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ class KnownModel:
 
 def read_model(files: ModelFiles, cache: Path) -> KnownModel:
     """The model's header, from `cache` or by the helper process. Raises ModelError when the model cannot be used."""
-    folder = cache / f"{files.digest.removeprefix('sha256:')}-{REVISION}"
+    # another transformers may read another header out of the same files
+    folder = cache / f"{files.digest.removeprefix('sha256:')}-{REVISION}-{version('transformers')}"
     if not (folder / HEADER).is_file():
         _read_in_helper(files, folder)
     header = ModelHeader.from_json(json.loads((folder / HEADER).read_bytes()))

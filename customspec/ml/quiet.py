@@ -9,14 +9,25 @@ from collections.abc import Iterator
 
 from transformers.utils import logging as transformers_logging
 
+# what PEFT says of its own doing, where there is nothing to be done about it: the beginnings of its warnings
+_KNOWN = (
+    ".*is_gradient_checkpointing",  # a name of transformers' that PEFT still uses
+    "The following rank_pattern keys did not match",  # AdaLoRA's ranks, read as if they were LoRA's
+    ".* LoRA tensor\\(s\\) have invalid shape",  # AdaLoRA's rank 0: a module that it has dropped
+    "Unsupported layer type",  # normalization layers, of whose inputs LN tuning wants no number
+    "Failed to load the CUDA extension",  # BOFT's, which is optional
+    "Setting boft_n_butterfly_factor to 1",  # without it, which is what we ask for
+)
+
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """No bars of transformers' own, and no warnings about names that peft still uses."""
+    """No bars of transformers' own, and no warnings of peft's about its own doing."""
     transformers_logging.disable_progress_bar()
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+            for beginning in _KNOWN:
+                warnings.filterwarnings("ignore", message=beginning)
             yield
     finally:
         transformers_logging.enable_progress_bar()

@@ -8,7 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from customspec.estimate import evaluation_interval
-from customspec.hookspecs import Optimizing, Penalizing, Stepping, Task, TuningTechnique
+from customspec.header import ModelHeader
+from customspec.hookspecs import Consulting, Optimizing, Penalizing, Stepping, Task, TuningTechnique
 from customspec.inputs.encoding import Encoded
 from customspec.runners.answers import answer, reserve_of
 from customspec.runners.metrics import Scoring, answers_of
@@ -34,6 +35,13 @@ def task_of(
         choices=choices,
         steps=steps,
     )
+
+
+def consulted(technique: TuningTechnique, options: TrainingOptions, header: ModelHeader) -> ModelHeader:
+    """The header, with what the technique asked to know of it; here it may import what it likes."""
+    if not isinstance(technique, Consulting):
+        return header
+    return replace(header, told=technique.answer(technique.question(options, header)))
 
 
 def extras_of(technique: TuningTechnique, options: TrainingOptions) -> Extras:

@@ -7,12 +7,20 @@ gives the rules one by one, each with a name, to parametrize a test with:
     def test_the_contract_is_kept(check: Check) -> None:
         check()
 
-A rule that has nothing to look at (the technique refuses that architecture) raises `unittest.SkipTest`.
+A rule that has nothing to look at (the technique refuses that architecture, an extra is not installed) raises
+`unittest.SkipTest`.
 """
 
 from customspec.testing.checks import Check, ConformanceError, Outcome
 from customspec.testing.models import ARCHITECTURES, TinyModels, make_model, make_tokenizer
-from customspec.testing.suite import check_metric, check_technique, checks_of, metric_checks_of
+from customspec.testing.suite import (
+    check_metric,
+    check_technique,
+    check_watcher,
+    checks_of,
+    metric_checks_of,
+    watcher_checks_of,
+)
 
 __all__ = [
     "ARCHITECTURES",
@@ -22,8 +30,10 @@ __all__ = [
     "TinyModels",
     "check_metric",
     "check_technique",
+    "check_watcher",
     "checks_of",
     "make_model",
     "make_tokenizer",
     "metric_checks_of",
+    "watcher_checks_of",
 ]

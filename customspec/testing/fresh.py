@@ -14,11 +14,11 @@ from importlib.metadata import EntryPoint
 from typing import Any
 
 from customspec.header import ModelHeader
-from customspec.hookspecs import GROUP
+from customspec.hookspecs import GROUP, Reads
 from customspec.plan import digest
-from customspec.registry import discover
+from customspec.registry import PREFIXES, discover, metric_options
 from customspec.testing.checks import RuleError
-from customspec.testing.rows import demonstrations, examples, queries, scored
+from customspec.testing.rows import columns_of, conversations, demonstrations, examples, queries, readings, scored
 
 HEAVY = ("torch", "transformers", "peft", "datasets", "accelerate")
 PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from customspec.testing.fresh import main; main()"
@@ -41,7 +41,7 @@ class Fresh:
 
 
 def ask_anew(asked: Mapping[str, Any], hash_seed: int) -> Fresh:
-    """Import `module` in a process of its own, and ask the technique or metric (`kind`) that it offers by `name`.
+    """Import `module` in a process of its own, and ask what (`kind`) it offers by `name`.
 
     Raises RuleError when the module cannot be imported or does not offer it.
     """
@@ -77,33 +77,44 @@ def _heavy() -> list[str]:
 
 def _offered(asked: Mapping[str, Any]) -> Any:
     """What an entry point of this name would give. Raises PluginError as a spec's compilation would."""
-    name, metric = asked["name"], asked["kind"] == "metric"
-    entry = EntryPoint(f"metric.{name}" if metric else name, asked["module"], GROUP)
-    registry = discover([entry])
-    return registry.metric(name) if metric else registry.technique(name)
+    kind, name = asked["kind"], asked["name"]
+    prefix = next((text for text, prefixed in PREFIXES.items() if prefixed == kind), "")
+    registry = discover([EntryPoint(f"{prefix}{name}", asked["module"], GROUP)])
+    return {"technique": registry.technique, "metric": registry.metric, "watcher": registry.watcher}[kind](name)
 
 
 def _questions(offered: Any, asked: Mapping[str, Any]) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Each answer is a digest, ids or a number: comparable between processes."""
-    if "pairs" in asked:
-        yield "score", partial(scored, offered, asked["pairs"])
+    """Each answer is a digest, ids, texts or a number: comparable between processes."""
     if "options" in asked:
+        model = metric_options(offered) if asked["kind"] == "metric" else offered.options
         written = asked["options"]
-        yield "options", partial(_digest, offered, written)
-        yield "turned", partial(_digest, offered, dict(reversed(written.items())))
+        yield "options", partial(_digest, model, written)
+        yield "turned", partial(_digest, model, dict(reversed(written.items())))
+    if "pairs" in asked:
+        yield "score", lambda: scored(offered, model.model_validate(asked["options"]), asked["pairs"])
     if "rows" in asked:
-        yield "shots", partial(_shots, offered, asked)
+        yield "shown", partial(_shown, offered, asked)
     if "headers" in asked:
         yield "planned", partial(_planned, offered, asked)
 
 
-def _digest(technique: Any, written: Mapping[str, Any]) -> str:
-    return digest(technique.options.model_validate(written).model_dump(mode="json"))
+def _digest(model: Any, written: Mapping[str, Any]) -> str:
+    return digest(model.model_validate(written).model_dump(mode="json"))
 
 
-def _shots(technique: Any, asked: Mapping[str, Any]) -> list[list[str]]:
-    rows = examples(asked["rows"])
-    return demonstrations(technique, technique.options.model_validate(asked["options"]), rows, queries(rows))
+def _shown(technique: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
+    return shown(technique, technique.options.model_validate(asked["options"]), asked["rows"])
+
+
+def shown(technique: Any, options: Any, count: int) -> dict[str, Any]:
+    """What a prompting technique makes of so many training rows, as plain JSON."""
+    rows = examples(count, columns=columns_of(technique, options))
+    asked = queries(rows)
+    return {
+        "demonstrations": demonstrations(technique, options, rows, asked),
+        "conversations": conversations(technique, options, rows, asked),
+        "readings": readings(technique, options) if isinstance(technique, Reads) else [],
+    }
 
 
 def _planned(technique: Any, asked: Mapping[str, Any]) -> list[Any]:

@@ -2,34 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from unittest import SkipTest
 
+from customspec.hookspecs import Refuses
 from customspec.prompts import Example
-from customspec.testing.checks import Check, require
-from customspec.testing.rows import demonstrations, examples, queries
+from customspec.testing.checks import Check, RuleError, require
+from customspec.testing.conversing import conversing_checks
+from customspec.testing.fresh import shown
+from customspec.testing.rows import demonstrations, queries
+from customspec.testing.shared import well_said
 from customspec.testing.subject import Subject
 
 SEEDS = range(5)
+SENTENCES = {
+    "shots": "`shots` is the number of training rows that a query needs at least.",
+    "training_rows": "Demonstrations are training rows, none of them shown twice.",
+    "never_its_own": "A query is never its own demonstration.",
+    "few_rows": "As many training rows as it needs are enough, and none where it needs none.",
+    "blind": "A query's demonstrations do not depend on its answer, which is not known when it counts.",
+    "determinism": "Equal arguments give equal demonstrations.",
+    "any_process": "Every process shows and reads the same, whatever its hash seed.",
+}
 
 
 def prompting_checks(subject: Subject) -> Iterator[Check]:
-    """The rules of the family `prompting`."""
-    yield Check("shots", "`shots` is the number of training rows that a query needs at least.", lambda: _shots(subject))
-    yield Check(
-        "training_rows", "Demonstrations are training rows, none of them shown twice.", lambda: _training_rows(subject)
-    )
-    yield Check("never_its_own", "A query is never its own demonstration.", lambda: _never_its_own(subject))
-    yield Check(
-        "few_rows", "As many training rows as it needs are enough, and none where it needs none.", lambda: _few(subject)
-    )
-    yield Check("determinism", "Equal arguments give equal demonstrations.", lambda: _determinism(subject))
-    yield Check(
-        "any_process", "Every process shows the same demonstrations, whatever its hash seed.", lambda: _process(subject)
-    )
+    """The rules of the family `prompting`: for every technique, and for the methods that this one has beside."""
+    if isinstance(subject.technique, Refuses):
+        sentence = "It takes rows that have what it asks for, and says in words what it does not take."
+        yield Check("takes_rows", sentence, lambda: _takes_rows(subject))
+    rules = (_shots, _training_rows, _never_its_own, _few_rows, _blind, _determinism, _any_process)
+    for rule, (name, sentence) in zip(rules, SENTENCES.items(), strict=True):
+        yield Check(name, sentence, partial(_where_taken, subject, partial(rule, subject)))
+    for check in conversing_checks(subject):
+        yield Check(check.name, check.rule, partial(_where_taken, subject, check.try_it))
 
 
-def _rows(subject: Subject) -> tuple[Example, ...]:
-    return examples(subject.rows)
+def _where_taken(subject: Subject, rule: Callable[[], None]) -> None:
+    refusal = subject.refuses(subject.training())
+    if refusal is not None:
+        raise SkipTest(f"refused: {refusal.message}")
+    rule()
+
+
+def _takes_rows(subject: Subject) -> None:
+    refusals = [subject.refuses(rows) for rows in ((), subject.training(1), subject.training())]
+    for refusal in refusals:
+        if refusal is not None:
+            well_said(refusal, type(subject.options))
+    taken = refusals[-1]
+    if taken is not None and taken.extra is not None:
+        raise SkipTest(f"{taken.message}: pip install 'customspec[{taken.extra}]'")
+    if taken is not None:
+        raise RuleError(f"it refuses {subject.rows} rows: {taken.message}; give the check other options")
 
 
 def _shown(
@@ -43,12 +70,12 @@ def _shots(subject: Subject) -> None:
     whole = isinstance(count, int) and not isinstance(count, bool) and count >= 0
     require(whole, f"`shots` gives {count!r}; it must be a number of rows, 0 or more")
     for seed in SEEDS:
-        for shots in _shown(subject, _rows(subject), queries(()), seed):
+        for shots in _shown(subject, subject.training(), queries(()), seed):
             require(len(shots) >= count, f"`shots` says {count}, but a query is shown {len(shots)} under seed {seed}")
 
 
 def _training_rows(subject: Subject) -> None:
-    rows = _rows(subject)
+    rows = subject.training()
     known = {row.id for row in rows}
     for seed in SEEDS:
         for shots in _shown(subject, rows, queries(rows), seed):
@@ -58,24 +85,40 @@ def _training_rows(subject: Subject) -> None:
 
 
 def _never_its_own(subject: Subject) -> None:
-    rows = _rows(subject)
+    rows = subject.training()
     for seed in SEEDS:
         for query, shots in zip(rows, _shown(subject, rows, rows, seed), strict=True):
             require(query.id not in shots, f"{query.id} is shown to itself under seed {seed}; compare the `id`s")
 
 
-def _few(subject: Subject) -> None:
+def _few_rows(subject: Subject) -> None:
     needed = subject.prompting.shots(subject.options)
-    rows = examples(needed)
-    for shots in _shown(subject, rows, queries(())):
-        require(len(shots) <= needed, f"{len(shots)} demonstrations out of {needed} rows")
-    more = examples(needed + 1)
+    rows = subject.training(needed)
+    if subject.refuses(rows) is None:
+        for shots in _shown(subject, rows, queries(())):
+            require(len(shots) <= needed, f"{len(shots)} demonstrations out of {needed} rows")
+    more = subject.training(needed + 1)
+    if subject.refuses(more) is not None:
+        return
     for query, shots in zip(more, _shown(subject, more, more), strict=True):
-        require(len(shots) >= needed, f"{query.id} is shown {len(shots)} of the {needed} other rows")
+        # a technique that names its rows would refuse those that are left
+        if subject.refuses([row for row in more if row.id != query.id]) is None:
+            require(len(shots) >= needed, f"{query.id} is shown {len(shots)} of the {needed} other rows")
+
+
+def _blind(subject: Subject) -> None:
+    rows = subject.training()
+    asked = queries(rows)
+    # as when it counts: the columns are those that the question needs
+    unanswered = [replace(query, answer="", fields={"text": query.user}) for query in asked]
+    for query, knowing, blind in zip(
+        asked, _shown(subject, rows, asked), _shown(subject, rows, unanswered), strict=True
+    ):
+        require(knowing == blind, f"{query.id} is shown other rows when its answer is unknown")
 
 
 def _determinism(subject: Subject) -> None:
-    rows = _rows(subject)
+    rows = subject.training()
     asked = queries(rows)
     for seed in SEEDS:
         first = _shown(subject, rows, asked, seed)
@@ -84,9 +127,10 @@ def _determinism(subject: Subject) -> None:
         require(first == backwards, f"under seed {seed} a selection depends on the queries asked before")
 
 
-def _process(subject: Subject) -> None:
-    rows = _rows(subject)
-    here = demonstrations(subject.prompting, subject.options, rows, queries(rows))
+def _any_process(subject: Subject) -> None:
+    here = shown(subject.prompting, subject.options, subject.rows)
     for hash_seed, fresh in enumerate(subject.fresh, 1):
-        shown = fresh.answer("shots")
-        require(shown == here, f"other demonstrations under PYTHONHASHSEED={hash_seed}; is a set's order used?")
+        there = fresh.answer("shown")
+        differing = [name for name, value in here.items() if there[name] != value]
+        told = f"other {' and '.join(differing)} under PYTHONHASHSEED={hash_seed}; is a set's order used?"
+        require(not differing, told)

@@ -1,11 +1,14 @@
-"""Rows to try a technique on."""
+"""Rows to try a plugin on."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from customspec.prompts import Example
+from customspec.hookspecs import Answer, NeedsLikelihood, ReadsColumns, Writes
+from customspec.inputs.encoding import Asking
+from customspec.prompts import Example, Message
 
 WORDS = ("amber", "teal", "", "red and blue", "violet", "ünïcödé 色", "teal", "orange\nwith a second line")
 ANSWERS = ("warm", "cold", "neither")
@@ -21,19 +24,38 @@ PAIRS = (
     ('{"colour": "red"}', '{"colour": "teal"}'),
 )
 """Predictions with their references."""
+OUTPUTS = (("",), ("  \n\n ", "?!"), ("Ünïcödé 色 \x00 ((*[",), ("warm",), ("cold", "warm", "", "warm", "cold"))
+"""Texts that a model may generate for one row."""
 
 
-def examples(count: int, split: str = "train") -> tuple[Example, ...]:
-    """Rendered rows: uneven lengths, repeated and empty texts, more than one script, three answers unevenly often."""
-    return tuple(
-        Example(id=f"{split}:{i}", system=None, user=WORDS[i % len(WORDS)], answer=ANSWERS[i * i % 4 % 3])
-        for i in range(1, count + 1)
-    )
+def examples(count: int, split: str = "train", columns: Sequence[str] = ()) -> tuple[Example, ...]:
+    """Rendered rows: uneven lengths, repeated and empty texts, more than one script, three answers unevenly often.
+
+    `columns`: columns beyond the prompt's, each with a text of two paragraphs.
+    """
+    return tuple(_example(i, split, columns) for i in range(1, count + 1))
+
+
+def _example(number: int, split: str, columns: Sequence[str]) -> Example:
+    user, answer = WORDS[number % len(WORDS)], ANSWERS[number * number % 7 % 3]
+    fields = {"text": user, "label": answer, **dict.fromkeys(columns, f"Look at {number}.\n\nThen decide.")}
+    return Example(id=f"{split}:{number}", system=None, user=user, answer=answer, fields=fields)
+
+
+def columns_of(technique: Any, options: Any) -> tuple[str, ...]:
+    """The columns that a technique needs beyond the prompt's."""
+    return tuple(technique.columns(options).values()) if isinstance(technique, ReadsColumns) else ()
 
 
 def queries(rows: Sequence[Example]) -> tuple[Example, ...]:
     """What is asked: rows that are no training rows, and some that are."""
     return (*examples(3, split="test"), *rows[:4])
+
+
+def in_conversation(query: Example) -> Example:
+    """The same question as the last turn of a conversation."""
+    before = (Message("user", "Shall we begin?"), Message("assistant", "Yes."))
+    return replace(query, system="Name the colour's kind.", history=before)
 
 
 def demonstrations(
@@ -44,7 +66,40 @@ def demonstrations(
     return [[shot.id for shot in select(query)] for query in queries]
 
 
-def scored(metric: Any, pairs: Sequence[Sequence[str]]) -> float:
+def conversations(
+    technique: Any, options: Any, rows: Sequence[Example], queries: Sequence[Example]
+) -> list[list[list[str]]]:
+    """What the model is shown for each query: role and content of every message."""
+    asking = Asking.of(technique, options, rows, SEED)
+    told = [asking.conversation(query, asking.select(query)) for query in queries]
+    return [[[message.role, message.content] for message in messages] for messages in told]
+
+
+def outputs_for(technique: Any, options: Any) -> tuple[tuple[str, ...], ...]:
+    """Texts to read: any, and, where the technique says what should be written, some that vote."""
+    if not isinstance(technique, Writes):
+        return OUTPUTS
+    return (*OUTPUTS, tuple(technique.written(options, row) for row in examples(4)))
+
+
+def readings(technique: Any, options: Any) -> list[str]:
+    """What is read out of each, with choices."""
+    return [technique.read(options, outputs, ANSWERS).prediction for outputs in outputs_for(technique, options)]
+
+
+def answers_of(metric: Any, pairs: Sequence[Sequence[str]]) -> list[Answer]:
+    """Pairs of prediction and reference as a run would give them to the metric."""
+    likely = isinstance(metric, NeedsLikelihood) and metric.needs_likelihood
+    return [
+        # a token for each character, and one for the end
+        Answer(prediction, reference, -1 - len(prediction) / 4 - len(reference) / 3, len(reference) + 1)
+        if likely
+        else Answer(prediction, reference)
+        for prediction, reference in pairs
+    ]
+
+
+def scored(metric: Any, options: Any, pairs: Sequence[Sequence[str]]) -> float:
     """The metric over pairs of prediction and reference."""
-    value: float = metric.score([prediction for prediction, _ in pairs], [reference for _, reference in pairs])
+    value: float = metric.score(options, answers_of(metric, pairs))
     return value

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, cast
 
-from pydantic import ValidationError
-
-from customspec.hookspecs import PromptingTechnique, Technique, TuningTechnique
+from customspec.hookspecs import PromptingTechnique, Refusal, Refuses, Technique, TuningTechnique
+from customspec.prompts import Example
 from customspec.registry import discover
 from customspec.spec import Options
-from customspec.testing.checks import RuleError
 from customspec.testing.fresh import Fresh, ask_anew
+from customspec.testing.options import options_of
+from customspec.testing.rows import columns_of, examples
 
 SPARE = 12  # training rows beyond those that demonstrations need
 
@@ -29,11 +28,7 @@ class Subject:
     @cached_property
     def options(self) -> Options:
         """Raises RuleError when the options that were given are not the technique's."""
-        try:
-            return self.technique.options.model_validate(dict(self.given))
-        except ValidationError as error:
-            tried = json.dumps(dict(self.given))
-            raise RuleError(f"the options {tried} are not valid; give the check others ({error})") from error
+        return options_of(self.technique.options, self.given)
 
     @property
     def prompting(self) -> PromptingTechnique:
@@ -52,6 +47,15 @@ class Subject:
     def rows(self) -> int:
         """Training rows to try a prompting technique on: more than its demonstrations need."""
         return self.prompting.shots(self.options) + SPARE
+
+    def training(self, count: int | None = None) -> tuple[Example, ...]:
+        """Training rows with the columns that a prompting technique asks for; None: as many as it is tried on."""
+        columns = columns_of(self.technique, self.options)
+        return examples(self.rows if count is None else count, columns=columns)
+
+    def refuses(self, rows: Sequence[Example]) -> Refusal | None:
+        """What a prompting technique has against these training rows."""
+        return self.technique.refusal(self.options, rows) if isinstance(self.technique, Refuses) else None
 
     @cached_property
     def question(self) -> Mapping[str, Any]:

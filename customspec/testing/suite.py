@@ -1,11 +1,11 @@
-"""The whole suite of a technique or a metric, and the calls that a plugin's own tests make."""
+"""The whole suite of a technique, a metric or a watcher, and the calls that a plugin's own tests make."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from customspec.hookspecs import Metric, Technique
+from customspec.hookspecs import Metric, Technique, Watcher
 from customspec.testing.checks import Check, raise_broken
 from customspec.testing.metrics import metric_checks
 from customspec.testing.models import ARCHITECTURES, TinyModels
@@ -13,6 +13,7 @@ from customspec.testing.prompting import prompting_checks
 from customspec.testing.shared import shared_checks
 from customspec.testing.subject import Subject
 from customspec.testing.tuning import tuning_checks
+from customspec.testing.watchers import watcher_checks
 
 
 def checks_of(
@@ -48,11 +49,21 @@ def check_technique(
     raise_broken(f"technique `{technique.name}`", checks)
 
 
-def metric_checks_of(metric: Metric) -> tuple[Check, ...]:
-    """Every rule for a metric, none of them tried yet."""
-    return tuple(metric_checks(metric))
+def metric_checks_of(metric: Metric, options: Mapping[str, Any] | None = None) -> tuple[Check, ...]:
+    """Every rule for a metric, none of them tried yet. `options`: what a person would write under its name."""
+    return tuple(metric_checks(metric, options or {}))
 
 
-def check_metric(metric: Metric) -> None:
+def check_metric(metric: Metric, options: Mapping[str, Any] | None = None) -> None:
     """Try every rule. Raises ConformanceError, which lists all that are broken."""
-    raise_broken(f"metric `{metric.name}`", metric_checks_of(metric))
+    raise_broken(f"metric `{metric.name}`", metric_checks_of(metric, options))
+
+
+def watcher_checks_of(watcher: Watcher) -> tuple[Check, ...]:
+    """Every rule for a watcher, none of them tried yet."""
+    return tuple(watcher_checks(watcher))
+
+
+def check_watcher(watcher: Watcher) -> None:
+    """Try every rule. Raises ConformanceError, which lists all that are broken."""
+    raise_broken(f"watcher `{watcher.name}`", watcher_checks_of(watcher))

@@ -9,11 +9,11 @@ from statistics import fmean
 from typing import TYPE_CHECKING, cast
 from unittest import SkipTest
 
-from customspec.hookspecs import Refusal
 from customspec.spec import TrainingOptions
 from customspec.testing.checks import Check, RuleError, require
 from customspec.testing.fresh import ask_anew, plan
 from customspec.testing.models import TinyModels
+from customspec.testing.shared import well_said
 from customspec.testing.subject import Subject
 
 if TYPE_CHECKING:
@@ -67,20 +67,13 @@ def _try(rule: Rule, trial: _Trial, architecture: str) -> None:
     first = rule is refuses_or_learns
     refusal = trial.bench.refusal(architecture)
     if refusal is not None and first:
-        _well_said(refusal, type(trial.subject.options))
+        well_said(refusal, type(trial.subject.options))
     elif refusal is not None:
         raise SkipTest(f"refused: {refusal.message}")
     elif not first and not trial.bench.works(architecture):
         raise SkipTest(f"it cannot be trained: see refuses_or_learns[{architecture}]")
     else:
         rule(trial.bench, architecture)
-
-
-def _well_said(refusal: Refusal, options: type) -> None:
-    require(refusal.message.strip(), "the refusal says nothing")
-    known = getattr(options, "model_fields", {})
-    named = refusal.option is None or refusal.option in known
-    require(named, f"the refusal blames `{refusal.option}`, which is none of the options")
 
 
 def _takes_a_model(trial: _Trial) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from customspec.header import ModelHeader
@@ -52,8 +53,18 @@ class LnTuning(PeftAdapter):
 
         from customspec.ml.adapters import attach
 
-        layers = [name for name, module in model.named_modules() if name and _is_normalization(name, module)]
-        return attach(model, LNTuningConfig(task_type="CAUSAL_LM", target_modules=layers))
+        layers = [name for name, module in model.named_modules() if _is_normalization(name, module)]
+        adapted = attach(model, LNTuningConfig(task_type="CAUSAL_LM", target_modules=layers))
+        for parameter in adapted.parameters():
+            if parameter.requires_grad:  # PEFT leaves the copies in the base's type; bfloat16 loses small updates
+                parameter.data = parameter.data.float()
+        return adapted
+
+    def load(self, model: PreTrainedModel, folder: Path) -> nn.Module:
+        for name, module in model.named_modules():
+            if _is_normalization(name, module):  # PEFT copies them as they are, and would round what was learned
+                module.float()
+        return super().load(model, folder)
 
 
 def _layers(model: ModelHeader) -> list[str]:

@@ -101,7 +101,7 @@ def test_a_tied_head_counts_once(saved: Saved) -> None:
 
 def test_gpt2s_transposed_weights_are_read_the_right_way_round(saved: Saved) -> None:
     header, _ = read_header(saved("gpt2"))
-    assert Linear("transformer.h.0.attn.c_attn", 32, 96) in header.linears
+    assert Linear("transformer.h.0.attn.c_attn", 32, 96, transposed=True) in header.linears
     assert header.parameters["transformer.h.0.attn.c_attn.weight"] == (32, 96)
 
 

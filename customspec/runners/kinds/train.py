@@ -14,7 +14,7 @@ from customspec.estimate import training_steps
 from customspec.hookspecs import TuningTechnique
 from customspec.plan import Step
 from customspec.runners.measure import measuring
-from customspec.runners.tuning import extras_of, selection_of, task_of
+from customspec.runners.tuning import consulted, extras_of, selection_of, task_of
 from customspec.runners.work import Work, encode_rows, located
 
 if TYPE_CHECKING:
@@ -45,9 +45,10 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     choices = None if params["selection"] is None else params["selection"]["choices"]
     model = technique.adapt(options, base, task_of(encoded.rows, chat.encode, choices, steps))
     trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    promised = technique.trainable_parameters(options, header)
+    promised = technique.trainable_parameters(options, consulted(technique, options, header))
     if trainable != promised:
-        raise StepError(f"technique `{technique.name}` promised {promised} trained parameters and trains {trainable}")
+        plugin = f"plugin {work.registry.offer('technique', technique.name)}: technique `{technique.name}`"
+        raise StepError(f"{plugin} promised {promised} trained parameters and trains {trainable}")
     save = partial(_save_anew, technique, folder=folder)
     with tempfile.TemporaryDirectory() as scratch:
         trained = train(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Literal
 
-from customspec.hookspecs import Metric, hookimpl
+from customspec.hookspecs import Answer, Metric, hookimpl
+from customspec.spec import Options
 
 CUSTOMSPEC_CONTRACT = 1
 
@@ -21,9 +23,11 @@ class FirstLetter:
     higher_is_better = True
     proportion = True
 
-    def score(self, predictions: Sequence[str], references: Sequence[str]) -> float:
-        pairs = zip(predictions, references, strict=True)
-        return sum(prediction[:1] == reference[:1] for prediction, reference in pairs) / len(references)
+    def rows(self, options: Options, answers: Sequence[Answer]) -> Sequence[float]:
+        return [float(answer.prediction[:1] == answer.reference[:1]) for answer in answers]
+
+    def score(self, options: Options, answers: Sequence[Answer]) -> float:
+        return fmean(self.rows(options, answers))
 
 
 @hookimpl

@@ -1,0 +1,49 @@
+"""What a technique's planning must ask of libraries too heavy for it: asked once in a helper process, and kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from customspec.errors import PluginError
+from customspec.plan import digest
+
+LIBRARIES = ("peft", "transformers")  # whose versions an answer may depend on
+
+
+def consult(technique: str, distribution: str, question: Mapping[str, Any], cache: Path) -> Mapping[str, Any]:
+    """The technique's answer to its own question, from `cache` or by the helper process. Both are plain JSON.
+
+    `distribution` names the plugin's distribution and version. Raises PluginError when the technique does not answer.
+    """
+    key = digest([technique, distribution, question, [version(name) for name in LIBRARIES]])
+    file = cache / f"{key.removeprefix('sha256:')}.json"
+    if not file.is_file():
+        _keep(_ask(technique, distribution, question), file)
+    answer: Mapping[str, Any] = json.loads(file.read_bytes())
+    return answer
+
+
+def _ask(technique: str, distribution: str, question: Mapping[str, Any]) -> str:
+    command = [sys.executable, "-P", "-m", "customspec.ml.consulting", technique]
+    quiet = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
+    ended = subprocess.run(command, input=json.dumps(question), capture_output=True, text=True, env=quiet, check=False)
+    if ended.returncode:
+        reason = (ended.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+        raise PluginError(f"plugin {distribution}: technique `{technique}` gave no answer: {reason}")
+    return ended.stdout.splitlines()[-1]
+
+
+def _keep(answer: str, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=".tmp-", dir=file.parent)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+        opened.write(answer)
+    Path(name).replace(file)

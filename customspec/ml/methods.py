@@ -1,0 +1,63 @@
+"""Any method of PEFT by its name: its configuration made and checked, its trained parameters counted."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any, cast
+
+import torch
+from peft import PeftConfig, get_peft_model
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+from peft.utils import PeftType
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from customspec.suggest import closest
+
+OURS = frozenset(
+    {"auto_mapping", "base_model_name_or_path", "inference_mode", "peft_type", "peft_version", "revision", "task_type"}
+)
+
+
+def configuration(method: str, config: Mapping[str, Any]) -> PeftConfig:
+    """PEFT's configuration of a method. Raises what PEFT raises of values that do not fit."""
+    return cast(PeftConfig, PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(method)](task_type="CAUSAL_LM", **config))
+
+
+def look(method: str, config: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
+    """`trained`: how many parameters the method trains of a model of this configuration; or why it cannot be:
+    `message`, with `option`, `item` and `hint` as a Refusal has them."""
+    known = {kind.value: made for kind, made in PEFT_TYPE_TO_CONFIG_MAPPING.items()}
+    if method not in known:
+        nearest = closest(method.upper(), known)
+        hint = f"did you mean `{nearest}`?" if nearest else f"it has: {', '.join(sorted(known))}"
+        return {"message": f"PEFT {version('peft')} has no method `{method}`", "option": "method", "hint": hint}
+    options = {field.name for field in dataclasses.fields(known[method])} - OURS
+    for name in config:
+        if name not in options:
+            return _unknown(name, method, options)
+    try:
+        made = configuration(method, config)
+    except (TypeError, ValueError) as error:
+        return {"message": f"{method}: {error}", "option": "config"}
+    return _counted(made, model)
+
+
+def _unknown(name: str, method: str, options: set[str]) -> dict[str, Any]:
+    nearest = closest(name, options)
+    hint = f"did you mean `{nearest}`?" if nearest else f"it has: {', '.join(sorted(options))}"
+    return {"message": f"{method} has no option `{name}`", "option": "config", "item": name, "hint": hint}
+
+
+def _counted(made: PeftConfig, model: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            kind = AutoConfig.for_model(**model)
+            adapted = get_peft_model(AutoModelForCausalLM.from_config(kind), made)
+    except Exception as error:  # whatever it is, the method cannot be put on this model
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return {"message": f"{made.peft_type.value} cannot be put on this model: {reason}", "option": "config"}
+    return {"trained": sum(part.numel() for part in adapted.parameters() if part.requires_grad)}

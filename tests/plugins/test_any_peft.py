@@ -1,0 +1,79 @@
+"""The technique that takes any method of PEFT by name: planned without torch, trained, and wrong options told."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from customspec.compiler import compile_document
+from customspec.errors import PluginError
+from customspec.inputs.consulting import consult
+from customspec.plan import Plan
+from customspec.registry import discover
+from customspec.source import read
+from support import Ended, Workspace
+
+Command = Callable[..., Ended]
+
+
+def planned(spec: Path) -> Plan:
+    return compile_document(read(spec), discover(), root=spec.parent, cache=spec.parent / ".customspec").plan
+
+
+@pytest.mark.parametrize(
+    ("written", "trained"),
+    [
+        ("{method: FOURIERFT, config: {n_frequency: 10, target_modules: [q_proj, v_proj]}}", 2 * 2 * 10),
+        ("{method: LORA, config: {r: 3, target_modules: [q_proj]}}", 2 * 3 * (32 + 32)),
+        ("{method: LN_TUNING, config: {target_modules: [input_layernorm]}}", 2 * 32),
+    ],
+)
+def test_the_plan_counts_what_a_method_trains(workspace: Workspace, written: str, trained: int) -> None:
+    [candidate] = planned(workspace.spec(f"techniques: [{{peft: {written}}}]")).candidates
+    assert candidate.trainable_parameters == trained
+
+
+def test_a_method_is_trained_and_its_adapter_is_plain_peft(workspace: Workspace, customspec: Command) -> None:
+    method = "{method: FOURIERFT, config: {n_frequency: 10, target_modules: [q_proj]}, max_steps: 2}"
+    ended = customspec("run", workspace.spec(f"techniques: [{{peft: {method}}}]"), "--json")
+    assert ended.code == 0, ended.err
+    [candidate] = ended.json["candidates"]
+    assert (candidate["status"], candidate["cost"]["trainable_parameters"]) == ("done", 20)
+    folder = workspace.root / ".customspec" / "runs" / ended.json["run"] / candidate["artifact"]
+    assert '"peft_type": "FOURIERFT"' in (folder / "adapter_config.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("written", "place", "message"),
+    [
+        ("{method: FOURIERTF}", "10:30", "has no method `FOURIERTF`"),
+        ("{method: FOURIERFT, config: {n_frequencies: 3}}", "10:50", "FOURIERFT has no option `n_frequencies`"),
+        ("{method: VERA, config: {r: -1}}", "10:44", "VERA cannot be put on this model"),
+        ("{method: LORA, config: {target_modules: [nowhere]}}", "10:44", "LORA cannot be put on this model"),
+    ],
+)
+def test_what_peft_does_not_know_is_told_at_its_place(
+    workspace: Workspace, customspec: Command, written: str, place: str, message: str
+) -> None:
+    ended = customspec("validate", workspace.spec(f"techniques: [{{peft: {written}}}]"))
+    assert ended.code == 2
+    assert message in ended.err
+    assert f"spec.yaml:{place}" in ended.err
+
+
+def test_an_answer_is_asked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    question = {"method": "NONE", "config": {}, "model": {}}
+    first = consult("peft", "customspec 0", question, tmp_path)
+    assert "has no method `NONE`" in first["message"]
+    monkeypatch.setattr(sys, "executable", "/nowhere")
+    assert consult("peft", "customspec 0", question, tmp_path) == first
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_technique_that_fails_to_answer_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match=r"customspec 9: technique `peft` gave no answer: .*TypeError"):
+        consult("peft", "customspec 9", {"unheard": 1}, tmp_path)
+    assert not list(tmp_path.iterdir())
