@@ -117,7 +117,8 @@ class PromptingTechnique(Protocol):
         """A function from a query to its demonstrations, in the order shown.
 
         `rows` are the rendered training rows; a query that is itself among them (equal `id`) must never be its own
-        demonstration. Equal arguments give equal demonstrations.
+        demonstration. Equal arguments give equal demonstrations. The query's answer is not looked at: it is empty when
+        it counts.
         """
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from customspec.testing import TinyModels
 from support import Ended, Workspace, colours, make_model
 
 
@@ -19,6 +20,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One tiny llama for the whole session; tests link to it and never write into it."""
     return make_model(tmp_path_factory.mktemp("models") / "llama")
+
+
+@pytest.fixture(scope="session")
+def models() -> TinyModels:
+    """The conformance kit's models."""
+    return TinyModels()
 
 
 @pytest.fixture(scope="session")

@@ -65,6 +65,19 @@ def test_a_failed_step_fails_its_candidate_alone(
     assert "Traceback" not in ended.err
 
 
+def test_a_technique_that_trains_more_than_it_promised_is_named_with_its_distribution(
+    workspace: Workspace, customspec: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boasts = BROKEN.replace('raise RuntimeError("no luck today")', "return model").replace('"breaks"', '"boasts"')
+    install(workspace.root / "site", "boasts", boasts)
+    monkeypatch.syspath_prepend(workspace.root / "site")
+    ended = customspec("run", workspace.spec("techniques: [boasts]"), "--json")
+    assert ended.code == 1
+    [candidate] = ended.json["candidates"]
+    told = "plugin customspec-boasts 1.0: technique `boasts` promised 1 trained parameters and trains "
+    assert candidate["reason"].startswith(told)
+
+
 def test_a_decision_over_a_failure_is_not_kept(
     workspace: Workspace, customspec: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -136,7 +136,7 @@ def test_a_metric_that_needs_an_option_is_given_it(customspec: Command) -> None:
     ended = customspec("plugin", "check", "metric.regex")
     assert ended.code == 1
     assert "the options {} are not valid; give the check others" in ended.out
-    assert customspec("plugin", "check", "metric.regex", "--set", "pattern=[a-z]+").code == 0
+    assert customspec("plugin", "check", "metric.regex", "--set", "pattern='[a-z]+'").code == 0
 
 
 def test_a_watcher_is_checked_without_being_called(customspec: Command) -> None:

@@ -22,6 +22,7 @@ from customspec.ml.training import seed_everything, train
 from customspec.prompts import Example
 from customspec.spec import TrainingOptions
 from customspec_tuning.full import Full, FullOptions
+from customspec_tuning.ln_tuning import LnTuning, LnTuningOptions
 from customspec_tuning.lora import Lora, LoraOptions
 from support import make_model
 
@@ -306,3 +307,22 @@ def test_a_recipe_fills_options_that_are_valid_and_enough_to_train(
     assert filled.per_device_train_batch_size
     assert getattr(filled, "lora_alpha", 16) == 16
     assert technique.refusal(filled, header(folders["gpt2"])) is None
+
+
+# --- LN tuning
+
+
+@each
+def test_ln_tuning_keeps_what_it_learned_in_float32_on_a_bfloat16_base(
+    folders: dict[str, Path], tmp_path: Path, architecture: str
+) -> None:
+    options = LnTuningOptions()
+    model = LnTuning().adapt(options, load_model(folders[architecture], torch.bfloat16), TASK)
+    learned = {name: value for name, value in model.named_parameters() if value.requires_grad}
+    with torch.no_grad():
+        for value in learned.values():
+            value.add_(1 / 3)  # not a bfloat16
+    LnTuning().save(model, tmp_path)
+    loaded = dict(LnTuning().load(load_model(folders[architecture], torch.bfloat16), tmp_path).named_parameters())
+    assert learned
+    assert all(torch.equal(loaded[name], value) for name, value in learned.items())
