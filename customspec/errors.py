@@ -52,7 +52,9 @@ class Code(StrEnum):
     TEMPLATE_VARIABLE = "CS308"
     TEMPLATE_RENDER = "CS309"
     NOTHING_TO_RUN = "CS310"
+    ANSWER_SHOWN = "CS311"
     METRIC_ENTRY = "CS312"
+    TEMPLATE_LIMIT = "CS313"
     GOAL_ROWS = "CS314"
 
     DATA_MISSING = "CS401"
@@ -93,14 +95,23 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
+class Rename:
+    """A key, and the one that it is certainly meant to be."""
+
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: where, what, and what to do about it."""
+    """One thing that is wrong: where, what, and what to do about it; `rename` where a program may do it."""
 
     code: Code
     message: str
     location: Location
     hint: str | None = None
     exit: Exit = Exit.BAD_INPUT
+    rename: Rename | None = None
 
 
 class CustomspecError(Exception):

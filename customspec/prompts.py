@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -14,12 +14,15 @@ Role = Literal["system", "user", "assistant"]
 
 
 class TemplateError(ValueError):
-    """A template that cannot be read or filled; `line` counts in the template, `word` is the text at fault."""
+    """A template that cannot be read or filled: `line` counts in the template, `word` is the text at fault, `row` the
+    index of the row that it cannot be filled with, and `part` the part of the prompt."""
 
-    def __init__(self, message: str, *, line: int = 1, word: str | None = None) -> None:
+    def __init__(self, message: str, *, line: int = 1, word: str | None = None, row: int | None = None) -> None:
         super().__init__(message)
         self.line = line
         self.word = word
+        self.row = row
+        self.part: Literal["system", "user", "answer"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +67,24 @@ def _question(example: Example) -> tuple[Message, ...]:
     return (*example.history, Message("user", example.user))
 
 
+class Fillable(Protocol):
+    """A template, wherever it is compiled."""
+
+    source: str
+    variables: frozenset[str]
+    """The columns that it asks for."""
+    printed: frozenset[str]
+    """Those of them that stand in the text as they are."""
+
+    def render(self, fields: Mapping[str, Any]) -> str: ...
+    def render_all(self, rows: Sequence[Mapping[str, Any]]) -> list[str]: ...
+
+
 class Template:
-    """One compiled template. Raises TemplateError when the text is not a template that we accept."""
+    """One template, compiled in this process: for trusted texts. See `sandbox` for those that others wrote.
+
+    Raises TemplateError when the text is not a template that we accept.
+    """
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -74,6 +93,7 @@ class Template:
             tree = environment.parse(source)
             _check(tree)  # first: compiling computes constants, `9**(9**9)` too
             self.variables = frozenset(meta.find_undeclared_variables(tree) - environment.globals.keys())
+            self.printed = _printed(tree) & self.variables
             self._compiled = environment.from_string(tree)
         except TemplateSyntaxError as error:
             raise TemplateError(error.message or "not a template", line=error.lineno) from error
@@ -91,14 +111,29 @@ class Template:
         except Exception as error:  # a value of the wrong kind makes Jinja's filters raise whatever they like
             raise TemplateError(str(error) or type(error).__name__) from error
 
+    def render_all(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        """The filled text of each row."""
+        texts: list[str] = []
+        for row, fields in enumerate(rows):
+            try:
+                texts.append(self.render(fields))
+            except TemplateError as error:
+                error.row = row
+                raise
+        return texts
+
+    def stream(self, fields: Mapping[str, Any]) -> Iterator[str]:
+        """The parts of the filled text, one after another; raises whatever a value makes Jinja's filters raise."""
+        return self._compiled.generate(fields)
+
 
 @dataclass(frozen=True)
 class PromptTemplate:
     """The three templates of a prompt."""
 
-    user: Template
-    answer: Template
-    system: Template | None = None
+    user: Fillable
+    answer: Fillable
+    system: Fillable | None = None
 
     @classmethod
     def of(cls, user: str, answer: str, system: str | None = None) -> PromptTemplate:
@@ -111,13 +146,26 @@ class PromptTemplate:
 
     def render(self, row: Row, *, answered: bool = True) -> Example:
         """The row as an example; without `answered` the answer's columns need not be there."""
-        return Example(
-            id=row.id,
-            system=None if self.system is None else self.system.render(row.fields).strip(),
-            user=self.user.render(row.fields),
-            answer=self.answer.render(row.fields).strip() if answered else "",
-            fields=row.fields,
-        )
+        return self.render_all([row], answered=answered)[0]
+
+    def render_all(self, rows: Sequence[Row], *, answered: bool = True) -> list[Example]:
+        """Every row as an example. A TemplateError names the part of the prompt and the row's index."""
+        systems = self._filled("system", rows)
+        users = self._filled("user", rows)
+        answers = self._filled("answer", rows) if answered else [""] * len(rows)
+        parts = zip(rows, systems, users, answers, strict=True)
+        return [
+            Example(row.id, None if self.system is None else system.strip(), user, answer.strip(), fields=row.fields)
+            for row, system, user, answer in parts
+        ]
+
+    def _filled(self, part: Literal["system", "user", "answer"], rows: Sequence[Row]) -> list[str]:
+        template: Fillable | None = getattr(self, part)
+        try:
+            return [""] * len(rows) if template is None else template.render_all([row.fields for row in rows])
+        except TemplateError as error:
+            error.part = part
+            raise
 
     def without_content(self, example: Example, stand_in: str) -> Example:
         """The same question with `stand_in` for every text among its columns. Raises TemplateError."""
@@ -155,6 +203,17 @@ class ConversationTemplate:
             raise TemplateError("the turn before the answer must be the user's: it is the question")
         answer = talk[-1].content if answered else ""
         return Example(row.id, system, asked[-1].content, answer, asked[:-1], row.fields)
+
+    def render_all(self, rows: Sequence[Row], *, answered: bool = True) -> list[Example]:
+        """Every row as an example. A TemplateError names the row's index."""
+        examples: list[Example] = []
+        for index, row in enumerate(rows):
+            try:
+                examples.append(self.render(row, answered=answered))
+            except TemplateError as error:
+                error.row = index
+                raise
+        return examples
 
     def without_content(self, example: Example, stand_in: str) -> Example:
         """The same conversation with `stand_in` for the question, and no turns before it."""
@@ -203,6 +262,12 @@ def _environment() -> ImmutableSandboxedEnvironment:
     # a row must give the same prompt every time
     del environment.globals["lipsum"], environment.filters["random"]
     return environment
+
+
+def _printed(tree: nodes.Template) -> frozenset[str]:
+    """The names whose values stand in the text as they are: `{{ text }}`, not `{{ text | upper }}`."""
+    parts = (part for output in tree.find_all(nodes.Output) for part in output.nodes)
+    return frozenset(part.name for part in parts if isinstance(part, nodes.Name))
 
 
 def _check(tree: nodes.Template) -> None:

@@ -64,7 +64,7 @@ class Registry:
         """The one offer of a name. Raises PluginError when two distributions claim it, KeyError when none does."""
         found = self.offers[kind, name]
         if len(found) > 1:
-            claimants = " and ".join(str(offer) for offer in found)
+            claimants = " and ".join(sorted(map(str, found)))
             message = f"{kind} `{name}` is offered by {claimants}; uninstall one of them"
             raise PluginError(message, Code.PLUGIN_CLASH)
         return found[0]
@@ -178,4 +178,4 @@ def _of_family(technique: Technique, family: str) -> Technique:
 
 
 def _cause(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

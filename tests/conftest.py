@@ -11,6 +11,11 @@ from customspec.testing import TinyModels
 from support import Ended, Workspace, colours, make_model
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if "faults" not in str(config.getoption("-m")):
+        items[:] = [item for item in items if item.get_closest_marker("faults") is None]
+
+
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One tiny llama for the whole session; tests link to it and never write into it."""

@@ -137,14 +137,14 @@ def test_new_conversations_are_answered(chatting: Workspace, customspec: Command
 
 
 def test_a_candidate_may_bring_a_prompt_of_the_other_kind(chatting: Workspace, customspec: Command) -> None:
-    templates = '{id: templates, zero_shot: {}, prompt: {user: "{{ origin }}", answer: "{{ origin }}"}}'
+    templates = '{id: templates, zero_shot: {}, prompt: {user: "{{ origin }}", answer: "{{ origin | upper }}"}}'
     spec = chatting.spec(f"techniques: [zero_shot, {templates}]", prompt=PROMPT)
     shown = customspec("show", spec, "--json").json
-    assert [row["answer"] for row in shown][1] == "talk 200<|end|>"
+    assert [row["answer"] for row in shown][1] == "TALK 200<|end|>"
     assert shown[1]["prompt"] == "<|user|>talk 200<|end|>\n<|assistant|>"
     back = chatting.spec(
         "techniques: [{id: chat, zero_shot: {}, prompt: {messages: talk}}]",
-        prompt='prompt: {system: Hello, user: "{{ origin }}", answer: "{{ origin }}"}',
+        prompt='prompt: {system: Hello, user: "{{ origin }}", answer: "{{ origin | upper }}"}',
     )
     (row,) = customspec("show", back, "--json").json
     assert row["prompt"].startswith("<|system|>Warm or cold?<|end|>")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from customspec.suggest import SYNONYMS, closest
+from customspec.suggest import LIKELY, NAMES, SUGGESTED, SYNONYMS, closest
 
 LORA = ("r", "lora_alpha", "lora_dropout", "target_modules", "learning_rate", "num_train_epochs", "max_steps")
 
@@ -45,4 +45,6 @@ def test_own_synonyms_replace_the_common_ones() -> None:
 
 
 def test_every_common_synonym_leads_to_its_name() -> None:
-    assert all(closest(synonym, [meant]) == meant for synonym, meant in SYNONYMS.items())
+    for known in (SUGGESTED, NAMES):
+        assert all(closest(synonym, [meant], known) == meant for synonym, meant in known.items())
+    assert not SYNONYMS.keys() & LIKELY.keys()

@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "plugin": "write a technique of your own, and check it",
     "metrics": "list the installed metrics, or describe one",
     "watchers": "list what a run can be followed with",
+    "explain": "tell more about a problem's code",
     "schema": "print the JSON Schema of specs",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -11,35 +12,80 @@ from customspec.compiler import compile_document
 from customspec.errors import Exit, Problem, SpecError
 from customspec.registry import Registry, discover
 from customspec.report.problems import as_json
+from customspec.source import MAX_BYTES, Document, parse
+
+Found = Mapping[Path, Sequence[Problem]]
 
 
 @click.command("validate")
 @click.argument("specs", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "github", "sarif"]),
+    default="text",
+    help="How to tell problems; all but text go to stdout.",
+)
+@click.option("--fix", "wants_fix", is_flag=True, help="Rename keys where that is certain, and show the difference.")
 @store_option
 @json_option
-def command(specs: tuple[Path, ...], store: Path | None, *, as_json: bool) -> int:
+def command(specs: tuple[Path, ...], form: str, store: Path | None, *, wants_fix: bool, as_json: bool) -> int:
     """Check specs, their data and their models' headers. Runs nothing."""
-    return validate_all(specs, store, wants_json=as_json)
-
-
-def validate_all(specs: tuple[Path, ...], store: Path | None, *, wants_json: bool) -> int:
-    """Show every problem; the exit code is that of the worst spec."""
     registry = discover()
-    found = {spec: _problems(spec, store, registry) for spec in specs}
-    if wants_json:
-        show_json([{"spec": str(spec), "problems": [as_json(p) for p in problems]} for spec, problems in found.items()])
-    for spec, problems in found.items():
-        if problems and not wants_json:
-            show_problems(problems)
-        elif not wants_json:
-            click.echo(f"{spec}: valid")
+    for spec in specs if wants_fix else ():
+        _fix(spec, store, registry)
+    found = {spec: find_problems(spec, store, registry) for spec in specs}
+    show(found, "json" if as_json else form)
     ends = [min(problem.exit for problem in problems) for problems in found.values() if problems]
     return min(ends, default=Exit.DONE)
 
 
-def _problems(spec: Path, store: Path | None, registry: Registry) -> tuple[Problem, ...]:
+def find_problems(spec: Path, store: Path | None, registry: Registry) -> tuple[Problem, ...]:
+    """Every problem of one spec; none when it can run."""
+    return _problems(lambda: read_document(spec), spec, store, registry)
+
+
+def _problems(
+    document: Callable[[], Document], spec: Path, store: Path | None, registry: Registry
+) -> tuple[Problem, ...]:
     try:
-        compile_document(read_document(spec), registry, root=spec.resolve().parent, cache=store_root(spec, store))
+        compile_document(document(), registry, root=spec.resolve().parent, cache=store_root(spec, store))
     except SpecError as error:
         return error.problems
     return ()
+
+
+def _fix(spec: Path, store: Path | None, registry: Registry) -> None:
+    from customspec.cli.fixing import fix
+
+    if spec.is_file() and spec.stat().st_size <= MAX_BYTES:
+        fix(spec, lambda text: _problems(lambda: parse(text, str(spec)), spec, store, registry))
+
+
+def show(found: Found, form: str) -> None:
+    """Tell problems in one of the forms."""
+    every = [problem for problems in found.values() for problem in problems]
+    if form == "json":
+        show_json([{"spec": str(spec), "problems": [as_json(p) for p in problems]} for spec, problems in found.items()])
+    elif form == "text":
+        _show_text(found)
+    else:
+        _show_for_others(every, form)
+
+
+def _show_text(found: Found) -> None:
+    for spec, problems in found.items():
+        if problems:
+            show_problems(problems)
+        else:
+            click.echo(f"{spec}: valid")
+
+
+def _show_for_others(problems: Sequence[Problem], form: str) -> None:
+    from customspec.report.exchange import as_github, as_sarif
+    from customspec.report.explanations import explanations
+
+    if form == "sarif":
+        show_json(as_sarif(problems, explanations()))
+    for problem in problems if form == "github" else ():
+        click.echo(as_github(problem))

@@ -31,6 +31,7 @@ from customspec.inputs.digests import Digests
 from customspec.inputs.models import Unresolved
 from customspec.plan import Plan, Step, digest
 from customspec.registry import Registry
+from customspec.sandbox.client import worker
 from customspec.source import Document, KeyPath
 from customspec.spec import BaseModelSpec, Spec
 
@@ -68,6 +69,7 @@ def compile_document(
     """The spec and its plan. `root` is the spec's folder, `cache` the store's. Raises SpecError."""
     choices = choices or Choices()
     spec, drafts = read_spec(document, registry)
+    worker().start()  # it boots while the data is read
     drafts = _only(drafts, choices.only, document)
     findings, digests = Findings(document), Digests(cache)
     drafts = look_at_files(drafts, root, digests, findings)

@@ -101,16 +101,19 @@ def _file_path(split: str, index: int, findings: Findings) -> KeyPath:
 
 
 def _check_same_file(files: Files, findings: Findings) -> None:
-    seen: dict[tuple[int, int], str] = {}
+    seen: dict[tuple[int, int], tuple[str, int]] = {}
     for name, paths in files.items():
         for index, (_, path) in enumerate(paths):
             if not path.is_file():
                 continue
             identity = (path.stat().st_dev, path.stat().st_ino)
-            other = seen.setdefault(identity, name)
+            other, at = seen.setdefault(identity, (name, index))
             if other != name:
                 message = f"`{name}` is the same file as `{other}`; a score on rows seen before means nothing"
                 findings.add(Code.DATA_SAME_FILE, _file_path(name, index, findings), message)
+            elif at != index:
+                message = f"`{name}` has this file twice: each of its rows would count twice"
+                findings.add(Code.DATA_SAME_FILE, _file_path(name, index, findings), message, hint="remove one")
 
 
 def _check_columns(data: DataSpec, rows: Splits, findings: Findings) -> bool:

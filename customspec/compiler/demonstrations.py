@@ -9,6 +9,7 @@ from customspec.compiler.entries import Chosen, Draft, blaming, prompting_of
 from customspec.compiler.findings import Findings
 from customspec.compiler.models import refuse
 from customspec.compiler.prompting import Rendered
+from customspec.compiler.template_faults import sentence
 from customspec.errors import Code
 from customspec.hookspecs import Reads, ReadsColumns, Refuses
 from customspec.prompts import CONTENT_FREE, TemplateError
@@ -89,6 +90,6 @@ def _check_content_free(at: KeyPath, rendered: Rendered, calibrate: str, finding
             for example in firsts:
                 rendered.template.without_content(example, stand_in)
         except TemplateError as fault:
-            message = f"calibration asks without content, but the prompt cannot be filled with `{stand_in}`: {fault}"
-            findings.add(Code.WRONG_VALUE, at, message)
+            message = "calibration asks without content, but the prompt cannot be filled with"
+            findings.add(Code.WRONG_VALUE, at, f"{message} `{stand_in}`: {sentence(fault)}")
             return

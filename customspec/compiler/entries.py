@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from customspec.compiler.findings import Findings
+from customspec.compiler.renames import certain_rename
 from customspec.compiler.validation import not_a_mapping, validate
 from customspec.errors import Code, CustomspecError, Exit, PluginError
 from customspec.hookspecs import PromptingTechnique, Technique, TuningTechnique
 from customspec.registry import Offer, Registry
 from customspec.source import KeyPath
 from customspec.spec import LADDER, RESERVED, Options, PromptingOptions, Spec, TechniqueEntry, TrainingOptions
-from customspec.suggest import closest
+from customspec.suggest import NAMES, NO_KEYS, closest
 
 
 @dataclass(frozen=True)
@@ -116,11 +117,11 @@ def _not_one(named: list[str], at: KeyPath, registry: Registry, findings: Findin
         for name in named:
             if name not in techniques:
                 nearest = closest(name, RESERVED)
-                hint = (
-                    f"did you mean `{nearest}`?" if nearest else f"options of `{techniques[0]}` are indented under it"
-                )
+                under = f"options of `{techniques[0]}` are indented under it"
+                hint = NO_KEYS.get(name) or (f"did you mean `{nearest}`?" if nearest else under)
                 message = f"`{name}` beside `{techniques[0]}` is neither a technique nor a key of an entry"
-                findings.add(Code.TECHNIQUE_ENTRY, (*at, name), message, hint=hint, key=True)
+                rename = certain_rename(findings.document, at, name, RESERVED)
+                findings.add(Code.TECHNIQUE_ENTRY, (*at, name), message, hint=hint, key=True, rename=rename)
         return
     found = " and ".join(f"`{name}`" for name in named) or "none"
     hint = "make each an entry of its own; a prompting technique beside a tuning one goes under `prompting`"
@@ -166,9 +167,11 @@ def _beside(entry: TechniqueEntry, at: KeyPath, registry: Registry, findings: Fi
 def _choose(name: str, raw: object, at: KeyPath, registry: Registry, findings: Findings) -> Chosen | None:
     if ("technique", name) not in registry.offers:
         known = registry.names("technique")
-        nearest = closest(name, known)
+        nearest = closest(name, known, NAMES)
         hint = f"did you mean `{nearest}`?" if nearest else f"installed: {', '.join(known)}"
-        findings.add(Code.UNKNOWN_TECHNIQUE, at, f"no technique `{name}` is installed", hint=hint, key=True)
+        rename = certain_rename(findings.document, at[:-1], name, known, {})
+        message = f"no technique `{name}` is installed"
+        findings.add(Code.UNKNOWN_TECHNIQUE, at, message, hint=hint, key=True, rename=rename)
         return None
     try:
         offer, technique = registry.offer("technique", name), registry.technique(name)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from customspec.errors import Code, Exit, Location, Problem, SpecError
-from customspec.source import Document, KeyPath
+from customspec.errors import Code, Exit, Location, Problem, Rename, SpecError
+from customspec.source import Document, KeyPath, split_lines
 
 
 class Findings:
@@ -24,13 +24,16 @@ class Findings:
         hint: str | None = None,
         key: bool = False,
         word: str | None = None,
+        line: int = 1,
         exit: Exit = Exit.BAD_INPUT,
+        rename: Rename | None = None,
     ) -> None:
-        """A problem at a path's value, at its key, or at a word inside its value."""
+        """A problem at a path's value, at its key, or at a word inside its value; `line` counts inside a block."""
         place = self.document.locate(path, key=key)
-        if word is not None and place.file == self.document.file:
-            place = _find(self.document.text, place, word)
-        problem = Problem(code, message, place, hint, exit)
+        if place.file == self.document.file:
+            place = _in_block(self.document.text, place, line)
+            place = place if word is None else _find(self.document.text, place, word)
+        problem = Problem(code, message, place, hint, exit, rename)
         if problem not in self._problems:
             self._problems.append(problem)
 
@@ -43,9 +46,19 @@ class Findings:
         return len(self._problems)
 
 
+def _in_block(text: str, place: Location, line: int) -> Location:
+    """The start of a line of a block of text, which begins on the line below its mark; else the place itself."""
+    lines = split_lines(text)
+    mark = lines[place.line - 1][place.column - 1 :] if place.line <= len(lines) else ""
+    if not re.fullmatch(r"[|>][-+0-9]*\s*(#.*)?", mark) or place.line + line > len(lines):
+        return place
+    inside = lines[place.line + line - 1]
+    return Location(place.file, place.line + line, len(inside) - len(inside.lstrip()) + 1)
+
+
 def _find(text: str, place: Location, word: str) -> Location:
     """Where a word stands in a value that begins at `place`; the value's own place if it cannot be found."""
-    lines = text.splitlines()
+    lines = split_lines(text)
     edge = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)" if word.isidentifier() else re.escape(word))
     for line in range(place.line, min(place.line + 50, len(lines)) + 1):
         start = place.column - 1 if line == place.line else 0

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from customspec.compiler.findings import Findings
+from customspec.compiler.renames import certain_rename
 from customspec.compiler.validation import not_a_mapping, validate
 from customspec.errors import Code, Exit, PluginError
 from customspec.hookspecs import Metric
 from customspec.registry import Offer, Registry, check_extra, metric_options
 from customspec.source import KeyPath
 from customspec.spec import Goal, MetricEntry, Options, Spec
-from customspec.suggest import closest
+from customspec.suggest import NAMES, closest
 
 DEFAULTS = {"classification": ("accuracy", "macro_f1"), "generation": ("token_f1", "exact_match")}
 GOAL: KeyPath = ("goal", "metric")
@@ -118,7 +119,9 @@ def _asked(name: str, named: Sequence[_Named], task: str, registry: Registry, fi
 def _metric(name: str, at: KeyPath, task: str, registry: Registry, findings: Findings) -> Metric | None:
     known, key = registry.names("metric"), at[-1:] == (name,)
     if name not in known:
-        findings.add(Code.UNKNOWN_METRIC, at, f"no metric `{name}` is installed", hint=_hint(name, known), key=key)
+        rename = certain_rename(findings.document, at[:-1], name, known, {}) if key else None
+        message = f"no metric `{name}` is installed"
+        findings.add(Code.UNKNOWN_METRIC, at, message, hint=_hint(name, known), key=key, rename=rename)
         return None
     try:
         metric = registry.metric(name)
@@ -134,7 +137,7 @@ def _metric(name: str, at: KeyPath, task: str, registry: Registry, findings: Fin
 
 
 def _hint(name: str, known: Sequence[str]) -> str:
-    nearest = closest(name, known)
+    nearest = closest(name, known, NAMES)
     return f"did you mean `{nearest}`?" if nearest else f"installed: {', '.join(known)}"
 
 

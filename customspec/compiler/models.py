@@ -9,6 +9,7 @@ from pathlib import Path
 from customspec.compiler.entries import Chosen, Draft, blaming, tuning_of
 from customspec.compiler.findings import Findings
 from customspec.errors import Code, Exit
+from customspec.estimate import training_steps
 from customspec.header import ModelHeader
 from customspec.hookspecs import Consulting, Refusal
 from customspec.inputs.consulting import consult
@@ -74,7 +75,21 @@ def with_recipe(draft: Draft, model: LookedModel, rows: int, findings: Findings)
         recipe = dict(technique.recipe(options, header, rows))
         if "max_steps" in given:
             recipe.pop("num_train_epochs", None)
-        return technique.options.model_validate({**recipe, **given})
+        filled = technique.options.model_validate({**recipe, **given})
+    return filled if _warms_up_in_time(given, filled, rows, draft, findings) else None
+
+
+def _warms_up_in_time(
+    given: Mapping[str, object], filled: TrainingOptions, rows: int, draft: Draft, findings: Findings
+) -> bool:
+    """A warm-up as long as the training never reaches the learning rate, and says nothing."""
+    steps = training_steps(filled, rows)
+    warmup = given.get("warmup_steps")
+    if not isinstance(warmup, float) or warmup < max(1, steps):
+        return True
+    message = f"a warm-up of {warmup:g} steps is as long as the training of {steps}: its rate would never be reached"
+    findings.add(Code.WRONG_VALUE, (*draft.main.at, "warmup_steps"), message, hint="a number below 1 is a share: 0.1")
+    return False
 
 
 def check_lengths(

@@ -9,7 +9,8 @@ from customspec.compiler.findings import Findings
 from customspec.errors import Code
 from customspec.inputs.splits import Splits
 from customspec.inputs.splitting import overlap
-from customspec.prompts import Row, Template, TemplateError
+from customspec.prompts import Row, TemplateError
+from customspec.sandbox.templates import Sandboxed
 from customspec.spec import Prompt, Spec
 
 LOOSE = (("test", "validation"), ("validation", "train"))
@@ -57,7 +58,7 @@ def _columns(prompt: Prompt) -> list[str]:
         return [prompt.messages]
     templates = [source for source in (prompt.system, prompt.user) if source is not None]
     try:
-        return sorted(frozenset[str]().union(*(Template(source).variables for source in templates)))
+        return sorted(frozenset[str]().union(*(Sandboxed(source).variables for source in templates)))
     except TemplateError:
         return []  # reported where the prompt is read
 

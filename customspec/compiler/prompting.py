@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from customspec.compiler.findings import Findings
+from customspec.compiler.template_faults import guess, sentence, word
 from customspec.compiler.validation import validate
 from customspec.errors import Code
 from customspec.inputs.splits import SPLITS, Splits
-from customspec.prompts import AnyTemplate, ConversationTemplate, Example, PromptTemplate, Row, Template, TemplateError
+from customspec.prompts import AnyTemplate, ConversationTemplate, Example, Fillable, PromptTemplate, Row, TemplateError
+from customspec.sandbox.templates import Sandboxed, TemplateLimitError
 from customspec.source import KeyPath
 from customspec.spec import Prompt, PromptPatch
 from customspec.suggest import closest
 
 PARTS = ("system", "user", "answer")
-UNCLOSED = re.compile(r"innermost block that needs to be closed is '(\w+)'")
-UNKNOWN = re.compile(r"(?:filter|test) named '(\w+)'|unknown tag '(\w+)'")
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,7 @@ def _read(prompt: Prompt, places: Mapping[str, KeyPath], rows: Splits | None, fi
         return None
     if rows is not None:
         _check_names_columns(templates, places, findings)
+        _check_answer_hidden(templates, places, findings)
         named = {part: template.variables for part, template in templates.items() if template is not None}
         there = [_check_columns(named[part], places[part], rows, findings) for part in named]
         if not all(there):
@@ -84,37 +84,22 @@ def _place(part: str, patch: PromptPatch | None, at: KeyPath) -> KeyPath:
     return (*at, "prompt", part) if own else ("prompt", part)
 
 
-def _template(source: str | None, at: KeyPath, findings: Findings) -> Template | None:
+def _template(source: str | None, at: KeyPath, findings: Findings) -> Fillable | None:
     if source is None:
         return None
     try:
-        return Template(source)
+        return Sandboxed(source)
+    except TemplateLimitError as limit:
+        findings.add(Code.TEMPLATE_LIMIT, at, f"this template is refused: {limit}")
+        return None
     except TemplateError as fault:
-        findings.add(Code.TEMPLATE_SYNTAX, at, f"template error: {_sentence(fault)}", word=_word(fault, source))
+        message = f"template error: {sentence(fault)}"
+        findings.add(Code.TEMPLATE_SYNTAX, at, message, hint=guess(fault), word=word(fault, source), line=fault.line)
         return None
 
 
-def _sentence(fault: TemplateError) -> str:
-    """Jinja's message in our spelling."""
-    if unclosed := UNCLOSED.search(str(fault)):
-        return f"`{{% {unclosed[1]} %}}` is never closed"
-    text = str(fault).removesuffix(".")
-    text = text.replace("'end of print statement'", "`}}`").replace("'end of statement block'", "`%}`")
-    text = re.sub(r"'([^']*)'", r"`\1`", text)
-    return text[:1].lower() + text[1:]
-
-
-def _word(fault: TemplateError, source: str) -> str | None:
-    """The part of the template that the message is about, where that is certain."""
-    if unclosed := UNCLOSED.search(str(fault)):
-        tags = re.findall(rf"{{%[-+]?\s*{unclosed[1]}\b", source)
-        return tags[0] if len(tags) == 1 else None
-    unknown = UNKNOWN.search(str(fault))
-    return unknown[1] or unknown[2] if unknown else fault.word
-
-
 def _check_names_columns(
-    templates: Mapping[str, Template | None], places: Mapping[str, KeyPath], findings: Findings
+    templates: Mapping[str, Fillable | None], places: Mapping[str, KeyPath], findings: Findings
 ) -> None:
     """A question or an answer without a column is the same for every row: `{text}` was meant as `{{ text }}`."""
     for part in ("user", "answer"):
@@ -122,6 +107,21 @@ def _check_names_columns(
         if template is not None and not template.variables:
             message = f"`{part}` names no column: it would be the same for every row"
             findings.add(Code.TEMPLATE_VARIABLE, places[part], message, hint="a column is written {{ NAME }}")
+
+
+def _check_answer_hidden(
+    templates: Mapping[str, Fillable | None], places: Mapping[str, KeyPath], findings: Findings
+) -> None:
+    """A question that prints the very column that is the answer gives it away."""
+    answer = templates["answer"]
+    if answer is None or len(answer.variables) != 1 or answer.variables != answer.printed:
+        return
+    (column,) = answer.printed
+    for part in ("system", "user"):
+        template = templates[part]
+        if template is not None and column in template.printed:
+            message = f"`{part}` shows `{column}`, which is the answer: the model would be told it"
+            findings.add(Code.ANSWER_SHOWN, places[part], message, hint="remove it", word=column)
 
 
 def _check_columns(named: Set[str], at: KeyPath, rows: Splits, findings: Findings) -> bool:
@@ -133,8 +133,10 @@ def _check_columns(named: Set[str], at: KeyPath, rows: Splits, findings: Finding
             missing.setdefault(variable, name)
     for variable, name in missing.items():
         columns = sorted(rows.named(name)[0].fields)
-        nearest = closest(variable, columns, {})
+        nearest = closest(variable, columns, {}) if len(columns) > 1 else None
         listed = f"columns: {', '.join(columns)}"
+        if len(columns) == 1 and (other := next((one for one in ";\t|" if one in columns[0]), None)):
+            listed = f"the one column is `{columns[0]}`: save the file with commas instead of `{other}`"
         findings.add(
             Code.TEMPLATE_VARIABLE,
             at,
@@ -148,35 +150,34 @@ def _check_columns(named: Set[str], at: KeyPath, rows: Splits, findings: Finding
 def _render(
     template: AnyTemplate, rows: Sequence[Row], places: Mapping[str, KeyPath], findings: Findings
 ) -> tuple[Example, ...] | None:
-    examples = []
-    for row in rows:
-        try:
-            examples.append(template.render(row))
-        except TemplateError as fault:
-            if isinstance(template, ConversationTemplate):
-                findings.add(Code.DATA_ROW, places["messages"], f"{row.place}: {fault}")
-                return None
-            at = places[_part_at_fault(template, row)]
-            findings.add(Code.TEMPLATE_RENDER, at, f"{row.place}: the template cannot be filled: {_sentence(fault)}")
-            return None
-        if isinstance(template, PromptTemplate) and (empty := _why_empty(examples[-1].answer, template.answer, row)):
+    try:
+        examples = template.render_all(rows)
+    except TemplateLimitError as limit:
+        findings.add(Code.TEMPLATE_LIMIT, places[limit.part or "user"], f"this template is refused: {limit}")
+        return None
+    except TemplateError as fault:
+        _cannot_fill(fault, template, rows[fault.row or 0], places, findings)
+        return None
+    for row, example in zip(rows, examples, strict=True):
+        if isinstance(template, PromptTemplate) and (empty := _why_empty(example.answer, template.answer, row)):
             findings.add(Code.ANSWER_EMPTY, places["answer"], f"{row.place}: {empty}")
             return None
     return tuple(examples)
 
 
-def _part_at_fault(template: PromptTemplate, row: Row) -> str:
-    """The part of the prompt that this row cannot fill; the system message is filled first."""
-    for part in PARTS:
-        try:
-            if (one := getattr(template, part)) is not None:
-                one.render(row.fields)
-        except TemplateError:
-            return part
-    return "user"
+def _cannot_fill(
+    fault: TemplateError, template: AnyTemplate, row: Row, places: Mapping[str, KeyPath], findings: Findings
+) -> None:
+    if isinstance(template, ConversationTemplate):
+        findings.add(Code.DATA_ROW, places["messages"], f"{row.place}: {fault}")
+        return
+    part = fault.part or "user"
+    message = f"{row.place}: the template cannot be filled: {sentence(fault)}"
+    named = word(fault, getattr(template, part).source)
+    findings.add(Code.TEMPLATE_RENDER, places[part], message, hint=guess(fault), word=named)
 
 
-def _why_empty(answer: str, template: Template, row: Row) -> str | None:
+def _why_empty(answer: str, template: Fillable, row: Row) -> str | None:
     if not answer:
         return "the answer is empty"
     null = [name for name in sorted(template.variables) if row.fields[name] is None]

@@ -11,11 +11,12 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from customspec.compiler.findings import Findings
-from customspec.compiler.wording import WANTED_KINDS, expectation, remedy, shown
+from customspec.compiler.renames import certain_rename
+from customspec.compiler.wording import WANTED_KINDS, as_mapping, expectation, remedy, shown
 from customspec.errors import Code
 from customspec.source import KeyPath
-from customspec.spec import Spec
-from customspec.suggest import closest
+from customspec.spec import RESERVED, Spec, TechniqueEntry
+from customspec.suggest import NO_KEYS, closest
 
 M = TypeVar("M", bound=BaseModel)
 MAPPINGS = {"model_type", "model_attributes_type", "dict_type"}
@@ -26,8 +27,15 @@ def validate(model: type[M], data: object, findings: Findings, at: KeyPath = (),
     try:
         return model.model_validate(data)
     except ValidationError as invalid:
-        for path, errors in _by_path(invalid.errors(include_url=False), data).items():
-            _add(model, path, errors, findings, at, owner)
+        grouped = _by_path(invalid.errors(include_url=False), data)
+        renamed = {
+            (*path[:-1], _meant(model, path))
+            for path, errors in grouped.items()
+            if errors[0]["type"] == "extra_forbidden"
+        }
+        for path, errors in grouped.items():
+            if errors[0]["type"] != "missing" or path not in renamed:  # there, by another name: one mistake, told once
+                _add(model, path, errors, findings, at, owner)
         return None
 
 
@@ -80,8 +88,7 @@ def _add(
     elif first["type"] in {"value_error", "assertion_error"}:
         _refused(where, str(first["ctx"]["error"]), first["input"], findings)
     elif first["type"] in MAPPINGS:
-        what = _name(where, owner)
-        not_a_mapping(what, first["input"], _fields(model, path), where, findings)
+        _not_a_mapping_there(model, path, first["input"], _name(where, owner), where, findings)
     else:
         _wrong_value(where, errors, findings)
 
@@ -93,12 +100,27 @@ def _refused(where: KeyPath, message: str, found: object, findings: Findings) ->
     findings.add(Code.WRONG_VALUE, (*where, *named[-1:]), message, key=isinstance(found, Mapping))
 
 
-def not_a_mapping(what: str, found: object, keys: Sequence[str], at: KeyPath, findings: Findings) -> None:
-    """A mapping should stand there, and something else does."""
+def _not_a_mapping_there(
+    model: type[BaseModel], path: KeyPath, found: object, what: str, where: KeyPath, findings: Findings
+) -> None:
+    if _model_at(model, path) is TechniqueEntry and found is not None:
+        hint = "write a technique's name, or its name with its options: {lora: {r: 8}}"
+        findings.add(Code.WRONG_TYPE, where, f"{what} must name a technique; found {shown(found)}", hint=hint)
+        return
+    keys = _fields(model, path)
+    meant = as_mapping(str(path[-1]), found, keys)
+    not_a_mapping(what, found, keys, where, findings, f"write {meant}" if meant else None)
+
+
+def not_a_mapping(
+    what: str, found: object, keys: Sequence[str], at: KeyPath, findings: Findings, hint: str | None = None
+) -> None:
+    """A mapping should stand there, and something else does; `hint` where it is known what was meant."""
     if found is None:
         findings.add(Code.WRONG_TYPE, at, f"{what} is empty; give it a value or delete the line", key=True)
         return
-    hint = f"write {{key: value}}; keys: {', '.join(sorted(keys))}" if keys else None
+    if hint is None and keys:
+        hint = f"write {{key: value}}; keys: {', '.join(sorted(keys))}"
     findings.add(Code.WRONG_TYPE, at, f"{what} must be a mapping; found {shown(found)}", hint=hint)
 
 
@@ -110,28 +132,55 @@ def _wrong_value(where: KeyPath, errors: list[ErrorDetails], findings: Findings)
         return
     wanted = " or ".join(dict.fromkeys(expectation(error) for error in errors))
     hint = next(filter(None, map(remedy, errors)), None)
+    if where[-1:] == ("choices",) and isinstance(first["input"], str):
+        hint = remedy(first) or "list every answer: [first, second]"  # one alone is nothing to choose
     findings.add(code, where, f"{name} must be {wanted}; found {shown(first['input'])}", hint=hint)
 
 
 def _unknown_key(model: type[BaseModel], path: KeyPath, findings: Findings, at: KeyPath, owner: str) -> None:
     *parent, key = path
-    allowed = sorted(_fields(model, tuple(parent)))
-    nearest = closest(str(key), allowed)
-    listed = f"allowed here: {', '.join(allowed)}" if allowed else "no key is allowed here"
-    hint = f"did you mean `{nearest}`?" if nearest else listed
+    nearest = _meant(model, path)
+    rename = certain_rename(findings.document, (*at, *parent), str(key), _fields(model, tuple(parent)))
+    hint = f"did you mean `{nearest}`?" if nearest else _elsewhere(model, str(key), tuple(parent), owner)
     place = _name((*at, *parent), owner) if parent else owner
-    findings.add(Code.UNKNOWN_KEY, (*at, *path), f"unknown key `{key}` in {place}", hint=hint, key=True)
+    findings.add(Code.UNKNOWN_KEY, (*at, *path), f"unknown key `{key}` in {place}", hint=hint, key=True, rename=rename)
+
+
+def _meant(model: type[BaseModel], path: KeyPath) -> str | None:
+    *parent, key = path
+    return None if str(key) in NO_KEYS else closest(str(key), sorted(_fields(model, tuple(parent))))
+
+
+def _elsewhere(model: type[BaseModel], key: str, parent: KeyPath, owner: str) -> str:
+    """What to do with a key that is like none that may stand here."""
+    fields = sorted(_fields(model, parent))
+    homes = [name for name in fields if key in _fields(model, (*parent, name))]
+    beside = closest(key, sorted(RESERVED), {}) if owner.startswith("technique ") else None
+    if key in NO_KEYS:
+        return NO_KEYS[key]
+    if f"`{key}`" in owner:
+        return "options stand directly under the technique's name"
+    if len(homes) == 1:
+        return f"`{key}` stands under `{homes[0]}`, indented"
+    if beside:
+        return f"`{beside}` stands beside the technique's name, not under it"
+    return f"allowed here: {', '.join(fields)}" if fields else "no key is allowed here"
 
 
 def _fields(model: type[BaseModel], path: KeyPath) -> Sequence[str]:
     """The keys allowed at a path inside a model."""
+    found = _model_at(model, path)
+    return () if found is None or found.model_config.get("extra") == "allow" else tuple(found.model_fields)
+
+
+def _model_at(model: type[BaseModel], path: KeyPath) -> type[BaseModel] | None:
     for part in path:
         if isinstance(part, str):
             nested = _nested(model.model_fields[part].annotation) if part in model.model_fields else None
             if nested is None:
-                return ()
+                return None
             model = nested
-    return () if model.model_config.get("extra") == "allow" else tuple(model.model_fields)
+    return model
 
 
 def _nested(annotation: Any) -> type[BaseModel] | None:

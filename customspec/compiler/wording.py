@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic_core import ErrorDetails
@@ -44,6 +45,9 @@ BOOLEANS: Mapping[str, str] = {
     "off": "false",
     "false": "false",
 }
+OWNER_AND_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+TYPOGRAPHIC = re.compile("[\u2018-\u201f](.*)[\u2018-\u201f]")
+PLAIN_TEXT = re.compile(r"[A-Za-z_./][\w./ -]*")
 WANTED_KINDS = {"int_type", "float_type", "string_type", "bool_type", "tuple_type"}
 
 
@@ -74,6 +78,19 @@ def shown(value: Any) -> str:
     return "a list" if isinstance(value, list | tuple) else "a mapping"
 
 
+def as_mapping(key: str, value: object, keys: Sequence[str]) -> str | None:
+    """A value that stands for a whole mapping, as that mapping."""
+    if isinstance(value, list | Mapping) or value is None:
+        return None
+    if key == "base_model" and isinstance(value, str):
+        return f"{{{'hub' if OWNER_AND_NAME.fullmatch(value) else 'path'}: {_plain(value)}}}"
+    if key == "goal" and isinstance(value, str):
+        found = re.fullmatch(r"([a-z]\w*)\s*(?:(>=?|<=?)\s*([\d.]+))?", value)
+        bound = "at_most" if found and "<" in (found[2] or "") else "at_least"
+        return f"{{metric: {found[1]}, {bound}: {found[3] or 0.8}}}" if found else None
+    return f"{{{keys[0]}: {_plain(value)}}}" if len(keys) == 1 else None
+
+
 def remedy(error: ErrorDetails) -> str | None:
     """What to write instead, where that is certain."""
     kind, value = error["type"], error["input"]
@@ -82,14 +99,39 @@ def remedy(error: ErrorDetails) -> str | None:
         return f"did you mean `{nearest}`?" if nearest else None
     if kind == "string_type" and isinstance(value, int | float):
         return f'quote it: "{_plain(value)}"'
+    if kind == "string_pattern_mismatch":
+        return _other_name(str(error["ctx"]["pattern"]), str(value))
+    if kind in {"int_type", "float_type"} and isinstance(value, list) and value:
+        return "write one value; for several, make each an entry with an `id` of its own"
     if kind == "tuple_type":
-        return "start each item with `- `" if isinstance(value, Mapping) else f"write [{_plain(value)}]"
+        return _as_list(value)
     return _other_spelling(kind, value)
 
 
+def _as_list(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "start each item with `- `"
+    if isinstance(value, str) and re.match(r"-\w", value):
+        return "write a space after each `-`"
+    return f"write [{_plain(value)}]"
+
+
+def _other_name(pattern: str, value: str) -> str | None:
+    """The name that was probably meant, where the pattern takes it."""
+    if quoted := TYPOGRAPHIC.fullmatch(value):
+        return f'replace the typographic quotes by straight ones: "{quoted[1]}"'
+    guesses = (
+        value.partition("huggingface.co/")[2].strip("/"),
+        value.replace("-", "_"),
+        re.sub(r"[^a-z0-9._-]+", "-", value.lower())[:64].strip("-._"),
+    )
+    meant = next((guess for guess in guesses if guess and re.match(pattern, guess)), None)
+    return f"for instance: {meant}" if meant else None
+
+
 def _other_spelling(kind: str, value: object) -> str | None:
-    if kind in {"int_type", "float_type"} and isinstance(value, str) and _is_number(value, whole=kind == "int_type"):
-        return "remove the quotes"
+    if kind in {"int_type", "float_type"} and isinstance(value, str):
+        return "remove the quotes" if _is_number(value, whole=kind == "int_type") else _as_number(value)
     if kind == "int_type" and isinstance(value, float) and value.is_integer():
         return f"write {int(value)}"
     if kind == "bool_type" and isinstance(value, str) and value.lower() in BOOLEANS:
@@ -97,10 +139,23 @@ def _other_spelling(kind: str, value: object) -> str | None:
     return None
 
 
+def _as_number(text: str) -> str | None:
+    """A number in another notation, in YAML's."""
+    if percent := re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", text):
+        return f"write {float(percent[1]) / 100:g}"
+    if comma := re.fullmatch(r"(-?\d+),(\d+)", text):
+        return f"write {comma[1]}.{comma[2]}"
+    if power := re.fullmatch(r"(?:(\d+)\s*[x*]\s*)?10(?:\^|\*\*)(-?\d+)", text):
+        return f"write {power[1] or 1}e{power[2]}"
+    return None
+
+
 def _plain(value: object) -> object:
-    """As YAML would have it: `true`, and 1 for 1.0."""
+    """As YAML would have it: `true`, 1 for 1.0, and quotes where a text needs them."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, str):
+        return value if PLAIN_TEXT.fullmatch(value) else json.dumps(value, ensure_ascii=False)
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from customspec.errors import Code, Exit
 from customspec.inputs.digests import Digests, folder_digest
 from customspec.spec import BaseModelSpec
+from customspec.suggest import closest
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -65,8 +66,15 @@ def _find(ref: BaseModelSpec, root: Path, digests: Digests) -> ModelFiles | Unre
         return _gguf_or_folder(_in_package(ref.package, ref.file or ""), f"{ref.package}/{ref.file}", digests)
     path = root / (ref.path or "")
     if not path.exists():
-        raise ModelError(Code.MODEL_MISSING, f"no model at {ref.path} (relative to the spec)", exit=Exit.BAD_INPUT)
+        message = f"no model at {ref.path} (relative to the spec)"
+        raise ModelError(Code.MODEL_MISSING, message, hint=_near(ref.path or "", path), exit=Exit.BAD_INPUT)
     return _gguf_or_folder(path, str(ref.path), digests)
+
+
+def _near(name: str, path: Path) -> str | None:
+    beside = sorted(entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else []
+    near = closest(path.name, beside, {})
+    return f"did you mean {Path(name).with_name(near)}?" if near else None
 
 
 def cached_snapshot(hub: str, revision: str | None) -> Path | None:
@@ -137,8 +145,12 @@ def _gguf_or_folder(path: Path, label: str, digests: Digests) -> ModelFiles:
 
 
 def _folder(folder: Path, label: str, digests: Digests) -> ModelFiles:
+    if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
+        message = f"model folder {label} holds an adapter, not a model"
+        raise ModelError(Code.MODEL_UNUSABLE, message, hint="name the model that the adapter was made for")
     if not (folder / "config.json").is_file():
         raise ModelError(Code.MODEL_UNUSABLE, f"model folder {label} has no config.json")
+    _json(folder / "config.json", label)
     for shard in _weight_files(folder, label):
         check_safetensors(shard, f"{label}/{shard.name}")
     return ModelFiles("folder", folder, label, _digest(folder, digests))

@@ -102,6 +102,14 @@ def _check_source(name: str, path: Path) -> None:
 
 
 def _near(name: str, path: Path) -> str | None:
+    if any(one in name for one in "\t\n\r\b\f\v\a"):
+        return "between double quotes `\\` begins an escape: write `/`, or use single quotes"
+    if any(one in name for one in "*?["):
+        return "patterns are not expanded; list the files"
+    if name.startswith("~"):
+        return "`~` is not expanded; a path is relative to the spec"
+    if not path.parent.is_dir():
+        return f"there is no folder {PurePath(name).parent}"
     beside: list[str] = []
     with suppress(OSError, ValueError):
         beside = sorted(entry.name for entry in path.parent.iterdir())

@@ -9,7 +9,8 @@ from typing import Any
 
 from customspec.inputs.rows import read_rows
 from customspec.inputs.splitting import split_off
-from customspec.prompts import Row, Template
+from customspec.prompts import Row
+from customspec.sandbox.templates import Sandboxed
 
 VALIDATION_SHARE = 0.2
 SPLITS = ("train", "validation", "test")
@@ -48,7 +49,7 @@ def divide(splits: Splits, rule: Mapping[str, Any]) -> Splits:
         splits.train,
         share=VALIDATION_SHARE,
         seed=rule["seed"],
-        stratum=_rendered(rule["stratify"]),
+        stratum=_rendered(rule["stratify"], splits.train),
         group=None if rule["group"] is None else lambda row: group_of(row, rule["group"]),
     )
     return Splits(tuple(kept), tuple(taken), splits.test)
@@ -60,8 +61,9 @@ def group_of(row: Row, column: str) -> str:
     return f"row {row.id}" if value is None else f"{type(value).__name__} {value}"
 
 
-def _rendered(source: str | None) -> Any:
+def _rendered(source: str | None, rows: Sequence[Row]) -> Any:
     if source is None:
         return None
-    template = Template(source)
-    return lambda row: template.render(row.fields).strip()
+    texts = Sandboxed(source).render_all([row.fields for row in rows])
+    strata = {row.id: text.strip() for row, text in zip(rows, texts, strict=True)}
+    return lambda row: strata[row.id]

@@ -10,19 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Template, nodes
-from jinja2.exceptions import TemplateError as JinjaError
-from jinja2.ext import Extension
-from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
-from customspec.prompts import Message
+from customspec.prompts import Fillable, Message, TemplateError
+from customspec.sandbox.templates import SandboxedChat, TemplateLimitError
 
 PLAIN_END = "\n\n"  # what ends an answer in plain text, where another question follows
 ANSWER = "<<<answer>>>"  # stands for an answer while the template's end of turn is looked for
@@ -38,7 +33,7 @@ class Chat:
     """How one model reads a conversation."""
 
     tokenizer: Tokenizer
-    template: Template | None
+    template: Fillable | None
     special: dict[str, str]
     end: str
     """Text that ends an answer: the template's end of turn, or the end-of-sequence token."""
@@ -144,8 +139,12 @@ class Chat:
         assert self.template is not None
         turns = [{"role": message.role, "content": message.content} for message in messages]
         try:
-            return self.template.render(messages=turns, tools=None, documents=None, **self.special, **options)
-        except Exception as error:  # what a template's own code raises can be anything
+            return self.template.render(
+                {"messages": turns, "tools": None, "documents": None, **self.special, **options}
+            )
+        except TemplateLimitError as error:
+            raise ChatError(f"the model's chat template is refused: {error}") from error
+        except TemplateError as error:
             if turns[0]["role"] == "system" and len(messages) > 1:
                 return self._render(_system_into_user(messages), **options)
             raise ChatError(f"the model's chat template refuses the conversation: {error}") from error
@@ -157,36 +156,13 @@ def _special_tokens(config: dict[str, Any]) -> dict[str, str]:
     return {name: text for name, text in texts.items() if text is not None}
 
 
-def _compile(source: str) -> Template:
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, optimized=False, extensions=["jinja2.ext.loopcontrols", _Generation]
-    )
-    environment.filters["tojson"] = lambda value, **options: json.dumps(value, ensure_ascii=False, **options)
-    environment.globals["raise_exception"] = _refuse
-    environment.globals["strftime_now"] = _fixed_date
+def _compile(source: str) -> SandboxedChat:
     try:
-        return environment.from_string(source)
-    except (JinjaError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return SandboxedChat(source)
+    except TemplateLimitError as error:
+        raise ChatError(f"the model's chat template is refused: {error}") from error
+    except TemplateError as error:
         raise ChatError(f"the model's chat template is not a template: {error}") from error
-
-
-class _Generation(Extension):
-    """`{% generation %}` … `{% endgeneration %}` marks answers for transformers' masks, and prints nothing itself."""
-
-    tags = {"generation"}  # noqa: RUF012  # declared so by Jinja
-
-    def parse(self, parser: Parser) -> nodes.Node:
-        line = next(parser.stream).lineno
-        return nodes.Scope(parser.parse_statements(("name:endgeneration",), drop_needle=True), lineno=line)
-
-
-def _refuse(message: str) -> str:
-    raise ValueError(message)
-
-
-def _fixed_date(form: str) -> str:
-    # the day of the run must not change a prompt, or no result could be repeated
-    return datetime(2024, 7, 26, tzinfo=UTC).strftime(form)
 
 
 def _end_of_turn(chat: Chat) -> str:

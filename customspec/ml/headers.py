@@ -7,6 +7,7 @@ told as one line of JSON on stdout and exit code 1.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any, cast
@@ -22,6 +23,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers import __version__ as transformers_version
 from transformers.pytorch_utils import Conv1D
 
 from customspec.errors import Code
@@ -51,7 +53,10 @@ def _config(where: dict[str, Any]) -> PreTrainedConfig:
     try:
         config = AutoConfig.from_pretrained(**where, trust_remote_code=False, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
-        raise ModelError(Code.MODEL_UNUSABLE, _first_line(error)) from error
+        reason = _first_line(error)
+        if unknown := re.search(r"model type `(\w+)` but Transformers does not", reason):
+            reason = f"transformers {transformers_version} knows no architecture `{unknown[1]}`"
+        raise ModelError(Code.MODEL_UNUSABLE, reason) from error
     named = (config.architectures or ["?"])[0]
     encoder = type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False)
     decoder = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and not config.is_encoder_decoder and not encoder
@@ -66,7 +71,10 @@ def _tokenizer(where: dict[str, Any]) -> PreTrainedTokenizerBase:
     try:
         tokenizer = AutoTokenizer.from_pretrained(**where, trust_remote_code=False, local_files_only=True)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise ModelError(Code.MODEL_UNUSABLE, f"no usable tokenizer: {_first_line(error)}") from error
+        reason = _first_line(error)
+        if "backend tokenizer" in reason:  # its first line ends before the reasons, which are about installing packages
+            reason = "the folder holds no tokenizer.json and nothing to make one of"
+        raise ModelError(Code.MODEL_UNUSABLE, f"no usable tokenizer: {reason}") from error
     if tokenizer.eos_token is None:
         raise ModelError(Code.MODEL_UNUSABLE, "its tokenizer names no end-of-sequence token")
     return cast(PreTrainedTokenizerBase, tokenizer)

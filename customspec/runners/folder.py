@@ -76,7 +76,7 @@ def _prompt(step: Step, candidate: Candidate, outcome: Outcome, registry: Regist
     shown: list[dict[str, str]] = []
     if params["prompting"] is not None and data is not None:
         template = template_of(params)
-        train = tuple(template.render(row) for row in load_rows(data.folder / "train.jsonl"))
+        train = tuple(template.render_all(load_rows(data.folder / "train.jsonl")))
         queries = load_rows(data.folder / f"{params['split']}.jsonl")
         asking = asking_of(params, train, registry)
         shots = asking.select(template.render(queries[0]))

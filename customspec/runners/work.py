@@ -18,9 +18,10 @@ from customspec.inputs.models import ModelFiles, digest_of
 from customspec.inputs.tokens import Chat
 from customspec.machine import Machine
 from customspec.plan import Result, Step
-from customspec.prompts import CONTENT_FREE, AnyTemplate, ConversationTemplate, Example, PromptTemplate, Row
+from customspec.prompts import CONTENT_FREE, AnyTemplate, ConversationTemplate, Example, Row
 from customspec.registry import Registry
 from customspec.runners.rows import load_rows
+from customspec.sandbox.templates import prompt_template
 from customspec.spec import PromptingOptions
 
 
@@ -100,7 +101,7 @@ def template_of(params: Mapping[str, Any]) -> AnyTemplate:
     prompt = params["prompt"]
     if prompt["messages"] is not None:
         return ConversationTemplate(prompt["messages"])
-    return PromptTemplate.of(prompt["user"], prompt["answer"], prompt["system"])
+    return prompt_template(prompt["user"], prompt["answer"], prompt["system"])
 
 
 def prompting_of(
@@ -130,11 +131,11 @@ def encode_rows(
 ) -> Encodings:
     """Rows as this candidate's prompts, demonstrations included."""
     template = template_of(params)
-    train = tuple(template.render(row) for row in work.rows("train")) if params["prompting"] is not None else ()
+    train = tuple(template.render_all(work.rows("train"))) if params["prompting"] is not None else ()
     header, chat = work.header_and_chat
     on_long: OnLong = params["on_long"]
     return encode(
-        [template.render(row, answered=answered) for row in queries],
+        template.render_all(queries, answered=answered),
         asking_of(params, train, work.registry),
         chat,
         context=header.context_length,

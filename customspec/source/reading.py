@@ -13,6 +13,7 @@ from customspec.source.text import SourceText
 from customspec.source.walk import MAX_PROBLEMS, Walk
 
 MAX_BYTES = 1024 * 1024
+MAX_STRAY = 5  # unreadable characters that are told one by one
 
 _BOM = "\ufeff"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
@@ -94,7 +95,10 @@ def _readable(text: str, file: str) -> SourceText:
 
 
 def _characters(source: SourceText) -> list[Problem]:
-    found = islice(_UNREADABLE.finditer(source.text), MAX_PROBLEMS)
+    found = list(islice(_UNREADABLE.finditer(source.text), MAX_PROBLEMS))
+    if len(found) > MAX_STRAY:
+        message = f"{len(found)} or more characters that no text holds: this is not a YAML file"
+        return [source.problem(Code.YAML_ENCODING, message, found[0].start(), "is it the right file?")]
     messages = ((f"character U+{ord(one.group()):04X} is not allowed", one.start()) for one in found)
     return [source.problem(Code.YAML_SYNTAX, message, index, "remove it") for message, index in messages]
 

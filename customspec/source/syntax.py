@@ -23,6 +23,7 @@ _TEMPLATE = re.compile(r"(?:^|[:,\[{-])\s*(\{[{%#])")
 _VALUE_END = re.compile(r"[ \t]*(?:[\r\n,:#}\]]|$)")
 _FIRST_WORD = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'|[^\s#]+")
 _FOUND = re.compile(r"but (?:found|got) '(.+)'$")
+_SLASHES = re.compile(r"\s*//")
 _TEMPLATE_ENDS = {"{{": "}}", "{%": "%}", "{#": "#}"}
 _CLOSERS = {"{": "}", "[": "]"}
 _TOKENS = {"<scalar>": "text", "<stream end>": "end of the file", "<block mapping start>": "key", "?": "key"}
@@ -207,6 +208,15 @@ def _is_closed(text: str, start: int) -> bool:
     return False
 
 
+def _slashes(trouble: Trouble) -> Problem | None:
+    """A comment as in JavaScript is text to YAML, and what follows it stands in the wrong place."""
+    for line in range(trouble.line, trouble.source.place(trouble.opening).line - 1, -1):
+        if found := _SLASHES.match(trouble.source.lines[line - 1]):
+            place = Location(trouble.source.file, line, found.end() - 1)
+            return Problem(Code.YAML_SYNTAX, "`//` begins no comment in YAML", place, "write `#` instead")
+    return None
+
+
 def _list_behind_key(trouble: Trouble) -> Problem | None:
     if trouble.problem != "sequence entries are not allowed here":
         return None
@@ -234,7 +244,10 @@ def _reserved(trouble: Trouble) -> Problem | None:
     if trouble.context not in reading and not trouble.problem.startswith("found character"):
         return None
     index = trouble.opening if trouble.context in reading else trouble.index
-    message = f"a value cannot start with `{trouble.text[index : index + 1]}`"
+    character = trouble.text[index : index + 1]
+    if trouble.text.startswith("```", index):
+        return trouble.at(index, "a Markdown fence is no YAML", "remove the lines of ``` around the spec")
+    message = f"a value cannot start with {'a backquote' if character == '`' else f'`{character}`'}"
     return trouble.at(index, message, "quote the value if it is text")
 
 
@@ -255,6 +268,7 @@ _RULES: tuple[Callable[[Trouble], Problem | None], ...] = (
     _unclosed_quote,
     _run_on_quote,
     _escape,
+    _slashes,
     _template,
     _after_quote,
     _missing_colon,

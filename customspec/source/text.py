@@ -17,6 +17,11 @@ def split_lines(text: str) -> list[str]:
     return _LINE_BREAK.split(text)
 
 
+def line_starts(text: str) -> tuple[int, ...]:
+    """The index at which each line begins."""
+    return (0, *(end.end() for end in _LINE_BREAK.finditer(text)))
+
+
 @dataclass(frozen=True)
 class SourceText:
     """A text by the name that its file was given; turns an index into a place."""
@@ -30,7 +35,7 @@ class SourceText:
 
     @cached_property
     def _starts(self) -> tuple[int, ...]:
-        return (0, *(end.end() for end in _LINE_BREAK.finditer(self.text)))
+        return line_starts(self.text)
 
     def place(self, index: int) -> Location:
         """The line and column of the character at `index`."""

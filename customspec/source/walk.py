@@ -23,6 +23,7 @@ MAX_PROBLEMS = 100
 MAX_SHOWN = 40  # characters of a key or value within a message
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_COMMA = re.compile(r"(?<![\w.])(-?\d+),\Z")
 _TAG = re.compile(r"![^\s,\[\]{}]*")
 _Start = yaml.CollectionStartEvent | yaml.ScalarEvent
 
@@ -79,7 +80,7 @@ class Walk:
     def _mapping(self, opening: yaml.CollectionStartEvent, path: KeyPath) -> dict[str, object]:
         entries: dict[str, object] = {}
         while not isinstance(key_event := self._next(), yaml.MappingEndEvent):
-            key = self._key(key_event, path)
+            key = None if opening.flow_style and self._refuse_comma(key_event) else self._key(key_event, path)
             child = (*path, key or "")
             event = self._next()
             if opening.flow_style and key is not None:
@@ -161,6 +162,16 @@ class Walk:
         if ":" not in text[end:start]:
             hint = "write a space after the colon" if ":" in key.value else "write `key: value`"
             self._add(Code.YAML_SYNTAX, f"`{_cut(key.value)}` has no value", _start(key), hint)
+
+    def _refuse_comma(self, key: yaml.Event) -> bool:
+        """`{at_least: 0,8}` is a number `0` and a key `8` to YAML. Whether that was said."""
+        start = _start(key)
+        whole = _COMMA.search(self._source.text, max(0, start - 20), start)
+        if whole is None or not isinstance(key, yaml.ScalarEvent) or not (_is_plain(key) and key.value.isdecimal()):
+            return False
+        hint = f"the decimal point is a point: {whole[1]}.{key.value[:20]}"
+        self._add(Code.YAML_NUMBER, "a comma inside a number", whole.start(), hint)
+        return True
 
     def _duplicate(self, event: yaml.Event, path: KeyPath, first: object) -> None:
         place = self.marks[path].key

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -293,7 +294,8 @@ def test_of_two_processes_that_read_one_header_the_second_finds_the_firsts(
     files = files_of(saved("gpt2"))
 
     def slow(files: ModelFiles, folder: Path) -> None:
-        for target in (tmp_path / "cache" / f"{files.digest.removeprefix('sha256:')}-{headers.REVISION}", folder):
+        name = f"{files.digest.removeprefix('sha256:')}-{headers.REVISION}-{version('transformers')}"
+        for target in (tmp_path / "cache" / name, folder):
             target.mkdir(exist_ok=True)
             assert main(str(files.path), str(target)) == 0
 

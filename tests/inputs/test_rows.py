@@ -47,8 +47,8 @@ UNKNOWN = "does not end in one of .jsonl .ndjson .json .csv .tsv .parquet"
 MISTAKES = {
     "trian.jsonl": "CS401 no such file: trian.jsonl | did you mean train.jsonl?",
     "folder/tset.csv": "CS401 no such file: folder/tset.csv | did you mean folder/test.csv?",
-    "train.jsonl/x": "CS401 no such file: train.jsonl/x",
-    "nowhere/train.jsonl": "CS401 no such file: nowhere/train.jsonl",
+    "train.jsonl/x": "CS401 no such file: train.jsonl/x | there is no folder train.jsonl",
+    "nowhere/train.jsonl": "CS401 no such file: nowhere/train.jsonl | there is no folder nowhere",
     "\0.csv": "CS401 no such file: \0.csv",
     "loop.jsonl": "CS401 loop.jsonl cannot be read: Too many levels of symbolic links",
     "folder/": "CS403 folder/ is a folder; name its files | for instance folder/test.csv",

@@ -1,0 +1,57 @@
+"""What is wrong with a template, in a sentence, at the word that it is about."""
+
+from __future__ import annotations
+
+import re
+
+from customspec.prompts import TemplateError
+from customspec.suggest import closest
+
+UNCLOSED = re.compile(r"innermost block that needs to be closed is '(\w+)'")
+NAMED = re.compile(
+    r"(?:filter|test) named '(\w+)'|unknown tag '(\w+)'|unexpected char '(.)' at|has no attribute '(\w+)'"
+    r"|access to attribute '(\w+)'"
+)
+UNKNOWN = re.compile(r"(filter|test) named '(\w+)'")
+LOST_END = re.compile(r"unknown tag '(else|elif|end\w+)'")
+NUMBER = "a number"
+KINDS = {"str": "text", "int": NUMBER, "float": NUMBER, "bool": "a boolean", "list": "a list", "dict": "an object"}
+OPERATORS = {"&": "and", "|": "or", "!": "not", "?": "{{ a if b else c }}"}
+
+
+def sentence(fault: TemplateError) -> str:
+    """Jinja's message in our spelling."""
+    if unclosed := UNCLOSED.search(str(fault)):
+        return f"`{{% {unclosed[1]} %}}` is never closed"
+    if lost := LOST_END.search(str(fault)):
+        return f"`{{% {lost[1]} %}}` stands outside of a block that it could belong to"
+    text = re.sub(r" at \d+$", "", str(fault).removesuffix("."))
+    text = (
+        text.replace("'end of template'", "end of template")
+        .replace("'end of print statement'", "`}}`")
+        .replace("'end of statement block'", "`%}`")
+    )
+    text = re.sub(r"'(\w+) object'", lambda found: KINDS.get(found[1], found[0]), text)
+    text = re.sub(r"'([^']*)'", r"`\1`", text)
+    return text[:1].lower() + text[1:]
+
+
+def word(fault: TemplateError, source: str) -> str | None:
+    """The part of the template that the message is about, where that is certain."""
+    if unclosed := UNCLOSED.search(str(fault)):
+        tags = re.findall(rf"{{%[-+]?\s*{unclosed[1]}\b", source)
+        return tags[0] if len(tags) == 1 else None
+    named = NAMED.search(str(fault))
+    return next(filter(None, named.groups()), None) if named else fault.word
+
+
+def guess(fault: TemplateError) -> str | None:
+    """The filter or test that was probably meant; or the word, for an operator of another language."""
+    from jinja2.filters import FILTERS
+    from jinja2.tests import TESTS
+
+    if unknown := UNKNOWN.search(str(fault)):
+        nearest = closest(unknown[2], FILTERS if unknown[1] == "filter" else TESTS, {})
+        return f"did you mean `{nearest}`?" if nearest else None
+    operator = re.search("unexpected char '([&|!?])'", str(fault))
+    return f"write `{OPERATORS[operator[1]]}`" if operator else None

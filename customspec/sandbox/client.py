@@ -1,0 +1,157 @@
+"""The way to the template process: started at the first template, started again after one that it did not survive."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+import markupsafe
+
+import customspec
+from customspec.errors import MachineError
+
+WALL: Final = 60.0  # seconds; CPU time is limited much below, so this is for a process that does not run at all
+PATIENCE: Final = 5.0  # seconds for a process that is about to end
+REPLY: Final = 64 * 2**20  # bytes of one reply
+PROGRAM: Final = "import sys; sys.path[:0] = sys.argv[1:]; from customspec.sandbox.worker import main; main()"
+KEPT: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # where the interpreter finds itself; nothing else is handed on
+
+
+class WorkerDiedError(Exception):
+    """The process ended in the middle of a request; `reason` is one of `time`, `memory`, `output`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Worker:
+    """One template process, and which templates it knows. Requests from several threads take turns."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._owner = 0
+        self._lock = threading.Lock()
+        self._end: weakref.finalize[Any, Any] | None = None
+        self._known: dict[tuple[str, str], int] = {}
+
+    def start(self) -> None:
+        """Start the process where there is none; returns at once, it boots meanwhile."""
+        if self._process is not None and self._owner == os.getpid() and self._process.poll() is None:
+            return
+        self._forget()
+        folders = {str(Path(module.__file__ or "").parents[1]) for module in (jinja2, markupsafe, customspec)}
+        command = [sys.executable, "-I", "-S", "-c", PROGRAM, *sorted(folders)]
+        environment = {name: os.environ[name] for name in KEPT if name in os.environ}
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/", env=environment
+        )
+        self._owner = os.getpid()
+        self._end = weakref.finalize(self, _end, self._process)
+
+    def ask(self, kind: str, source: str, rows: Sequence[Mapping[str, Any]], cpu: float) -> dict[str, Any]:
+        """The worker's answer for one template and some rows, `cpu` seconds being allowed; `asked` in it is the
+        request's size in bytes. Raises WorkerDiedError."""
+        with self._lock:
+            self.start()
+            known = (kind, source) in self._known
+            id = self._known.setdefault((kind, source), len(self._known))
+            request = {"id": id, "rows": rows, "cpu": cpu, **({} if known else {"kind": kind, "source": source})}
+            line = json.dumps(request).encode() + b"\n"
+            answer = {"asked": len(line), **self._exchange(line)}
+            if "error" in answer and "row" not in answer:
+                del self._known[kind, source]  # it was no template
+            if "limit" in answer:
+                self._forget()  # what the template left in memory goes with the process
+                raise WorkerDiedError(answer["limit"])
+            return answer
+
+    def close(self) -> None:
+        """End the process. It starts again with the next request."""
+        with self._lock:
+            self._forget()
+
+    def _exchange(self, line: bytes) -> dict[str, Any]:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(line)
+            self._process.stdin.flush()
+            answer: dict[str, Any] = json.loads(self._received())
+        except (OSError, ValueError, EOFError) as error:
+            raise WorkerDiedError(self._why()) from error
+        return answer
+
+    def _received(self) -> bytes:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        received = bytearray()
+        with selectors.DefaultSelector() as ready:
+            ready.register(self._process.stdout, selectors.EVENT_READ)
+            while not received.endswith(b"\n"):
+                if len(received) > REPLY:
+                    raise self._killed("output")
+                if not ready.select(WALL):
+                    raise self._killed("time")
+                part = os.read(self._process.stdout.fileno(), 1 << 20)
+                received += part
+                if not part:
+                    raise EOFError
+        return bytes(received)
+
+    def _killed(self, reason: str) -> WorkerDiedError:
+        assert self._process is not None
+        self._process.kill()
+        self._forget()
+        return WorkerDiedError(reason)
+
+    def _why(self) -> str:
+        """What ended the process, by the signal that it died of."""
+        process = self._process
+        assert process is not None
+        code = _ended(process)
+        self._forget()
+        if code == 1:  # a fault of ours, or an installation that cannot run
+            raise MachineError("the process that fills templates ended; is this installation of Python whole?")
+        return "time" if code == -signal.SIGPROF else "memory"
+
+    def _forget(self) -> None:
+        if self._end is not None and self._owner == os.getpid():
+            self._end()
+        self._process, self._end, self._known = None, None, {}
+
+
+@cache
+def worker() -> Worker:
+    """The one worker of this process: it holds no results, and starting it takes as long as filling 1000 templates."""
+    return Worker()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            try:
+                pipe.close()
+            except OSError:  # what was not written yet has no reader any more
+                continue
+    _ended(process)  # the end of its input ends it
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    """The exit code of a process that is about to end; if it does not, it is killed."""
+    try:
+        return process.wait(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()

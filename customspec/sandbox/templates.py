@@ -1,0 +1,86 @@
+"""Templates as the rest of the program uses them; each is compiled and filled in the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from customspec.prompts import PromptTemplate, TemplateError
+from customspec.sandbox.client import Worker, WorkerDiedError, worker
+
+CPU: Final = 0.5  # seconds for a template, whatever it does
+CPU_PER_ROW: Final = 0.0005  # seconds more for each row: ten times what filling takes
+CPU_PER_BYTE: Final = 1e-7  # seconds more for each byte of the rows
+BATCH: Final = 256  # rows in one request
+
+LIMITS: Final = {
+    "time": f"it takes more than {CPU:g} s of computing",
+    "memory": "it needs more memory than a template may have",
+    "output": "it writes more text than any prompt may have",
+}
+
+
+class TemplateLimitError(TemplateError):
+    """A template that ran into one of its limits."""
+
+
+class Sandboxed:
+    """A template in the worker. Raises TemplateError, of which TemplateLimitError is one."""
+
+    kind = "prompt"
+
+    def __init__(self, source: str, runner: Worker | None = None) -> None:
+        self.source = source
+        self._runner = runner or worker()
+        self._cpu = CPU
+        answer = self._ask([])
+        self.variables = frozenset(answer.get("variables", ()))
+        self.printed = frozenset(answer.get("printed", ()))
+
+    def render(self, fields: Mapping[str, Any]) -> str:
+        """The filled text."""
+        return self.render_all([fields])[0]
+
+    def render_all(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        """The filled text of each row. The error's `row` is the index of the one that cannot be filled."""
+        return [text for batch in range(0, len(rows), BATCH) for text in self._batch(rows, batch)]
+
+    def _batch(self, rows: Sequence[Mapping[str, Any]], start: int) -> Iterator[str]:
+        batch = [self._needed(fields) for fields in rows[start : start + BATCH]]
+        self._cpu += CPU_PER_ROW * len(batch)
+        try:
+            yield from self._ask(batch)["texts"]
+        except TemplateError as error:
+            error.row = None if error.row is None else start + error.row
+            raise
+
+    def _needed(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {name: fields[name] for name in self.variables if name in fields}
+
+    def _ask(self, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        if self._cpu <= 0:
+            raise TemplateLimitError(LIMITS["time"])
+        try:
+            answer = self._runner.ask(self.kind, self.source, rows, self._cpu)
+        except WorkerDiedError as error:
+            raise TemplateLimitError(LIMITS[error.reason]) from error
+        self._cpu += CPU_PER_BYTE * answer["asked"] - answer["cpu"]
+        if "error" in answer:
+            raise TemplateError(
+                answer["error"], line=answer.get("line", 1), word=answer.get("word"), row=answer.get("row")
+            )
+        return answer
+
+
+class SandboxedChat(Sandboxed):
+    """A model's chat template in the worker; it sees all that it is given."""
+
+    kind = "chat"
+
+    def _needed(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        return fields
+
+
+def prompt_template(user: str, answer: str, system: str | None = None) -> PromptTemplate:
+    """The three templates of a prompt, in the worker."""
+    return PromptTemplate(Sandboxed(user), Sandboxed(answer), None if system is None else Sandboxed(system))

@@ -1,0 +1,176 @@
+"""One folder with good data and a good model, and beside them all that can be wrong with either, or with a plugin."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import struct
+from pathlib import Path
+
+from support import Workspace, colours
+
+BROKEN_PLUGINS = {
+    "broken_import": "import no_such_module_anywhere",
+    "quitter": "raise SystemExit(3)",
+    "newer_contract": "CUSTOMSPEC_CONTRACT = 99",
+    "odd_hook": "from customspec.hookspecs import hookimpl\n@hookimpl\ndef customspec_techniques(modle): return []",
+    "empty_offer": "from customspec.hookspecs import hookimpl\n@hookimpl\ndef customspec_techniques(): return []",
+    "half_done": """
+from customspec.hookspecs import hookimpl
+from customspec.spec import PromptingOptions
+class Half:
+    name, family, summary, options = "half_done", "prompting", "half of a technique", PromptingOptions
+@hookimpl
+def customspec_techniques(): return [Half()]
+""",
+    "shouting": """
+from customspec.hookspecs import hookimpl
+from customspec.spec import PromptingOptions
+class Volume(PromptingOptions):
+    loud: bool = True
+class Shouting:
+    name, family, summary, options = "shouting", "prompting", "in capitals", Volume
+    def shots(self, options): return 0
+    def select(self, options, rows, seed): return lambda query: ()
+@hookimpl
+def customspec_techniques(): return [Shouting()]
+""",
+    "metric.broken": "1 / 0",
+}
+
+
+def make_folder(space: Workspace, model: Path) -> None:
+    """Fills the folder; `model` is the good one, which is linked to and copied from."""
+    (space.root / "model").symlink_to(model)
+    for name, count, start in (("train", 24, 0), ("validation", 12, 100), ("test", 12, 200), ("small", 6, 300)):
+        space.rows(f"{name}.jsonl", colours(count, start))
+    _rows(space)
+    _conversations(space)
+    _files(space)
+    _lines(space)
+    _models(space, model)
+    _configured_models(space, model)
+    _plugins(space)
+
+
+def _rows(space: Workspace) -> None:
+    """Files that can be read, with rows that do not fit."""
+    good = colours(6, 400)
+    space.rows("single.jsonl", good[:1])
+    space.rows("no_label.jsonl", [{"text": row["text"]} for row in good])
+    space.rows("uneven.jsonl", [*good, {"text": "number 9 is red", "lable": "warm"}])
+    space.rows("two_kinds.jsonl", [*good, {"text": 9, "label": "warm"}])
+    space.rows("other_label.jsonl", [*good, {"text": "number 9 is lime", "label": "colt"}])
+    space.rows("upper_label.jsonl", [{**row, "label": row["label"].upper()} for row in good])
+    space.rows("upper_columns.jsonl", [{"Text": row["text"], "Label": row["label"]} for row in good])
+    space.rows("empty_answer.jsonl", [*good, {"text": "number 9 is red", "label": " "}])
+    space.rows("null_answer.jsonl", [*good, {"text": "number 9 is red", "label": None}])
+    space.rows("long_answer.jsonl", [*good, {"text": "number 9 is red", "label": "warm " * 100}])
+    space.rows("one_class.jsonl", [row for row in colours(24) if row["label"] == "warm"])
+    space.rows("one_class_test.jsonl", [row for row in colours(12, 200) if row["label"] == "warm"])
+    space.rows("grouped.jsonl", [{**row, "customer": "a"} for row in good])
+    space.rows("grouped_test.jsonl", [{**row, "customer": "b"} for row in colours(6, 500)])
+    seen = [{"text": f"  Number {i}   is {row['text'].split()[-1].upper()}"} for i, row in enumerate(colours(5))]
+    space.rows("seen.jsonl", [*colours(3, 200), *({**row, "label": "warm"} for row in seen)])
+    space.rows("seen_again.jsonl", [*colours(3, 500), {"text": "number 201 is blue", "label": "cold"}, *colours(1)])
+    space.rows("long.jsonl", [*good, {"text": "number 9 is red " * 100, "label": "warm"}])
+
+
+def _conversations(space: Workspace) -> None:
+    """Chat data that is no conversation."""
+    talk = [{"role": "user", "content": "red"}, {"role": "assistant", "content": "warm"}]
+    other = [{"role": "user", "content": "blue"}, {"role": "assistant", "content": "cold"}]
+    space.rows("chat_test.jsonl", [{"talk": other}])
+    space.rows("train_as_talk.jsonl", [{"talk": row["text"]} for row in colours(6, 400)])
+    space.rows("chat_unknown_role.jsonl", [{"talk": talk}, {"talk": [{"role": "human", "content": "red"}, talk[1]]}])
+    space.rows("chat_no_answer.jsonl", [{"talk": talk}, {"talk": talk[:1]}])
+    space.rows("chat_empty_turn.jsonl", [{"talk": talk}, {"talk": [talk[0], {"role": "assistant", "content": " "}]}])
+
+
+def _files(space: Workspace) -> None:
+    """Files that cannot be read."""
+    row = json.dumps(colours(1)[0])
+    space.write("empty.jsonl", "")
+    space.write("header_only.csv", "text,label\n")
+    space.write("truncated.jsonl", f'{row}\n{row}\n{{"text": "number 3 is te')
+    space.write("json_list.jsonl", f"[{row},\n{row}]\n")
+    (space.root / "latin1.jsonl").write_bytes(f'{row}\n{{"text": "caf\xe9", "label": "warm"}}\n'.encode("latin-1"))
+    space.write("folder/part-1.jsonl", f"{row}\n")
+    for name in ("train.txt", "train.pkl", "rows.tar.gz", "rows.xlsx"):
+        space.write(name, f"{row}\n")
+    space.write("lfs.jsonl", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    os.mkfifo(space.root / "pipe.jsonl")
+
+
+def _lines(space: Workspace) -> None:
+    """Files with one line that is not what its format says."""
+    row = json.dumps(colours(1)[0])
+    space.write("ragged.csv", "text,label\nnumber 1 is red,warm\nnumber 2, which is blue,cold\n")
+    space.write("semicolons.csv", "text;label\nnumber 1 is red;warm\nnumber 2 is blue;cold\n")
+    space.write("twice.jsonl", f'{row}\n{{"text": "a", "label": "warm", "text": "b"}}\n')
+    space.write("nan.jsonl", f'{row}\n{{"text": NaN, "label": "warm"}}\n')
+    space.write("surrogate.jsonl", f'{row}\n{{"text": "\\ud800", "label": "warm"}}\n')
+    space.write("single_quotes.jsonl", "{'text': 'number 1 is red', 'label': 'warm'}\n")
+    space.write("comma.jsonl", f"{row},\n{row},\n")
+    space.write("columns.json", '{"text": ["a", "b"], "label": ["warm", "cold"]}\n')
+    space.write("page.jsonl", "<!DOCTYPE html>\n<html><body>404 Not Found</body></html>\n")
+
+
+def _copy(space: Workspace, good: Path, name: str, *without: str) -> Path:
+    target = space.root / "models" / name
+    shutil.copytree(good, target, ignore=shutil.ignore_patterns(*without))
+    return target
+
+
+def _models(space: Workspace, good: Path) -> None:
+    """Copies of the good model, each without one file, or with another in its place."""
+    _copy(space, good, "no_config", "config.json")
+    _copy(space, good, "no_weights", "*.safetensors")
+    _copy(space, good, "no_tokenizer", "tokenizer*", "special_tokens_map.json", "chat_template.jinja")
+    (_copy(space, good, "pickle_only", "*.safetensors") / "pytorch_model.bin").write_bytes(b"\x80\x04")
+    lfs = _copy(space, good, "not_safetensors") / "model.safetensors"
+    lfs.write_text("version https://git-lfs.github.com/spec/v1\n")
+    header = json.dumps({"lm_head.weight": {"dtype": "F32", "shape": [300, 32], "data_offsets": [0, 38_400]}}).encode()
+    truncated = _copy(space, good, "truncated") / "model.safetensors"
+    truncated.write_bytes(struct.pack("<Q", len(header)) + header + bytes(20_000))
+    index = {"weight_map": {"lm_head.weight": "model-00001-of-00002.safetensors"}}
+    shards = _copy(space, good, "missing_shard", "*.safetensors") / "model.safetensors.index.json"
+    shards.write_text(json.dumps(index))
+    space.write("models/adapter/adapter_config.json", '{"peft_type": "LORA", "base_model_name_or_path": "model"}')
+    space.write("models/text.gguf", "a model, one day\n")
+    space.write("site/tiny_models/__init__.py", "")
+    space.write("site/tiny_models/tiny.Q8.gguf", "a model, one day\n")
+
+
+def _configured_models(space: Workspace, good: Path) -> None:
+    """Copies of the good model with another config, tokenizer or chat template."""
+    _change(_copy(space, good, "encoder") / "config.json", architectures=["BertModel"], model_type="bert")
+    _change(_copy(space, good, "unknown_type") / "config.json", model_type="no_such_type")
+    _change(_copy(space, good, "no_end") / "tokenizer_config.json", eos_token=None)
+    _change(_copy(space, good, "wide_tokenizer") / "config.json", vocab_size=200)
+    (_copy(space, good, "bad_config") / "config.json").write_text('{"model_type": "llama",')
+    (_copy(space, good, "bad_chat") / "chat_template.jinja").write_text("{% for message in messages %}")
+    endless = "{{ messages[0].content }}{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
+    (_copy(space, good, "endless_chat") / "chat_template.jinja").write_text(endless)
+
+
+def _change(file: Path, **values: object) -> None:
+    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
+
+
+def _plugins(space: Workspace) -> None:
+    """Installed distributions, in `plugins`, each with one thing that is wrong."""
+    for entry, source in BROKEN_PLUGINS.items():
+        module = f"broken_{entry.rpartition('.')[2]}_plugin"
+        space.write(f"plugins/{module}.py", source)
+        _distribution(space, f"customspec-{entry.rpartition('.')[2].replace('_', '-')}", {entry: module})
+    for name in ("one", "two"):
+        _distribution(space, f"claims-{name}", {"claimed": f"claims_{name}"})
+
+
+def _distribution(space: Workspace, name: str, entries: dict[str, str]) -> None:
+    folder = f"plugins/{name.replace('-', '_')}-1.0.dist-info"
+    space.write(f"{folder}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    lines = "".join(f"{entry} = {module}\n" for entry, module in entries.items())
+    space.write(f"{folder}/entry_points.txt", f"[customspec]\n{lines}")
