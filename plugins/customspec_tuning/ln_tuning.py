@@ -32,8 +32,8 @@ class LnTuning(PeftAdapter):
     name = "ln_tuning"
     summary = (
         "The normalization layers alone: less than a thousandth of the weights, and no new module. A cheap probe "
-        "of whether rescaling is enough. Zhao et al. 2023, Tuning LayerNorm in Attention: Towards Efficient Multi-Modal "
-        "LLM Finetuning."
+        "of whether rescaling is enough. Zhao et al. 2023, Tuning LayerNorm in Attention: Towards Efficient "
+        "Multi-Modal LLM Finetuning."
     )
     options = LnTuningOptions
 
