@@ -203,5 +203,11 @@ def _disagreement(model: nn.Module, prompt: Sequence[int], choices: Sequence[Seq
     except Exception as error:  # whatever it is, it says that this model cannot
         return f"a shared pass over it fails ({error})"
     per_token = sum(abs(fast[i][i] - simple[i]) for i in (0, 1)) / sum(map(len, few))
-    tolerance = max(1e-3, 24 * torch.finfo(bare(model).dtype).eps)
+    tolerance = max(1e-3, 24 * torch.finfo(_computed_in(bare(model))).eps)
     return None if per_token <= tolerance else f"a shared pass over it is off by {per_token:.2g} a token"
+
+
+def _computed_in(model: PreTrainedModel) -> torch.dtype:
+    """The type whose rounding shows: autocast's where it is on, even over float32 weights."""
+    device = model.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else model.dtype

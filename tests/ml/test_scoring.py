@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Sequence
 
 import pytest
+import torch
 from peft import (
     CPTConfig,
     LoraConfig,
@@ -288,3 +289,9 @@ def test_nothing_to_score_is_refused_with_a_sentence(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         score(tiny_model("llama"), prompts, choices, pad=0)
+
+
+def test_float32_weights_under_autocast_take_the_shared_pass(tiny_model: Make) -> None:
+    model = tiny_model("llama", num_hidden_layers=8)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert why_not_shared(model, list(range(5, 25)), [[30, 2], [41, 42, 2]], pad=0, longest=40) is None
