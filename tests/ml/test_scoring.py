@@ -6,6 +6,7 @@ import logging
 import math
 import random
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -21,6 +22,7 @@ from peft import (
 from torch import nn
 from transformers import PreTrainedModel
 
+from customspec.ml import scoring
 from customspec.ml.scoring import score_choices, score_shared, score_simply, supports_shared_prefix, why_not_shared
 
 Scores = list[list[float]]
@@ -291,7 +293,19 @@ def test_nothing_to_score_is_refused_with_a_sentence(
         score(tiny_model("llama"), prompts, choices, pad=0)
 
 
-def test_float32_weights_under_autocast_take_the_shared_pass(tiny_model: Make) -> None:
-    model = tiny_model("llama", num_hidden_layers=8)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert why_not_shared(model, list(range(5, 25)), [[30, 2], [41, 42, 2]], pad=0, longest=40) is None
+def test_the_probe_allows_the_rounding_of_the_type_that_is_computed_in(
+    tiny_model: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, simple = tiny_model("llama"), scoring.score_simply
+
+    def rounded(*args: Any, **kwargs: Any) -> Scores:
+        return [[score + 0.05 for score in row] for row in simple(*args, **kwargs)]
+
+    monkeypatch.setattr(scoring, "score_simply", rounded)
+
+    def reason() -> str | None:
+        return why_not_shared(model, list(range(5, 25)), [[30, 2], [41, 42, 2]], pad=0, longest=40)
+
+    assert "is off by" in (reason() or "")
+    with torch.autocast("cpu", dtype=torch.bfloat16):  # over float32 weights, as full fine-tuning is compared
+        assert reason() is None
