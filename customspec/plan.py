@@ -66,6 +66,8 @@ class Candidate:
     version: str
     trainable_parameters: int | None
     total_parameters: int | None
+    estimate: Mapping[str, float | None] = field(default_factory=dict)
+    """The fields of `customspec.estimate.Estimate`; no part of the plan's digest."""
 
 
 @dataclass(frozen=True, slots=True)

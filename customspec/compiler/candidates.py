@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from statistics import fmean
@@ -16,7 +16,9 @@ from customspec.compiler.findings import Findings
 from customspec.compiler.models import LookedModel, check_lengths, with_recipe
 from customspec.compiler.prompting import Rendered, render_all
 from customspec.errors import Code
-from customspec.estimate import Estimate, artifact_bytes, training_flops, training_steps
+from customspec.estimate import Estimate, training_steps
+from customspec.estimate.flops import evaluation_flops, training_flops
+from customspec.estimate.predicted import artifact_bytes
 from customspec.hookspecs import Decodes, Reads, Writes
 from customspec.inputs.encoding import Asking
 from customspec.inputs.models import Unresolved
@@ -78,22 +80,32 @@ class Ready:
 
     @cached_property
     def estimate(self) -> Estimate:
+        """What it will cost; only the parameters while the data is not there, nothing while the model is not."""
+        known = Estimate(trainable_parameters=self.trainable, total_parameters=self.total)
         tokens = self._prompt_tokens()
-        if self.options is None or not self.trainable or self.total is None:
-            return Estimate(tokens, 0, 0.0)
-        rows = len(self.rendered.examples["train"])
-        batch = (self.options.per_device_train_batch_size or 1) * (self.options.gradient_accumulation_steps or 1)
-        seen = training_steps(self.options, rows) * batch
-        return Estimate(
-            tokens,
-            artifact_bytes(self.trainable, self.total, self.choices.compute_dtype),
-            training_flops(self.trainable, self.total, tokens, seen),
+        if tokens is None or self.trainable is None or self.total is None:
+            return known
+        asked = sum(len(self.rendered.examples[name][: self.choices.limit]) for name in SPLITS[1:])
+        return replace(
+            known,
+            prompt_tokens=tokens,
+            artifact_bytes=artifact_bytes(self.trainable, self.total, self.choices.compute_dtype),
+            training_flops=training_flops(self.trainable, self.total, tokens * self._rows_trained()),
+            evaluation_flops=evaluation_flops(self.total, tokens * asked),
         )
 
-    def _prompt_tokens(self) -> float:
+    def _rows_trained(self) -> int:
+        """Rows that training passes, each as often as it does."""
+        if self.options is None:
+            return 0
+        batch = (self.options.per_device_train_batch_size or 1) * (self.options.gradient_accumulation_steps or 1)
+        steps = training_steps(self.options, len(self.rendered.examples["train"]))
+        return min(steps, self.choices.max_steps or steps) * batch
+
+    def _prompt_tokens(self) -> float | None:
         examples = self.rendered.examples.get("validation") or self.rendered.examples.get("test") or ()
         if isinstance(self.model, Unresolved) or not examples:
-            return 0.0
+            return None
         asking, chat = self.asking, self.model.chat
         shown = ((e, asking.select(e)) for e in islice(examples, SAMPLE))
         return fmean(len(chat.prompt_ids(asking.conversation(*one))) for one in shown)

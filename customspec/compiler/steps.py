@@ -102,6 +102,7 @@ def candidate_of(ready: Ready) -> Candidate:
         version=main.offer.version,
         trainable_parameters=ready.trainable,
         total_parameters=ready.total,
+        estimate=ready.estimate.to_json(),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from customspec.plan import Plan
+from customspec.report.quantities import duration, operations, size
 from customspec.report.text import escape
 
 _MIRRORED = {"better": "worse", "worse": "better"}
@@ -28,14 +29,22 @@ def plan_table(plan: Plan, cached: Mapping[str, bool]) -> Table:
 
 
 def candidates_table(plan: Plan) -> Table:
-    """The candidates with their trained and total parameters."""
-    table = _table("candidate", "technique", "trained parameters", "of", "from", right=(2, 3))
+    """The candidates with their parameters and what they are expected to cost."""
+    titles = ("trained parameters", "of", "prompt tokens", "artifact", "operations", "memory", "time")
+    table = _table("candidate", "technique", *titles, "from", right=tuple(range(2, 9)))
     for candidate in plan.candidates:
+        expected = candidate.estimate.get
+        tokens = expected("prompt_tokens")
         table.add_row(
             candidate.key,
             candidate.technique,
             _count(candidate.trainable_parameters),
             _count(candidate.total_parameters),
+            "-" if tokens is None else f"{tokens:.0f}",
+            size(expected("artifact_bytes") or None),
+            operations(_sum(expected("training_flops"), expected("evaluation_flops"))),
+            size(expected("peak_memory_bytes")),
+            duration(expected("seconds")),
             f"{candidate.distribution} {candidate.version}",
         )
     return table
@@ -129,6 +138,11 @@ def _with_interval(metrics: Mapping[str, Any] | None, name: str) -> str:
 
 def _count(number: int | None) -> str:
     return "-" if number is None else f"{number:,}"
+
+
+def _sum(*numbers: float | None) -> float | None:
+    known = [number for number in numbers if number is not None]
+    return sum(known) if len(known) == len(numbers) else None
 
 
 def _seconds(seconds: float | None) -> str:

@@ -78,6 +78,7 @@ def _candidate(candidate: Candidate, plan: Plan, outcome: Outcome) -> dict[str, 
         "reason": reason,
         "metrics": {"validation": metrics.get("validation"), "test": metrics.get("test")},
         "cost": _cost(candidate, steps),
+        "estimate": dict(candidate.estimate),
         "artifact": artifact_of(candidate.key) if status in {"done", "cached"} else None,
     }
 
