@@ -62,7 +62,7 @@ def test_a_model_learns_its_answers_from_every_turn(chatting: Workspace, customs
             row["talk"] += [{"role": "user", "content": "Thanks"}, {"role": "assistant", "content": "ok"}]
         chatting.rows(f"{name}.jsonl", rows)
     chatting.rows("test.jsonl", [talk(number, turns=1) for number in range(12)])
-    options = "{max_steps: 60, learning_rate: 1e-2, per_device_train_batch_size: 8}"
+    options = "{max_steps: 120, learning_rate: 3e-3, per_device_train_batch_size: 8}"
     choices = "prompt: {messages: talk, choices: [warm, cold, ok]}"
     document = customspec("run", chatting.spec(f"techniques: [{{full: {options}}}]", prompt=choices), "--json").json
     (candidate,) = document["candidates"]
