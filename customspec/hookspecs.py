@@ -261,6 +261,18 @@ class Stepping(Protocol):
         """Steps count from 1; gradients are still there."""
 
 
+@runtime_checkable
+class Remembering(Protocol):
+    """A tuning technique that keeps something between steps beside the trained weights (AdaLoRA's importances): a
+    training that was cut off goes on with it."""
+
+    def memory(self, options: Any, model: nn.Module) -> Any:
+        """Numbers, text, tensors, and lists, tuples and mappings of them."""
+
+    def remember(self, options: Any, model: nn.Module, memory: Any) -> None:
+        """Put what `memory` gave back; its tensors come on the CPU."""
+
+
 Technique = PromptingTechnique | TuningTechnique
 
 

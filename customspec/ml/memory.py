@@ -4,9 +4,63 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import logging
 import sys
+from collections.abc import Callable
+from typing import TypeVar
 
 import torch
+
+from customspec.errors import MachineError
+
+T = TypeVar("T")
+
+log = logging.getLogger("customspec")
+
+
+_SHORT = (
+    "out of memory",
+    "DefaultCPUAllocator",
+    "can't allocate memory",
+    "Cannot allocate memory",
+    "bad_alloc",
+    "ALLOC_FAILED",
+    "could not create a memory",  # oneDNN
+)
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an exception, or one that it came from, says that memory was short; on a CPU only its words tell."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, MemoryError | torch.OutOfMemoryError):
+            return True
+        if isinstance(error, RuntimeError) and any(words in str(error) for words in _SHORT):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def shrinking(run: Callable[[int], T], budget: int, least: int) -> tuple[T, int]:
+    """What `run` gives, and the budget it gave it with: halved whenever memory was short, down to `least`.
+
+    Raises MachineError when that is too much as well.
+    """
+    while True:
+        try:
+            return run(budget), budget
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        if budget <= least:
+            raise MachineError(
+                f"not enough memory to evaluate {budget} tokens at once; shorter rows, a smaller model or a machine "
+                "with more memory would do"
+            )
+        budget = max(least, budget // 2)
+        log.warning("memory is short: evaluating again with at most %d tokens at once", budget)
+        release()
 
 
 def reset_cuda_peak() -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 from transformers import TrainerCallback
+
+from customspec.errors import StepError
+from customspec.ml.state import first_not_finite
 
 LEAST_STEPS = 30  # of a training that is looked at for whether it learns
 
@@ -45,6 +49,9 @@ class Keeper(TrainerCallback):
         # the first steps are warm-up: a run of a few steps tells nothing
         self._look_at = math.ceil(steps / 10) if steps >= LEAST_STEPS else None
         self._waited = 0
+        self._seen = 0  # steps that need no look: one was taken before the training was cut off
+        self.resting: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Around what may be broken off."""
         self.evaluations: list[tuple[int, float]] = []
         self.notes: list[str] = []
         self.kept: int | None = None
@@ -52,6 +59,9 @@ class Keeper(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
         """Trainer's hook after an optimizer step."""
+        if state.global_step <= self._seen:
+            control.should_training_stop = control.should_training_stop or self._done_waiting()
+            return
         began = time.monotonic()
         if state.global_step == self._look_at:
             self._look_whether_it_learns(model)
@@ -60,12 +70,29 @@ class Keeper(TrainerCallback):
             control.should_training_stop = control.should_training_stop or self._done_waiting()
         self.seconds += time.monotonic() - began
 
+    def state(self) -> dict[str, Any]:
+        """What it found so far."""
+        found = {"evaluations": list(self.evaluations), "notes": list(self.notes), "kept": self.kept}
+        return {**found, "waited": self._waited, "seconds": self.seconds}
+
+    def pass_over(self, steps: int) -> None:
+        """No look at the first so many steps: `set_state` brings what was found there."""
+        self._seen = steps
+
+    def set_state(self, state: Mapping[str, Any], seen: int) -> None:
+        """Go on from what `state` gave, `seen` steps being looked at."""
+        self.evaluations, self.notes, self.kept = list(state["evaluations"]), list(state["notes"]), state["kept"]
+        self._waited, self.seconds, self._seen = state["waited"], state["seconds"], seen
+
     def _due(self, step: int) -> bool:
         return self._selection is not None and (step % self._selection.every == 0 or step == self._steps)
 
     def _compare(self, model: nn.Module, step: int) -> None:
         assert self._selection is not None
-        value = self._selection.measure(model)
+        if name := first_not_finite(model):
+            raise StepError(f"the weight {name} is not finite after step {step}; try a smaller learning_rate")
+        with self.resting():
+            value = self._selection.measure(model)
         if self._improves(value):
             self._selection.save(model)
             self.kept = step

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +11,16 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers import PrinterCallback, TrainerCallback, TrainingArguments, set_seed
 
 from customspec.errors import StepError
 from customspec.inputs.encoding import Encoded
 from customspec.ml.batching import evaluating
+from customspec.ml.checkpointing import Checkpointing, Course, Looked
 from customspec.ml.forward import Batch, Forward, collate, features_of, supervised
 from customspec.ml.quiet import quietly
 from customspec.ml.selection import Keeper, Selection
+from customspec.ml.steady import Finite, SteadyTrainer
 from customspec.spec import TrainingOptions
 
 LOGGED_STEPS = 200  # points of the loss curve at most
@@ -70,14 +71,17 @@ def train(
     selection: Selection | None = None,
     untrained_loss: float | None = None,
     extras: Extras = Extras(),
+    checkpointing: Checkpointing | None = None,
     progress: Tell = lambda done, total, note, values: None,
 ) -> Trained:
     """Train in place for `steps` optimizer steps, or until `selection` ends it early; with a selection, the state to
     use is the one that it saved. `untrained_loss`: the base model's mean loss on `sample_of(rows)`; a loss that is no
     lower after a tenth of the steps is noted. `progress` gets steps done, steps in all, and the loss: as a note, and
-    at each point of the curve as a number, with the learning rate and the gradients' norm.
+    at each point of the curve as a number, with the learning rate and the gradients' norm. With `checkpointing` it
+    goes on where an earlier call was cut off, and ends in the very weights that it would have ended in.
 
-    Raises StepError for a batch without a supervised token and for a loss or a weight that is not finite.
+    Raises StepError for a batch without a supervised token, and for a loss, a gradient or a weight that is not finite;
+    MachineError when one row does not fit the memory; UnusableError when the checkpoint is not of this training.
     """
     seed_everything(seed)
     arguments = _arguments(options, steps, seed, device, autocast, scratch)
@@ -90,26 +94,26 @@ def train(
         args=arguments,
         train_dataset=cast(Any, features_of(rows, forward)),
         data_collator=lambda features: collate(features, pad),
-        callbacks=[_Progress(progress), keeper, *([] if extras.after_step is None else [_After(extras.after_step)])],
         optimizers=(optimizer, None),
     )
     trainer.row_ids, trainer.shown, trainer.penalty = [row.example.id for row in rows], forward, extras.penalty
     trainer.remove_callback(PrinterCallback)
-    began = time.monotonic()
-    trainer.train()
-    seconds = time.monotonic() - began
+    course = Course(trainer, keeper, checkpointing)
+    after = [] if extras.after_step is None else [_After(extras.after_step, trainer.passed)]
+    for callback in (Finite(trainer), course, _Progress(progress, trainer.passed), keeper, *after, Looked(course)):
+        trainer.add_callback(callback)
+    course.run()
     if keeper.kept is None:
         _check_weights(model)
-    losses = [(int(entry["step"]), entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
     return Trained(
         steps=trainer.state.global_step,
         rows=trainer.rows_seen,
-        seconds=seconds,
-        losses=tuple(losses),
+        seconds=course.seconds,
+        losses=course.losses,
         evaluations=tuple(keeper.evaluations),
         kept=keeper.kept,
         evaluation_seconds=keeper.seconds,
-        notes=tuple(keeper.notes),
+        notes=(*keeper.notes, *trainer.notes),
     )
 
 
@@ -139,11 +143,9 @@ def mean_loss(model: nn.Module, rows: Sequence[Encoded], pad: int, batch: int = 
     return total / max(1, count)
 
 
-class AnswerTrainer(Trainer):
+class AnswerTrainer(SteadyTrainer):
     """Trainer whose loss is the mean cross-entropy over the answer tokens of the whole accumulated batch."""
 
-    row_ids: Sequence[str] = ()
-    rows_seen = 0
     shown = Forward()
     penalty: Callable[[nn.Module], Tensor] | None = None
 
@@ -161,43 +163,44 @@ class AnswerTrainer(Trainer):
         """Sum of the cross-entropies over the supervised tokens, by `num_items_in_batch`."""
         predicting, targets = supervised(cast(Batch, inputs))
         if not targets.numel():
-            raise StepError(f"no supervised token in the batch of {self._names(inputs['rows'])}")
+            raise StepError(f"no supervised token in the batch of {self.names_of(inputs['rows'].tolist())}")
         with self.accelerator.autocast():  # a model in a wrapper is called within it, past Trainer's own autocast
             logits = self.shown.answer_logits(model, cast(Batch, inputs), predicting)  # (answer tokens, vocabulary)
         loss = F.cross_entropy(logits.float(), targets, reduction="sum") / (num_items_in_batch or targets.numel())
         if self.penalty is not None:
-            loss = loss + self.penalty(model) / self.current_gradient_accumulation_steps
+            loss = loss + self.penalty(model) / (self.current_gradient_accumulation_steps * self.parts)
         if not torch.isfinite(loss):
             step = self.state.global_step + 1
-            raise StepError(f"the loss is not finite at step {step}, in the batch of {self._names(inputs['rows'])}")
+            raise StepError(
+                f"the loss is not finite at step {step}, in the batch of {self.names_of(inputs['rows'].tolist())}"
+            )
         self.rows_seen += len(inputs["rows"])
         return (loss, None) if return_outputs else loss
 
-    def _names(self, rows: Tensor) -> str:
-        return ", ".join(self.row_ids[index] for index in rows.tolist())
-
 
 class _After(TrainerCallback):
-    def __init__(self, act: Callable[[nn.Module, int], None]) -> None:
-        self._act = act
+    def __init__(self, act: Callable[[nn.Module, int], None], passed: int) -> None:
+        self._act, self._passed = act, passed
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-        self._act(model, state.global_step + 1)
+        if state.global_step >= self._passed:
+            self._act(model, state.global_step + 1)
 
 
 class _Progress(TrainerCallback):
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
+    def __init__(self, tell: Tell, passed: int) -> None:
+        self._tell, self._passed = tell, passed
         self._loss = ""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-        if logs and "loss" in logs:
+        if logs and "loss" in logs and state.global_step > self._passed:
             self._loss = f"loss {logs['loss']:.3f}"
             values = {name: float(logs[name]) for name in CURVES if name in logs}
             self._tell(state.global_step, state.max_steps, self._loss, values)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._tell(state.global_step, state.max_steps, self._loss, None)
+        if state.global_step >= self._passed:
+            self._tell(state.global_step, state.max_steps, self._loss, None)
 
 
 def _arguments(

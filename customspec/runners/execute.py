@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from customspec.errors import CustomspecError, StepError
+from customspec.errors import CustomspecError, MachineError, StepError
 from customspec.machine import Machine
 from customspec.plan import Kind, Result, Step
 from customspec.registry import Registry
 from customspec.runners.blame import told
-from customspec.runners.work import Need, Tell, Work
-from customspec.store import Store, store_key
+from customspec.runners.work import CHECKPOINT_SECONDS, Need, Tell, Work
+from customspec.store import Checkpoints, Store, store_key, trouble
 
 KINDS: Mapping[Kind, str] = {
     "model": "customspec.runners.kinds.model",
@@ -23,18 +24,36 @@ KINDS: Mapping[Kind, str] = {
     "decide": "customspec.runners.kinds.decide",
 }
 
+SHORT = (
+    "not enough memory; a smaller model, a technique that trains fewer weights, shorter rows or a machine with more "
+    "memory would do"
+)
+
 
 def find(step: Step, store: Store, machine: Machine) -> Result | None:
     """The step's verified result, if the store has it."""
-    return store.get(store_key(step.fingerprint, machine.key()))
+    key = store_key(step.fingerprint, machine.key())
+    found = store.get(key)
+    if found is not None and step.kind == "train":
+        Checkpoints(store.root, key, step.id).clear()  # of a run that was killed between its result and this
+    return found
 
 
 def execute(
-    step: Step, needs: Mapping[str, Need], store: Store, registry: Registry, machine: Machine, tell: Tell
+    step: Step,
+    needs: Mapping[str, Need],
+    store: Store,
+    registry: Registry,
+    machine: Machine,
+    tell: Tell,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> tuple[Result, bool]:
-    """The step's result, and whether this call did the work. Raises CustomspecError; nothing is then published."""
+    """The step's result, and whether this call did the work. Raises CustomspecError; nothing is then published.
+
+    A training that was cut off goes on from its newest checkpoint; one is written every `checkpoint_seconds`.
+    """
     key = store_key(step.fingerprint, machine.key())
-    work = Work(needs, registry, machine, store.root, tell)
+    work = Work(needs, registry, machine, store.root, tell, key, checkpoint_seconds)
     if set(needs) != set(step.needs):
         # decided among what is there: another question than the fingerprint's, so its answer is not kept
         return Result(step.id, key, _run(step, work, store.root), store.root), True
@@ -42,8 +61,18 @@ def execute(
         found = store.get(key)  # another run may have published it while this one waited
         if found is not None:
             return found, False
-        with store.publishing(key, step.id) as draft:
-            return draft.publish(_run(step, work, draft.folder)), True
+        result = _published(step, work, store)
+        if step.kind == "train":
+            Checkpoints(store.root, key, step.id).clear()
+        return result, True
+
+
+def _published(step: Step, work: Work, store: Store) -> Result:
+    try:
+        with store.publishing(work.key, step.id) as draft:
+            return draft.publish(_run(step, work, draft.folder))
+    except OSError as error:
+        raise trouble(error, store.root) or StepError(f"{step.id}: {error}") from error
 
 
 def _run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
@@ -53,5 +82,18 @@ def _run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     except CustomspecError:
         raise
     except (Exception, SystemExit) as error:
+        if is_short_of_memory(error):
+            raise MachineError(f"{step.id}: {SHORT}") from error
+        if (told_of_disk := trouble(error, folder)) is not None:
+            raise told_of_disk from error
         # whatever a plugin or a library raises is the step's failure; its own traceback goes to the log
         raise StepError(f"{step.id}: {told(error, work.registry)}") from error
+
+
+def is_short_of_memory(error: BaseException) -> bool:
+    """Looks at what torch says only where torch is loaded already."""
+    if "torch" not in sys.modules:
+        return isinstance(error, MemoryError)
+    from customspec.ml.memory import is_out_of_memory
+
+    return is_out_of_memory(error)

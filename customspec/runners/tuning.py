@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from customspec.estimate import evaluation_interval
 from customspec.header import ModelHeader
-from customspec.hookspecs import Consulting, Optimizing, Penalizing, Stepping, Task, TuningTechnique
+from customspec.hookspecs import Consulting, Optimizing, Penalizing, Remembering, Stepping, Task, TuningTechnique
 from customspec.inputs.encoding import Encoded
 from customspec.runners.answers import answer, reserve_of
+from customspec.runners.artifact import Artifact
 from customspec.runners.metrics import Scoring, answers_of
 from customspec.runners.records import records_of
 from customspec.runners.work import Work, encode_rows
 from customspec.spec import TrainingOptions
+from customspec.store import Checkpoints
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from customspec.ml.checkpointing import Checkpointing
     from customspec.ml.selection import Selection
     from customspec.ml.training import Extras
 
@@ -53,6 +56,18 @@ def extras_of(technique: TuningTechnique, options: TrainingOptions) -> Extras:
         penalty=partial(technique.penalty, options) if isinstance(technique, Penalizing) else None,
         after_step=partial(technique.after_step, options) if isinstance(technique, Stepping) else None,
     )
+
+
+def checkpointing_of(
+    technique: TuningTechnique, options: TrainingOptions, checkpoints: Checkpoints, artifact: Artifact, seconds: float
+) -> Checkpointing:
+    """Where this training's checkpoints lie, and what they hold beside the trainer's own."""
+    from customspec.ml.checkpointing import Checkpointing
+
+    own: dict[str, Any] = {}
+    if isinstance(technique, Remembering):
+        own = {"state": partial(technique.memory, options), "restore": partial(technique.remember, options)}
+    return Checkpointing(checkpoints, seconds, lambda: artifact.folder, artifact.adopt, **own)
 
 
 def selection_of(

@@ -24,6 +24,8 @@ from customspec.runners.rows import load_rows
 from customspec.sandbox.templates import prompt_template
 from customspec.spec import PromptingOptions
 
+CHECKPOINT_SECONDS = 300.0  # of training between two checkpoints
+
 
 class Tell(Protocol):
     """Units done, units in all where known, a short note, and numbers worth a curve."""
@@ -50,6 +52,9 @@ class Work:
     machine: Machine
     cache: Path
     tell: Tell
+    key: str = ""
+    """Under which the step's result will lie in the store."""
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
 
     def need(self, kind: str) -> Need:
         """The one need of a kind; every step has at most one of each but `evaluate`."""

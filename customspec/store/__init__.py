@@ -1,12 +1,16 @@
 """The store: results by content. A result is published whole or not at all, and verified whenever it is read.
 
 objects/<2 hex>/<key>/manifest.json, files/…   read-only; the manifest is sealed and holds every file's sha256
+checkpoints/<key>/00000120/   of trainings that are not finished, laid out as objects are
 runs/<name>-0001/   memo/<kind>/<key>.json   locks/   tmp/   quarantine/
 """
 
 from __future__ import annotations
 
+from customspec.store.checkpoints import Checkpoint, Checkpoints
+from customspec.store.disk import trouble
+from customspec.store.drafts import room
 from customspec.store.objects import link_tree
 from customspec.store.store import Draft, Memo, Store, store_key
 
-__all__ = ["Draft", "Memo", "Store", "link_tree", "store_key"]
+__all__ = ["Checkpoint", "Checkpoints", "Draft", "Memo", "Store", "link_tree", "room", "store_key", "trouble"]

@@ -27,6 +27,13 @@ def draft(parent: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def room(store: Path) -> Iterator[Path]:
+    """A folder in a store for what is not yet a result, for as long as the `with` block."""
+    with draft(store / "tmp") as folder:
+        yield folder
+
+
 def _sweep(parent: Path) -> None:
     for folder in parent.iterdir():
         with suppress(FileNotFoundError):  # its owner, or another sweeper, was faster

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from transformers import PreTrainedModel
 
+SMOOTHED = ("ipt", "exp_avg_ipt", "exp_avg_unc")  # of PEFT's allocator: by weight, between steps
+
 
 class AdaloraOptions(TrainingOptions):
     """PEFT's names (AdaLoraConfig), and the training options."""
@@ -112,6 +114,22 @@ class Adalora(PeftAdapter):
         schedule = allocating.peft_config["default"]
         if schedule.total_step - schedule.tfinal > 1:  # in fewer steps there is nothing to allocate by
             allocating.update_and_allocate(step)
+
+    def memory(self, options: AdaloraOptions, model: nn.Module) -> Any:
+        """What the importances were smoothed to, and which ranks are left."""
+        from customspec.ml.adapters import tuner
+
+        allocating = tuner(model)
+        smoothed = {name: dict(getattr(allocating.rankallocator, name)) for name in SMOOTHED}
+        return {"smoothed": smoothed, "ranks": allocating.peft_config["default"].rank_pattern}
+
+    def remember(self, options: AdaloraOptions, model: nn.Module, memory: Any) -> None:
+        from customspec.ml.adapters import tuner
+
+        allocating, device = tuner(model), next(model.parameters()).device
+        for name, parts in memory["smoothed"].items():
+            setattr(allocating.rankallocator, name, {part: tensor.to(device) for part, tensor in parts.items()})
+        allocating.peft_config["default"].rank_pattern = memory["ranks"]
 
 
 @hookimpl

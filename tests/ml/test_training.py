@@ -293,14 +293,22 @@ def test_a_weight_that_is_not_finite_stops_at_the_first_step_with_its_rows(
     assert "train:2" in str(caught.value)
 
 
-def test_an_infinite_learning_rate_stops_at_the_second_step(tiny_model: Make, fit: Fit) -> None:
-    with pytest.raises(StepError, match="the loss is not finite at step 2, in the batch of train:"):
-        fit(tiny_model("llama"), learning_rate=math.inf, lr_scheduler_type="constant")
+@pytest.mark.parametrize("steps", [1, 3])
+def test_a_step_that_breaks_the_weights_is_the_last_and_is_named_with_its_rows(
+    tiny_model: Make, fit: Fit, steps: int
+) -> None:
+    told = r"the weight \S+ is not finite after step 1, in the batch of train:\d, train:\d; try a smaller learning_rate"
+    with pytest.raises(StepError, match=told):
+        fit(tiny_model("llama"), steps=steps, learning_rate=math.inf, lr_scheduler_type="constant")
 
 
-def test_weights_that_break_in_the_last_step_are_found_after_it(tiny_model: Make, fit: Fit) -> None:
-    with pytest.raises(StepError, match="is not finite after training; try a smaller learning_rate"):
-        fit(tiny_model("llama"), steps=1, learning_rate=math.inf, lr_scheduler_type="constant")
+def test_a_gradient_that_is_not_finite_ends_the_training_before_it_is_applied(tiny_model: Make, fit: Fit) -> None:
+    model = tiny_model("llama")
+    start = weights(model)
+    model.get_output_embeddings().weight.register_hook(lambda gradient: gradient * math.nan)
+    with pytest.raises(StepError, match=r"the gradient is not finite at step 1, in the batch of train:\d, train:\d"):
+        fit(model)
+    assert all(torch.equal(part, start[name]) for name, part in weights(model).items())
 
 
 # --- seeds

@@ -1,0 +1,81 @@
+"""What a plugin changes for the whole process is put back behind it, and told: the next step starts as if alone."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+log = logging.getLogger("customspec")
+
+
+@contextmanager
+def contained(who: str, *, draws: bool = False) -> Iterator[None]:
+    """For a call into a plugin: working directory, environment, torch's settings and seed are then as before; what it
+    prints goes to stderr, since stdout is for results. With `draws` it also leaves no trace in random numbers."""
+    folder, environment = _here(), dict(os.environ)
+    torch_before = _torch_settings()
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        changed = []
+        if folder is not None and _here() != folder:
+            with suppress(OSError):  # it was removed
+                os.chdir(folder)
+            changed.append("the working directory")
+        if dict(os.environ) != environment:
+            _set_environment(environment)
+            changed.append("environment variables")
+        changed += _put_back(torch_before, draws=draws)
+        if changed:
+            log.warning("%s changed %s: put back", who, ", ".join(changed))
+
+
+def containing(call: Callable[P, T], who: str, *, draws: bool = False) -> Callable[P, T]:
+    """The call, contained."""
+
+    @wraps(call)
+    def within(*arguments: P.args, **named: P.kwargs) -> T:
+        with contained(who, draws=draws):
+            return call(*arguments, **named)
+
+    return within
+
+
+def _here() -> Path | None:
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
+
+
+def _set_environment(was: dict[str, str]) -> None:
+    for name in set(os.environ) - set(was):
+        del os.environ[name]
+    os.environ.update(was)
+
+
+def _torch_settings() -> object:
+    if "torch" not in sys.modules:
+        return None  # nothing is computed yet
+    from customspec.ml.settings import Settings
+
+    return Settings.now()
+
+
+def _put_back(before: object, *, draws: bool) -> list[str]:
+    if before is None:
+        return []
+    from customspec.ml.settings import Settings
+
+    assert isinstance(before, Settings)
+    return before.put_back(draws=draws)
