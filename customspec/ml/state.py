@@ -66,10 +66,14 @@ def random_state() -> dict[str, Any]:
     numpy = np.random.get_state()  # the generator that plugins and libraries share
     return {
         "python": random.getstate(),
-        "numpy": (numpy[0], torch.from_numpy(np.array(numpy[1]).astype(np.int64)), *numpy[2:]),
+        "numpy": _with_tensor(*numpy),
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
     }
+
+
+def _with_tensor(name: str, keys: Any, *rest: Any) -> tuple[Any, ...]:
+    return (name, torch.from_numpy(np.array(keys).astype(np.int64)), *rest)
 
 
 def set_random_state(state: Mapping[str, Any]) -> None:
