@@ -273,6 +273,14 @@ class Remembering(Protocol):
         """Put what `memory` gave back; its tensors come on the CPU."""
 
 
+@runtime_checkable
+class Merging(Protocol):
+    """A tuning technique whose artifact can go into the base's own weights, to be handed over as one model."""
+
+    def merge(self, model: nn.Module) -> PreTrainedModel:
+        """What `load` gave, as a plain model that needs no adapter. Raises UsageError where that cannot be."""
+
+
 Technique = PromptingTechnique | TuningTechnique
 
 

@@ -98,6 +98,8 @@ METHOD: list[tuple[str, str, str, str]] = [
     ("read", "len(best) > 1", "False", "`tie` is False"),
     ("read", "len(outputs) - len(found)", "0", "votes and unread texts are 0 for ['']"),
 ]
+LOADED = "return load(model, folder)"
+MERGE = "\n\n    def merge(self, model):\n        "
 LLAMA: list[tuple[str, str, str, str]] = [
     ("refuses_or_learns", '"learning_rate": 1e-3 if', '"learning_rate": 1e-12 if', "the loss on one batch goes from"),
     ("refuses_or_learns", '"per_device_train_batch_size": 8,', "", "leaves per_device_train_batch_size open"),
@@ -115,10 +117,12 @@ LLAMA: list[tuple[str, str, str, str]] = [
     ("precision", ENDED, "return adapted.bfloat16()\n", "these train, but not in float32"),
     ("precision", ENDED, "return adapted.float()\n", "no longer bfloat16 as they came"),
     ("frozen", ENDED, f"adapted.idle = type(parameter)(parameter.detach())\n        {ENDED}", "no gradient: idle"),
-    ("saves_and_loads", "return load(model, folder)", "return model", "the logits of the loaded model differ"),
+    ("saves_and_loads", LOADED, "return model", "the logits of the loaded model differ"),
     ("saves_and_loads", SAVED, f"{SAVED}        (folder / 'more.pkl').touch()\n", "more.pkl: a pickle runs code"),
     ("saves_and_loads", SAVED, f"{SAVED}        model.requires_grad_(False)\n", "`save` changes the model"),
     ("opens_elsewhere", SAVED, f"{SAVED}        _spoil(folder / 'adapter_config.json')\n", "the logits differ by"),
+    ("merges", LOADED, f"{LOADED}{MERGE}return model", "leaves modules that plain transformers does not have"),
+    ("merges", LOADED, f"{LOADED}{MERGE}return model.unload()", "the logits of the merged model differ by"),
 ]
 EACH = {rule.__name__ for rule in RULES}
 OPTIONS = """    reason: str = "why"

@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, str] = {
     "run": "run a spec, or a saved plan",
     "show": "show rows as the model sees them",
     "predict": "answer new rows with a run's chosen candidate",
+    "export": "hand a run's chosen candidate over, for use elsewhere",
     "techniques": "list the installed techniques, or describe one",
     "plugin": "write a technique of your own, and check it",
     "metrics": "list the installed metrics, or describe one",

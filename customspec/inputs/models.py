@@ -20,6 +20,8 @@ INDEX = "model.safetensors.index.json"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 READ_BY_US = ("*.safetensors", "*.json", "*.jinja", "*.model", "vocab.txt", "merges.txt")
 
+CARD = "README.md"  # told on export: whose model it is, and under which licence
+
 
 class ModelError(ValueError):
     """A model that cannot be used: `exit` tells whether the spec or the model is at fault."""
@@ -96,7 +98,7 @@ def fetch_snapshot(hub: str, revision: str | None) -> Path:
 
     try:
         found = snapshot_download(
-            hub, revision=revision, allow_patterns=list(READ_BY_US), cache_dir=constants.HF_HUB_CACHE
+            hub, revision=revision, allow_patterns=[*READ_BY_US, CARD], cache_dir=constants.HF_HUB_CACHE
         )
     except Exception as error:  # the hub raises a dozen unrelated types; each is the same fact to a person
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -9,6 +9,7 @@ from peft import PeftConfig, PeftModel, get_peft_model
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from customspec.errors import UsageError
 from customspec.ml.quiet import quietly
 
 if TYPE_CHECKING:
@@ -38,6 +39,24 @@ def save(model: nn.Module, folder: Path) -> None:
 def load(model: PreTrainedModel, folder: Path) -> nn.Module:
     """The base with the adapter that `save` wrote."""
     return cast(nn.Module, PeftModel.from_pretrained(model, str(folder), is_trainable=False))
+
+
+@quietly()
+def merge(model: nn.Module) -> PreTrainedModel:
+    """The base alone, the adapter added to its weights, in the base's own type.
+
+    Raises UsageError for a method that is no change of weights, or whose PEFT cannot add it.
+    """
+    adapted = cast(PeftModel, model)
+    method = adapted.active_peft_config.peft_type.value
+    if adapted.active_peft_config.is_prompt_learning:
+        raise UsageError(f"{method} learns a prompt and changes no weight: there is nothing to merge")
+    if not hasattr(adapted.base_model, "merge_and_unload"):
+        raise UsageError(f"PEFT cannot merge {method} into the weights of its base")
+    try:
+        return cast("PreTrainedModel", cast(Any, adapted).merge_and_unload(safe_merge=True))
+    except NotImplementedError as error:
+        raise UsageError(f"PEFT cannot merge {method} into the weights of its base: {error}") from error
 
 
 def linear_names(model: PreTrainedModel) -> list[str]:

@@ -111,17 +111,34 @@ def _generate(
     chat: Chat,
     progress: Any,
 ) -> list[dict[str, Any]]:
+    sampling = technique.decoding(options) if isinstance(technique, Decodes) else None
+    generated = generated_texts(params, technique, options, model, rows, chat, progress, sampling or Sampling())
+    if isinstance(technique, Reads):
+        return [_read(technique, options, samples, params["choices"]) for samples in generated]
+    return [{"prediction": one.text, "tokens": one.tokens, "finished": one.finished} for one, *_ in generated]
+
+
+def generated_texts(
+    params: Mapping[str, Any],
+    technique: PromptingTechnique | None,
+    options: PromptingOptions,
+    model: Any,
+    rows: Sequence[Encoded],
+    chat: Chat,
+    progress: Callable[[int], None],
+    sampling: Sampling,
+) -> list[tuple[Generated, ...]]:
+    """As many texts for each row as `sampling` says, ended where the candidate's texts end."""
     from customspec.ml.generation import sample
 
     settings = params["generation"]
     stop = (*(settings["stop"] or ()), *chat.end_texts)
     if chat.template is None and not stop and technique is not None and technique.shots(options):
         stop = ("\n\n",)  # plain text has no end of turn: after a demonstration comes a blank line
-    sampling = technique.decoding(options) if isinstance(technique, Decodes) else None
-    generated = sample(
+    return sample(
         model,
         [row.prompt for row in rows],
-        sampling or Sampling(),
+        sampling,
         seed=params["seed"],
         max_new_tokens=settings["max_new_tokens"],
         ends=chat.end_ids,
@@ -130,9 +147,6 @@ def _generate(
         pad=chat.pad_id,
         progress=progress,
     )
-    if isinstance(technique, Reads):
-        return [_read(technique, options, samples, params["choices"]) for samples in generated]
-    return [{"prediction": one.text, "tokens": one.tokens, "finished": one.finished} for one, *_ in generated]
 
 
 def _read(

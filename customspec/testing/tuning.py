@@ -9,6 +9,8 @@ from statistics import fmean
 from typing import TYPE_CHECKING, cast
 from unittest import SkipTest
 
+from customspec.errors import UsageError
+from customspec.hookspecs import Merging
 from customspec.spec import TrainingOptions
 from customspec.testing.checks import Check, RuleError, require
 from customspec.testing.fresh import ask_anew, plan
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from customspec.testing.workbench import Workbench
 
 CLOSE = 1e-5  # largest difference of logits, in float32
+MERGED = 1e-3  # the same where sums are added up in another order: ours come to 3e-5
 LEARNT = 0.99  # of the first loss: the most that may be left of it
 LAST = 3  # steps whose mean is the loss reached
 PICKLES = {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"}
@@ -49,7 +52,7 @@ Rule = Callable[["Workbench", str], None]
 
 
 def tuning_checks(subject: Subject, architectures: tuple[str, ...], models: TinyModels) -> Iterator[Check]:
-    """The rules of the family `tuning`: three for all architectures together, then six for each."""
+    """The rules of the family `tuning`: three for all architectures together, then seven for each."""
     trial = _Trial(subject, architectures, models)
     yield Check("takes_a_model", f"It takes at least one of {', '.join(architectures)}.", lambda: _takes_a_model(trial))
     yield Check(
@@ -182,6 +185,21 @@ def opens_elsewhere(bench: Workbench, architecture: str) -> None:
     require(apart <= CLOSE, f"opened with plain PEFT or transformers, the logits differ by {apart:.2g}")
 
 
+def merges(bench: Workbench, architecture: str) -> None:
+    from customspec.testing.workbench import difference, plain
+
+    technique = bench.technique
+    if not isinstance(technique, Merging):
+        raise SkipTest("it has no `merge`")
+    try:
+        merged = technique.merge(bench.loaded(architecture, bench.saved(architecture)))
+    except UsageError as refused:
+        raise SkipTest(f"it merges nothing here: {refused}") from refused
+    require(plain(merged), "`merge` leaves modules that plain transformers does not have")
+    apart = difference(merged, bench.trained(architecture).model)
+    require(apart <= MERGED, f"the logits of the merged model differ by {apart:.2g}")
+
+
 RULES: Mapping[Rule, str] = {
     refuses_or_learns: "It refuses the model from its header, or learns one batch.",
     parameter_count: "`trainable_parameters` is what `adapt` leaves to train, exactly.",
@@ -189,4 +207,5 @@ RULES: Mapping[Rule, str] = {
     frozen: "What is frozen gets no gradient and keeps every bit; what trains gets one.",
     saves_and_loads: "What `load` makes of what `save` wrote gives the same logits; nothing is pickled.",
     opens_elsewhere: "What is saved in PEFT's or transformers' layout gives the same logits there.",
+    merges: "What `merge` gives, where there is one, is a plain model with the same logits.",
 }

@@ -166,6 +166,15 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
+def plain(model: nn.Module) -> bool:
+    """Whether a model is what transformers makes of its configuration: the same modules, by the same names."""
+    with torch.device("meta"):
+        wanted = AutoModelForCausalLM.from_config(cast(PreTrainedModel, model).config)
+    return {name: type(one) for name, one in model.named_modules()} == {
+        name: type(one) for name, one in wanted.named_modules()
+    }
+
+
 def logits(model: nn.Module) -> Tensor:
     """(rows, length, vocabulary) of the last tokens of PROBE, in evaluation mode."""
     with torch.no_grad():

@@ -26,3 +26,13 @@ class PeftAdapter:
         from customspec.ml.adapters import load
 
         return load(model, folder)
+
+
+class MergingAdapter(PeftAdapter):
+    """One that changes what weights do, so that it can become part of them."""
+
+    def merge(self, model: nn.Module) -> PreTrainedModel:
+        """The base's own modules with the adapter in their weights."""
+        from customspec.ml.adapters import merge
+
+        return merge(model)

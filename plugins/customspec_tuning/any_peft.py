@@ -10,7 +10,7 @@ from pydantic import Field
 from customspec.header import ModelHeader
 from customspec.hookspecs import Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import Text, TrainingOptions
-from customspec_tuning.adapter import PeftAdapter
+from customspec_tuning.adapter import MergingAdapter
 from customspec_tuning.recipes import recipe
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class AnyPeftOptions(TrainingOptions):
     """Options of the method's configuration, under PEFT's names; checked by the installed PEFT."""
 
 
-class AnyPeft(PeftAdapter):
+class AnyPeft(MergingAdapter):
     """Whatever the method trains. The number of weights is counted on a model without weights."""
 
     name = "peft"

@@ -10,7 +10,7 @@ from pydantic import Field
 from customspec.header import ModelHeader
 from customspec.hookspecs import Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import TrainingOptions
-from customspec_tuning.adapter import PeftAdapter
+from customspec_tuning.adapter import MergingAdapter
 from customspec_tuning.recipes import recipe
 from customspec_tuning.targets import ALL_LINEAR, Targets, linears, names, refusal
 
@@ -32,7 +32,7 @@ class LohaOptions(TrainingOptions):
     """Linear modules to adapt: the ends of their names, or `all-linear` (all but the output head)."""
 
 
-class Loha(PeftAdapter):
+class Loha(MergingAdapter):
     """Trains A1, B1, A2, B2 of each targeted linear map, W + (alpha / r) (B1 A1) * (B2 A2)."""
 
     name = "loha"

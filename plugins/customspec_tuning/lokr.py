@@ -11,7 +11,7 @@ from pydantic import Field
 from customspec.header import Linear, ModelHeader
 from customspec.hookspecs import Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import TrainingOptions
-from customspec_tuning.adapter import PeftAdapter
+from customspec_tuning.adapter import MergingAdapter
 from customspec_tuning.recipes import recipe
 from customspec_tuning.targets import ALL_LINEAR, Targets, linears, names, refusal
 
@@ -37,7 +37,7 @@ class LokrOptions(TrainingOptions):
     """Linear modules to adapt: the ends of their names, or `all-linear` (all but the output head)."""
 
 
-class Lokr(PeftAdapter):
+class Lokr(MergingAdapter):
     """Trains the factors of each targeted linear map's update, (alpha / r) C x (B A), x the Kronecker product."""
 
     name = "lokr"

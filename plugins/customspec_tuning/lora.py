@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from customspec.header import ModelHeader
 from customspec.hookspecs import Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import TrainingOptions
-from customspec_tuning.adapter import PeftAdapter
+from customspec_tuning.adapter import MergingAdapter
 from customspec_tuning.recipes import recipe
 from customspec_tuning.targets import ALL_LINEAR, Targets, linears, names, refusal
 
@@ -56,7 +56,7 @@ class LoraOptions(TrainingOptions):
         return self
 
 
-class Lora(PeftAdapter):
+class Lora(MergingAdapter):
     """Trains A (r x inputs, random) and B (outputs x r, zero) of each targeted linear map; the base stays frozen."""
 
     name = "lora"

@@ -1,0 +1,75 @@
+"""What commands on a finished run share: its folder read, the candidate meant, the store that it lies in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from customspec.cli.progress import watching
+from customspec.errors import UsageError
+from customspec.machine import detect
+from customspec.plan import Plan
+from customspec.registry import discover
+from customspec.runners.folder import read_run
+from customspec.runners.reopened import Reopened
+from customspec.store import Store
+
+run_argument = click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
+candidate_option = click.option(
+    "--candidate", metavar="KEY", help="Another candidate than the chosen one, for instance lora@0."
+)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A run's plan and results, and the key of the candidate that is meant."""
+
+    run: Path
+    plan: Plan
+    document: dict[str, Any]
+    key: str
+
+
+def read_chosen(run: Path, candidate: str | None) -> Chosen:
+    """The run with the named candidate, by its key or its id; without a name, the one that was chosen.
+
+    Raises UsageError for a folder that is no run, a candidate that it does not have, and a run that chose none.
+    """
+    try:
+        plan, document = read_run(run)
+        chosen = document["decision"]["chosen_key"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{run} is no run folder: {error}") from error
+    if candidate is None and chosen is None:
+        raise UsageError("the run chose no candidate; name one with --candidate")
+    return Chosen(run, plan, document, chosen if candidate is None else _named(candidate, plan))
+
+
+def _named(candidate: str, plan: Plan) -> str:
+    keys = [one.key for one in plan.candidates]
+    meant = [one.key for one in plan.candidates if candidate in (one.key, one.id)]
+    if not meant:
+        raise UsageError(f"this run has no candidate {candidate}; it has: {', '.join(keys)}")
+    return meant[0]  # of an id with several seeds the first, which is the one that ships
+
+
+@contextmanager
+def reopened(chosen: Chosen, does: str, device: str, store: Path | None) -> Iterator[Reopened]:
+    """The candidate ready to be used, for as long as the `with` block; progress is shown."""
+    root = store or _store_of(chosen.run)
+    machine = detect(device)
+    with watching() as watcher:
+        yield Reopened(chosen.plan, chosen.key, chosen.run, Store(root), discover(), machine, watcher, does)
+
+
+def _store_of(run: Path) -> Path:
+    """The store that the run folder lies in. Raises UsageError where it lies in none: nothing is written elsewhere."""
+    root = run.resolve().parent.parent
+    if not (root / "objects").is_dir():
+        raise UsageError(f"{run} lies in no store; name one with --store (it keeps the model, for the next time)")
+    return root

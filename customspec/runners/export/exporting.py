@@ -1,0 +1,177 @@
+"""One candidate of a run written into a folder of its own, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from customspec.errors import CustomspecError, RefusedError, UsageError
+from customspec.inputs.licence import licence_of
+from customspec.inputs.splits import SPLITS
+from customspec.plan import digest
+from customspec.report.card import Facts, card
+from customspec.report.serving import Base, Form, Served, servings
+from customspec.runners.export.bundle import bundle
+from customspec.runners.export.files import copy_artifact, copy_base, merge
+from customspec.runners.export.parity import Parity
+from customspec.runners.reopened import Reopened, check_there
+from customspec.runners.rows import write_lines
+from customspec.source import read
+
+CARD = "README.md"
+BUNDLE = "prompt.json"
+POOL = "demonstrations.jsonl"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was handed over, and how it is served."""
+
+    candidate: str
+    folder: Path
+    form: Form
+    files: tuple[str, ...]
+    parity: Parity | None
+    served: tuple[Served, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "candidate": self.candidate,
+            "folder": str(self.folder),
+            "form": self.form,
+            "files": list(self.files),
+            "parity": None if self.parity is None else self.parity.to_json(),
+            "serve": [served.to_json() for served in self.served],
+        }
+
+
+def export(opened: Reopened, document: Mapping[str, Any], out: Path, *, merged: bool) -> Exported:
+    """Write the candidate into `out`. Raises RefusedError where something lies there, UsageError for what cannot be
+    merged; nothing is then left."""
+    _check_free(out)
+    check_there(opened)
+    base = _base(opened)
+    with _drafting(out) as draft:
+        form, parity = _write_model(opened, draft, base, merged=merged)
+        told, pool = bundle(opened)
+        _write_json(draft / BUNDLE, told)
+        if pool:
+            write_lines(draft / POOL, pool)
+        adapter = _adapter(draft) if form == "adapter" else None
+        name = opened.plan.name
+        facts = _facts(opened, document, form, base, parity, told, servings(form, out.name, name, _told(base), adapter))
+        (draft / CARD).write_text(card(facts), encoding="utf-8")
+        files = tuple(sorted(str(path.relative_to(draft)) for path in draft.rglob("*") if path.is_file()))
+    return Exported(opened.key, out, form, files, parity, servings(form, str(out), name, base, adapter))
+
+
+def _write_model(opened: Reopened, draft: Path, base: Base, *, merged: bool) -> tuple[Form, Parity | None]:
+    if opened.candidate.family == "prompting":
+        if not merged:
+            return "prompt", None
+        if base.name is not None:
+            raise UsageError(
+                f"{opened.key} changes no weights: there is nothing to merge, and the base is {base.label}"
+            )
+        copy_base(opened, draft)
+        return "base", None
+    whole = (opened.artifact / "config.json").is_file()
+    if not merged or whole:
+        return copy_artifact(opened, draft, base), None
+    technique = opened.registry.tuning(opened.candidate.technique)
+    return "merged", merge(opened, technique, draft)
+
+
+def _base(opened: Reopened) -> Base:
+    step = next(opened.plan.step(id) for id in opened.evaluation().needs if opened.plan.step(id).kind == "model")
+    label, ref = str(step.sources["label"]), step.sources["ref"]
+    if step.params["kind"] == "gguf":
+        return Base(label, None)
+    if "hub" in ref:
+        return Base(label, ref["hub"], ref.get("revision", "main"))
+    return Base(label, step.sources["path"])
+
+
+def _told(base: Base) -> Base:
+    """As a card tells it: a path on this machine means nothing elsewhere."""
+    return base if base.name is None or base.revision is not None else Base(base.label, base.label)
+
+
+def _facts(
+    opened: Reopened,
+    document: Mapping[str, Any],
+    form: Form,
+    base: Base,
+    parity: Parity | None,
+    told: Mapping[str, Any],
+    served: tuple[Served, ...],
+) -> Facts:
+    step = opened.evaluation()
+    work = opened.work
+    named = step.params["technique"] or step.params["prompting"]
+    technique = opened.registry.technique(named["name"])
+    files = work.model_files()
+    digests = work.need("data").step.params["splits"]
+    return Facts(
+        document=document,
+        key=opened.key,
+        form=form,
+        technique=technique.name,
+        options=named["options"],
+        summary=technique.summary,
+        base=_told(base),
+        base_digest=files.digest,
+        licence=licence_of(files),
+        choices=told["choices"],
+        by_question=told["shots_by_question"],
+        splits={name: (len(work.rows(name)), digests.get(name)) for name in SPLITS},
+        parity=None if parity is None else parity.to_json(),
+        served=served,
+        spec=_spec(opened),
+    )
+
+
+def _spec(opened: Reopened) -> str | None:
+    """The spec's text, if the file still says what ran: `--set` and later edits make it another."""
+    path = Path(opened.plan.sources.get("spec", ""))
+    try:
+        same = digest(read(path).data) == opened.plan.spec_digest
+        return path.read_text(encoding="utf-8-sig") if same else None
+    except (CustomspecError, OSError, ValueError):
+        return None
+
+
+def _adapter(folder: Path) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((folder / "adapter_config.json").read_bytes())
+    return config
+
+
+def _check_free(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RefusedError(f"{out} is there and not empty: name another folder with --out")
+
+
+@contextmanager
+def _drafting(out: Path) -> Iterator[Path]:
+    """A hidden folder beside `out`, which takes its place when the `with` block ends well, and is removed otherwise."""
+    out.absolute().parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.absolute().parent))
+    try:
+        yield draft
+        draft.chmod(0o755)
+        try:
+            draft.rename(out.absolute())  # onto an empty folder, too
+        except OSError as error:
+            raise RefusedError(f"{out} was taken meanwhile: {error.strerror}") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")

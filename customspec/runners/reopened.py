@@ -1,0 +1,75 @@
+"""A candidate of a finished run, opened again: the very prompt, demonstrations and artifact that were evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from customspec.errors import UsageError
+from customspec.hookspecs import Progress
+from customspec.machine import Machine
+from customspec.plan import Candidate, Plan, Result, Step
+from customspec.registry import Registry
+from customspec.runners.execute import execute
+from customspec.runners.results import artifact_of
+from customspec.runners.work import Need, Work
+from customspec.store import Store
+
+
+@dataclass(frozen=True)
+class Reopened:
+    """One candidate of a run, with all that it takes to use it. Progress is told to `watcher` as the step `does`."""
+
+    plan: Plan
+    key: str
+    run: Path
+    store: Store
+    registry: Registry
+    machine: Machine
+    watcher: Progress
+    does: str
+
+    @property
+    def candidate(self) -> Candidate:
+        return next(candidate for candidate in self.plan.candidates if candidate.key == self.key)
+
+    @property
+    def artifact(self) -> Path:
+        """The candidate's folder in the run folder; see `check_there`."""
+        return self.run / artifact_of(self.key)
+
+    def evaluation(self, split: str | None = None) -> Step:
+        """How the candidate answered a split's rows: the named one's, where the run has it, else the last one's."""
+        steps = [step for step in self.plan.steps if step.candidate == self.key and step.kind == "evaluate"]
+        if not steps:
+            raise UsageError(f"this run never evaluates {self.key}")
+        return next((step for step in steps if step.params["split"] == split), steps[-1])
+
+    @cached_property
+    def work(self) -> Work:
+        """What every evaluation of the candidate stands on: the artifact from the run folder; model and data from the
+        store, made again where they are gone."""
+        needs: dict[str, Need] = {}
+        for id in self.evaluation().needs:
+            needed = self.plan.step(id)
+            if needed.kind == "train":
+                result = Result(id, "", {}, self.artifact)
+            else:
+                given = {name: needs[name] for name in needed.needs}
+                result, _ = execute(needed, given, self.store, self.registry, self.machine, self._tell)
+            needs[id] = Need(needed, result)
+        return Work(needs, self.registry, self.machine, self.store.root, self._tell)
+
+    def _tell(self, done: int, total: int | None, note: str, values: Mapping[str, float] | None = None) -> None:
+        if total is not None:
+            self.watcher.progress(self.does, done, total, note, values)
+
+
+def check_there(opened: Reopened) -> None:
+    """Raises UsageError where the run has nothing of the candidate: it failed, was skipped, or its folder is gone."""
+    if not opened.artifact.is_dir():
+        keys = [candidate.key for candidate in opened.plan.candidates]
+        there = [key for key in keys if (opened.run / artifact_of(key)).is_dir()]
+        raise UsageError(f"this run has no artifact of {opened.key}; it has those of: {', '.join(there) or 'none'}")
