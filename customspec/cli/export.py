@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from customspec.cli.common import device_option, json_option, show_json, store_option
-from customspec.cli.runs import Chosen, candidate_option, read_chosen, reopened, run_argument
+from customspec.cli.reopening import Chosen, candidate_option, read_chosen, reopened, run_argument
 from customspec.errors import Exit
 from customspec.report.text import escape
 from customspec.runners.export.exporting import Exported, export

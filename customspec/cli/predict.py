@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from customspec.cli.common import device_option, store_option
-from customspec.cli.runs import candidate_option, read_chosen, reopened, run_argument
+from customspec.cli.reopening import candidate_option, read_chosen, reopened, run_argument
 from customspec.errors import Exit, UsageError
 from customspec.inputs.formats import read_jsonl
 from customspec.inputs.rows import RowError, read_rows

@@ -1,4 +1,4 @@
-"""What commands on a finished run share: its folder read, the candidate meant, the store that it lies in."""
+"""What `predict` and `export` share: a run read, the candidate meant, the store that it lies in."""
 
 from __future__ import annotations
 
