@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import pluggy
 
-from customspec.header import ModelHeader
+from customspec.header import Linear, ModelHeader
 from customspec.prompts import Example, Message
 from customspec.spec import Options, PromptingOptions, TrainingOptions
 
@@ -279,6 +279,33 @@ class Merging(Protocol):
 
     def merge(self, model: nn.Module) -> PreTrainedModel:
         """What `load` gave, as a plain model that needs no adapter. Raises UsageError where that cannot be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What a tuning technique adds to a pass of the model.
+
+    `virtual_tokens` are vectors before the prompt that run through the model; `prefix_tokens` are keys and values that
+    stand there and do not run. `adapted` are the linear maps that have something beside them that trains.
+    `copies`: numbers made and kept in a pass for every weight of these maps, where the technique makes their weights
+    anew.
+    """
+
+    virtual_tokens: int = 0
+    prefix_tokens: int = 0
+    adapted: Sequence[Linear] = ()
+    copies: float = 0.0
+
+
+@runtime_checkable
+class Footprints(Protocol):
+    """A tuning technique that says what it adds to a pass, so that memory and time are estimated well.
+
+    Absent: all weights train, where that is their number, or something trains beside every linear map.
+    """
+
+    def footprint(self, options: Any, model: ModelHeader) -> Footprint:
+        """By the options, recipe included, and the model's header."""
 
 
 Technique = PromptingTechnique | TuningTechnique

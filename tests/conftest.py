@@ -34,12 +34,19 @@ def shared_headers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("headers")
 
 
+@pytest.fixture(scope="session")
+def shared_calibrations(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What this machine was measured to do with each model, once for all tests."""
+    return tmp_path_factory.mktemp("calibrations")
+
+
 @pytest.fixture
-def workspace(tmp_path: Path, tiny_folder: Path, shared_headers: Path) -> Workspace:
+def workspace(tmp_path: Path, tiny_folder: Path, shared_headers: Path, shared_calibrations: Path) -> Workspace:
     """A folder with `model`, `train.jsonl`, `validation.jsonl`, `test.jsonl`."""
     (tmp_path / "model").symlink_to(tiny_folder)
-    (tmp_path / ".customspec").mkdir(mode=0o700)
+    (tmp_path / ".customspec" / "memo").mkdir(mode=0o700, parents=True)
     (tmp_path / ".customspec" / "headers").symlink_to(shared_headers)
+    (tmp_path / ".customspec" / "memo" / "calibration").symlink_to(shared_calibrations)
     space = Workspace(tmp_path)
     for name, count, start in (("train", 24, 0), ("validation", 12, 100), ("test", 12, 200)):
         space.rows(f"{name}.jsonl", colours(count, start))

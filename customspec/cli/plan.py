@@ -75,7 +75,7 @@ def make_plan(
     document = read_document(spec, sets)
     # `--set` is in the plan already: what must not change is the file it was laid over
     sources = {"spec": str(spec.resolve()), "document": digest(read_document(spec).data if sets else document.data)}
-    choices = Choices(only, limit, max_steps, machine.compute_dtype, sources)
+    choices = Choices(only, limit, max_steps, machine, sources)
     return compile_document(document, discover(), root=spec.resolve().parent, cache=root, choices=choices)
 
 

@@ -30,6 +30,7 @@ from customspec.plan import Plan
 from customspec.registry import discover
 from customspec.report.tables import decision_lines, results_table
 from customspec.report.text import escape
+from customspec.runners.calibrating import calibrate
 from customspec.runners.fetching import fetch
 from customspec.runners.folder import logging_to, write_run
 from customspec.runners.freshness import check_fresh
@@ -74,6 +75,8 @@ def _fresh_plan(spec: Path, root: Path, machine: Machine, choices: dict[str, Any
     if compiled.unresolved:
         parsed, _ = read_spec(read_document(spec, choices["sets"]), discover())
         fetch(parsed, root, lambda text: click.echo(text, err=True))
+        compiled = make_plan(spec, root, machine, **choices)
+    if calibrate(compiled.plan, Store(root), discover(), machine, lambda text: click.echo(text, err=True)):
         compiled = make_plan(spec, root, machine, **choices)
     for note in compiled.notes:
         click.echo(f"note: {note}", err=True)

@@ -80,7 +80,8 @@ def compile_document(
     if data.given is not None and len(findings) == before:
         check_overlap(spec, data.given, findings)
     models = {
-        ref: look_at_model(ref, at, root, cache, digests, findings) for ref, at in _model_places(spec, drafts).items()
+        ref: look_at_model(ref, at, root, cache, choices.machine, digests, findings)
+        for ref, at in _model_places(spec, drafts).items()
     }
     ready: list[Ready] = []
     for draft in drafts:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
-from statistics import fmean
 from typing import ParamSpec, TypeVar
 
+from customspec.compiler.costs import Counted, count, estimate_of, tree_of
 from customspec.compiler.data import LookedData
 from customspec.compiler.demonstrations import check_prompting, check_shots
 from customspec.compiler.entries import Chosen, Draft, blaming, prompting_of, tuning_of
@@ -16,20 +15,19 @@ from customspec.compiler.findings import Findings
 from customspec.compiler.models import LookedModel, check_lengths, with_recipe
 from customspec.compiler.prompting import Rendered, render_all
 from customspec.errors import Code
-from customspec.estimate import Estimate, training_steps
-from customspec.estimate.flops import evaluation_flops, training_flops
-from customspec.estimate.predicted import artifact_bytes
+from customspec.estimate import Estimate
+from customspec.estimate.rates import UNKNOWN
 from customspec.hookspecs import Decodes, Reads, Writes
 from customspec.inputs.encoding import Asking
 from customspec.inputs.models import Unresolved
 from customspec.inputs.splits import SPLITS, Splits
 from customspec.inputs.tokens import Chat
+from customspec.machine import Machine
 from customspec.source import KeyPath
 from customspec.spec import BaseModelSpec, Generation, Spec, TrainingOptions
 
 P = ParamSpec("P")
 R = TypeVar("R")
-SAMPLE = 16  # rows whose tokens are counted for an estimate
 DEFAULT_NEW_TOKENS = 256  # where no answer's length is known
 
 
@@ -40,8 +38,14 @@ class Choices:
     only: tuple[str, ...] = ()
     limit: int | None = None
     max_steps: int | None = None
-    compute_dtype: str = "float32"
+    machine: Machine = UNKNOWN
+    """Where the plan is to run."""
     sources: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def compute_dtype(self) -> str:
+        """What matrix products are computed in there."""
+        return self.machine.compute_dtype
 
 
 @dataclass(frozen=True)
@@ -80,35 +84,28 @@ class Ready:
 
     @cached_property
     def estimate(self) -> Estimate:
-        """What it will cost; only the parameters while the data is not there, nothing while the model is not."""
-        known = Estimate(trainable_parameters=self.trainable, total_parameters=self.total)
-        tokens = self._prompt_tokens()
-        if tokens is None or self.trainable is None or self.total is None:
-            return known
-        asked = sum(len(self.rendered.examples[name][: self.choices.limit]) for name in SPLITS[1:])
-        return replace(
-            known,
-            prompt_tokens=tokens,
-            artifact_bytes=artifact_bytes(self.trainable, self.total, self.choices.compute_dtype),
-            training_flops=training_flops(self.trainable, self.total, tokens * self._rows_trained()),
-            evaluation_flops=evaluation_flops(self.total, tokens * asked),
-        )
+        """What it will cost on this machine."""
+        return estimate_of(self)
 
-    def _rows_trained(self) -> int:
-        """Rows that training passes, each as often as it does."""
-        if self.options is None:
-            return 0
-        batch = (self.options.per_device_train_batch_size or 1) * (self.options.gradient_accumulation_steps or 1)
-        steps = training_steps(self.options, len(self.rendered.examples["train"]))
-        return min(steps, self.choices.max_steps or steps) * batch
+    @cached_property
+    def counted(self) -> Counted | None:
+        """Tokens of a request; None while the model or the data is not there."""
+        asked = self.rendered.examples.get("validation") or self.rendered.examples.get("test") or ()
+        return None if isinstance(self.model, Unresolved) else count(self, self.model, asked, answered=False)
 
-    def _prompt_tokens(self) -> float | None:
-        examples = self.rendered.examples.get("validation") or self.rendered.examples.get("test") or ()
-        if isinstance(self.model, Unresolved) or not examples:
+    @cached_property
+    def counted_training(self) -> Counted | None:
+        """Tokens of a training row; None where nothing trains."""
+        if isinstance(self.model, Unresolved) or self.options is None:
             return None
-        asking, chat = self.asking, self.model.chat
-        shown = ((e, asking.select(e)) for e in islice(examples, SAMPLE))
-        return fmean(len(chat.prompt_ids(asking.conversation(*one))) for one in shown)
+        return count(self, self.model, self.rendered.examples.get("train", ()), answered=True)
+
+    @cached_property
+    def tree(self) -> int:
+        """Nodes of the choices' tree that scoring feeds."""
+        if isinstance(self.model, Unresolved):
+            return 0
+        return tree_of([self.model.chat.answer_ids(choice) for choice in self.rendered.choices or ()])
 
     @cached_property
     def asking(self) -> Asking:

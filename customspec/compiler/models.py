@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from customspec.compiler.entries import Chosen, Draft, blaming, tuning_of
 from customspec.compiler.findings import Findings
 from customspec.errors import Code, Exit
 from customspec.estimate import training_steps
+from customspec.estimate.rates import MEMO, Rates, memo_key
+from customspec.estimate.shape import Shape
 from customspec.header import ModelHeader
 from customspec.hookspecs import Consulting, Refusal
 from customspec.inputs.consulting import consult
@@ -18,9 +21,11 @@ from customspec.inputs.encoding import Asking, TooLongError, encode, surely_fits
 from customspec.inputs.headers import KnownModel, read_model
 from customspec.inputs.models import ModelError, Unresolved, find_model
 from customspec.inputs.tokens import Chat, ChatError
+from customspec.machine import Machine
 from customspec.prompts import Example
 from customspec.source import KeyPath
 from customspec.spec import BaseModelSpec, Options, TrainingOptions
+from customspec.store import Store
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,13 @@ class LookedModel:
     chat: Chat
     answers: Path
     """Where helper processes' answers are kept."""
+    rates: Rates
+    """How fast the machine is with it."""
+
+    @cached_property
+    def shape(self) -> Shape:
+        """Its sizes."""
+        return Shape.of(self.known.header)
 
     def header_for(self, chosen: Chosen, options: Options) -> ModelHeader:
         """The header, with what the technique asked to know of it."""
@@ -42,7 +54,7 @@ class LookedModel:
 
 
 def look_at_model(
-    ref: BaseModelSpec, at: KeyPath, root: Path, cache: Path, digests: Digests, findings: Findings
+    ref: BaseModelSpec, at: KeyPath, root: Path, cache: Path, machine: Machine, digests: Digests, findings: Findings
 ) -> LookedModel | Unresolved | None:
     """The model at its place in the spec; None with a problem added when it cannot be used."""
     try:
@@ -50,7 +62,8 @@ def look_at_model(
         if isinstance(files, Unresolved):
             return files
         known = read_model(files, cache / "headers")
-        return LookedModel(known, Chat.load(known.tokenizer), cache / "answers")
+        rates = _rates(machine, known, cache)
+        return LookedModel(known, Chat.load(known.tokenizer), cache / "answers", rates)
     except ModelError as fault:
         part = next((name for name in ("hub", "path", "package") if getattr(ref, name)), "")
         where = "file" if part == "package" and fault.exit == Exit.BAD_INPUT else part
@@ -58,6 +71,13 @@ def look_at_model(
     except ChatError as fault:
         findings.add(Code.MODEL_UNUSABLE, at, str(fault), exit=Exit.ENVIRONMENT)
     return None
+
+
+def _rates(machine: Machine, known: KnownModel, cache: Path) -> Rates:
+    """As this machine was measured with the model, else as machines of its kind are."""
+    assumed = Rates.assumed(machine, Shape.of(known.header))
+    found = Store(cache).memo(MEMO).get(memo_key(machine, known.files.digest))
+    return assumed if found is None else assumed.measured(found)
 
 
 def with_recipe(draft: Draft, model: LookedModel, rows: int, findings: Findings) -> TrainingOptions | None:

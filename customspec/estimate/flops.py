@@ -1,14 +1,43 @@
-"""Operations of matrix products: a multiplication and an addition are two."""
+"""Operations of matrix products: a multiplication and an addition are two.
+
+Forward, a token takes 2 per weight of the linear maps, 4 per layer, query width and key that it attends to, and 2 per
+weight of the head where it predicts (Kaplan et al. 2020, 2.1; Chowdhery et al. 2022, appendix B). Keys that a mask
+hides are counted: they are multiplied. Backward, as much again for the gradients of what goes through, and as much
+again for those of the weights where these are trained.
+"""
 
 from __future__ import annotations
 
-
-def training_flops(trained: int, total: int, tokens: float) -> float:
-    """4 per parameter and token through the frozen part (forward, and backward to the activations), 2 more where
-    weights have gradients of their own."""
-    return (4.0 * total + 2.0 * trained) * tokens
+from customspec.estimate.shape import Shape
+from customspec.estimate.work import Asked, Taught
 
 
-def evaluation_flops(total: int, tokens: float) -> float:
-    """2 per parameter and token: one forward pass."""
-    return 2.0 * total * tokens
+def forward(shape: Shape, tokens: float, keys: float, predicting: float) -> float:
+    """One pass: `tokens` in all, each attending to `keys`, `predicting` of them through the head."""
+    return tokens * (2 * shape.body + 4 * shape.layers * shape.queries * keys) + 2 * predicting * shape.head
+
+
+def evaluation(shape: Shape, asked: Asked) -> float:
+    """Every row of an evaluation."""
+    once = forward(shape, asked.shared, asked.shared, 1) if asked.shared else 0.0
+    width = asked.own + asked.tree
+    rows = forward(shape, width, asked.shared + width, asked.predicted)
+    written = asked.generated * forward(shape, 1, asked.shared + asked.own + asked.generated / 2, 1)
+    return once + asked.rows * (rows + asked.samples * written)
+
+
+def training_pass(shape: Shape, taught: Taught, trained: int, apart: int) -> float:
+    """One forward and backward pass. `trained` are the weights that get gradients of their own from every token."""
+    once, width, keys = taught.tokens(apart)
+    tokens = once + taught.batch * width
+    there = forward(shape, once, once, 0) + forward(shape, taught.batch * width, keys, taught.batch * taught.learned)
+    attention = 4 * shape.layers * shape.queries * (once * once + taught.batch * width * keys)
+    whole = trained >= shape.parameters
+    # the adapter's own products, forward and backward; a whole model's are those of its weights' gradients
+    own = there - attention if whole else 6 * trained * tokens
+    return 2 * there + attention + own
+
+
+def training(shape: Shape, taught: Taught, trained: int, apart: int) -> float:
+    """All passes."""
+    return taught.passes * training_pass(shape, taught, trained, apart)

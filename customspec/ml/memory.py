@@ -63,14 +63,19 @@ def shrinking(run: Callable[[int], T], budget: int, least: int) -> tuple[T, int]
         release()
 
 
-def reset_cuda_peak() -> None:
-    """Forget the peak so far."""
-    torch.cuda.reset_peak_memory_stats()
+def reset_cuda_peak(device: str | None = None) -> None:
+    """Forget the peak so far; `device` as torch names it, the current one without it."""
+    torch.cuda.reset_peak_memory_stats(device)
 
 
-def cuda_peak() -> int:
+def cuda_peak(device: str | None = None) -> int:
     """Bytes allocated at the peak since `reset_cuda_peak`."""
-    return int(torch.cuda.max_memory_allocated())
+    return int(torch.cuda.max_memory_allocated(device))
+
+
+def cuda_allocated(device: str | None = None) -> int:
+    """Bytes allocated now."""
+    return int(torch.cuda.memory_allocated(device))
 
 
 def release() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from customspec.header import ModelHeader
-from customspec.hookspecs import Refusal, Task, TuningTechnique, hookimpl
+from customspec.hookspecs import Footprint, Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import TrainingOptions
 from customspec_tuning.adapter import MergingAdapter
 from customspec_tuning.recipes import recipe
@@ -85,6 +85,9 @@ class Lora(MergingAdapter):
         targets = linears(options.target_modules, model)
         magnitudes = sum(linear.outputs for linear in targets) if options.use_dora else 0
         return magnitudes + sum(options.r * (linear.inputs + linear.outputs) for linear in targets)
+
+    def footprint(self, options: LoraOptions, model: ModelHeader) -> Footprint:
+        return Footprint(adapted=linears(options.target_modules, model))
 
     def adapt(self, options: LoraOptions, model: PreTrainedModel, task: Task) -> nn.Module:
         from customspec.ml.adapters import attach

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from customspec.header import ModelHeader
-from customspec.hookspecs import Refusal, Task, TuningTechnique, hookimpl
+from customspec.hookspecs import Footprint, Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import Text, TrainingOptions
 from customspec_tuning.adapter import PeftAdapter
 from customspec_tuning.recipes import recipe
@@ -61,6 +61,9 @@ class PTuning(PeftAdapter):
         sizes = [width] + [2 * hidden] * (options.encoder_num_layers - 1)
         lstm = sum(2 * 4 * hidden * (size + hidden + 2) for size in sizes)
         return inputs + lstm + _dense(2 * hidden, 2 * hidden) + _dense(2 * hidden, width)
+
+    def footprint(self, options: PTuningOptions, model: ModelHeader) -> Footprint:
+        return Footprint(virtual_tokens=options.num_virtual_tokens)
 
     def adapt(self, options: PTuningOptions, model: PreTrainedModel, task: Task) -> nn.Module:
         from peft import PromptEncoderConfig

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from customspec.header import ModelHeader
-from customspec.hookspecs import Refusal, Task, TuningTechnique, hookimpl
+from customspec.hookspecs import Footprint, Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import Text, TrainingOptions
 from customspec_tuning.adapter import PeftAdapter
 from customspec_tuning.recipes import recipe
@@ -67,6 +67,9 @@ class PrefixTuning(PeftAdapter):
             return options.num_virtual_tokens * 2 * model.layers * width
         hidden = options.encoder_hidden_size
         return options.num_virtual_tokens * width + (width + 1) * hidden + (hidden + 1) * 2 * model.layers * width
+
+    def footprint(self, options: PrefixTuningOptions, model: ModelHeader) -> Footprint:
+        return Footprint(prefix_tokens=options.num_virtual_tokens)
 
     def adapt(self, options: PrefixTuningOptions, model: PreTrainedModel, task: Task) -> nn.Module:
         from peft import PrefixTuningConfig

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from customspec.header import ModelHeader
-from customspec.hookspecs import Refusal, Task, TuningTechnique, hookimpl
+from customspec.hookspecs import Footprint, Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import Text, TrainingOptions
 from customspec_tuning.adapter import PeftAdapter
 from customspec_tuning.recipes import recipe
@@ -51,6 +51,9 @@ class PromptTuning(PeftAdapter):
 
     def trainable_parameters(self, options: PromptTuningOptions, model: ModelHeader) -> int:
         return options.num_virtual_tokens * model.hidden_size
+
+    def footprint(self, options: PromptTuningOptions, model: ModelHeader) -> Footprint:
+        return Footprint(virtual_tokens=options.num_virtual_tokens)
 
     def adapt(self, options: PromptTuningOptions, model: PreTrainedModel, task: Task) -> nn.Module:
         from peft import PromptTuningConfig

@@ -27,7 +27,7 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     """Writes `predictions.jsonl`; the values are the metrics and the costs."""
     params, machine = located(step), work.machine
     scorings = [Scoring.of(named, work.registry) for named in params["metrics"]]
-    peak = measuring(machine.device)
+    peak = measuring(machine.device, machine.torch_device)
     _, chat = work.header_and_chat
     queries = work.rows(params["split"])[: params["limit"]]
     encoded = encode_rows(params, queries, work, reserve=reserve_of(params, chat))

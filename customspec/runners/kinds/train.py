@@ -62,7 +62,7 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     """Writes the artifact into `folder`; the values are what the training cost and how the loss went."""
     from customspec.ml.checkpointing import UnusableError
 
-    peak = measuring(work.machine.device)
+    peak = measuring(work.machine.device, work.machine.torch_device)
     training = _Training.of(step, work)
     checkpoints = Checkpoints(work.cache, work.key, step.id)
     with room(work.cache) as there:

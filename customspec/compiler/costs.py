@@ -1,0 +1,202 @@
+"""A candidate's estimate: what its steps put through the model, counted on some rows, and what that takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from customspec.compiler.entries import blaming, prompting_of, tuning_of
+from customspec.compiler.models import LookedModel
+from customspec.estimate import Estimate, evaluation_interval, flops, memory, seconds, training_steps
+from customspec.estimate.predicted import artifact_bytes
+from customspec.estimate.rates import Rates
+from customspec.estimate.shape import Shape
+from customspec.estimate.work import Asked, Taught
+from customspec.hookspecs import Decodes, Footprint, Footprints
+from customspec.inputs.splits import SPLITS
+from customspec.prompts import Example
+from customspec.spec import TrainingOptions
+
+if TYPE_CHECKING:
+    from customspec.compiler.candidates import Ready
+
+SAMPLE = 16  # rows of a split whose tokens are counted
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Tokens of some rows: how many all begin with, means and the longest of what is their own."""
+
+    whole: float
+    shared: int
+    own: float
+    longest: int
+    answer: float
+
+
+def estimate_of(ready: Ready, options: TrainingOptions | None = None) -> Estimate:
+    """What a candidate will cost, with other training options where they are given; nothing that is not known."""
+    known = Estimate(trainable_parameters=ready.trainable, total_parameters=ready.total)
+    model, counted = ready.model, ready.counted
+    if not isinstance(model, LookedModel) or counted is None or ready.trainable is None:
+        return known
+    costs = _Costs(ready, model, counted, ready.trainable, options or ready.options)
+    return costs.estimate(known)
+
+
+def count(ready: Ready, model: LookedModel, examples: Sequence[Example], *, answered: bool) -> Counted | None:
+    """Some rows as this candidate's prompts, the longest among them; None where there are none."""
+    if not examples:
+        return None
+    asking, chat = ready.asking, model.chat
+    some = _spread(examples)
+    prompts = [chat.prompt_ids(asking.conversation(example, asking.select(example))) for example in some]
+    answers = [chat.answer_ids(asking.write(example)) if answered else () for example in some]
+    shared = _common(prompts)
+    own = [len(prompt) - shared + len(answer) for prompt, answer in zip(prompts, answers, strict=True)]
+    usual = slice(None, -1) if len(some) > 1 else slice(None)  # the longest is there for the peak, not for the mean
+    return Counted(
+        whole=fmean(map(len, prompts[usual])),
+        shared=shared,
+        own=fmean(own[usual]),
+        longest=max(own),
+        answer=fmean(map(len, answers[usual])),
+    )
+
+
+def _spread(examples: Sequence[Example]) -> list[Example]:
+    """Some rows, spread over all, and the longest."""
+    some = list(examples[:: ceil(len(examples) / SAMPLE)])
+    return [*some, max(examples, key=lambda example: len(example.user) + len(example.answer))]
+
+
+def _common(prompts: Sequence[Sequence[int]]) -> int:
+    """As `customspec.ml.shared_prefix.common_length`."""
+    if len(prompts) == 1:
+        return 0
+    first, last = min(prompts, key=tuple), max(prompts, key=tuple)
+    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    return min(same, min(map(len, prompts)) - 1)
+
+
+def tree_of(choices: Sequence[Sequence[int]]) -> int:
+    """Nodes of the tree of all choices that are fed: every different beginning, a choice's last token left out."""
+    return len({tuple(choice[:length]) for choice in choices for length in range(1, len(choice))})
+
+
+@dataclass(frozen=True)
+class _Costs:
+    """One candidate's steps, against its model and the machine."""
+
+    ready: Ready
+    model: LookedModel
+    counted: Counted
+    trained: int
+    options: TrainingOptions | None
+
+    def estimate(self, known: Estimate) -> Estimate:
+        shape, rates, ready = self.shape, self.rates, self.ready
+        dtype = ready.choices.compute_dtype
+        asked = [one for name in SPLITS[1:] if (one := self.asked(name)) is not None]
+        adapted = self.footprint.adapted
+        peaks = [memory.evaluation(shape, one, self.trained, dtype, rates) for one in asked]
+        known = replace(
+            known,
+            prompt_tokens=self.counted.whole,
+            artifact_bytes=artifact_bytes(self.trained, shape.parameters, dtype),
+            training_flops=0.0,
+            evaluation_flops=sum(flops.evaluation(shape, one) for one in asked),
+            peak_memory_bytes=max(peaks),
+            train_seconds=0.0,
+            evaluate_seconds=sum(seconds.evaluation(shape, one, adapted, rates) for one in asked),
+            calibrated=rates.calibrated,
+        )
+        taught = self.taught()
+        if taught is not None:
+            known = self._with_training(known, taught, dtype)
+        return replace(known, seconds=(known.train_seconds or 0.0) + (known.evaluate_seconds or 0.0))
+
+    def _with_training(self, known: Estimate, taught: Taught, dtype: str) -> Estimate:
+        shape, rates, adapted = self.shape, self.rates, self.footprint.adapted
+        peak = memory.training(shape, taught, self.trained, adapted, dtype, rates)
+        peak += ceil(4 * self.footprint.copies * sum(linear.inputs * linear.outputs for linear in adapted))
+        compared = self.asked("validation", limit=None)
+        looks = 0.0 if compared is None else seconds.evaluation(shape, compared, adapted, rates)
+        return replace(
+            known,
+            training_flops=flops.training(shape, taught, self.per_token, rates.apart),
+            train_seconds=seconds.training(shape, taught, self.trained, self.per_token, adapted, rates)
+            + ceil(taught.steps / self.interval(taught.steps)) * looks,
+            peak_memory_bytes=max(peak, known.peak_memory_bytes or 0),
+        )
+
+    @property
+    def shape(self) -> Shape:
+        return self.model.shape
+
+    @property
+    def rates(self) -> Rates:
+        return self.model.rates
+
+    @property
+    def footprint(self) -> Footprint:
+        tuning = tuning_of(self.ready.draft)
+        if tuning is None or self.options is None:
+            return Footprint()
+        technique, main = tuning[0], self.ready.draft.main
+        if isinstance(technique, Footprints):
+            with blaming(main):
+                return technique.footprint(self.options, self.model.header_for(main, self.options))
+        whole = self.trained >= self.shape.parameters
+        return Footprint() if whole else Footprint(adapted=self.model.known.header.linears)
+
+    @property
+    def per_token(self) -> int:
+        """Trained weights that every token meets: a learned prompt's are met once a pass."""
+        return self.trained if self.trained >= self.shape.parameters or self.footprint.adapted else 0
+
+    def interval(self, steps: int) -> int:
+        assert self.options is not None
+        return evaluation_interval(self.options, steps)
+
+    def asked(self, split: str, *, limit: int | None = -1) -> Asked | None:
+        """The evaluation of a split; `limit` as on the command line, or none where that has no say."""
+        examples = self.ready.rendered.examples[split]
+        rows = len(examples[: self.ready.choices.limit if limit == -1 else limit])
+        if not rows:
+            return None
+        counted, footprint = self.counted, self.footprint
+        before = footprint.virtual_tokens + footprint.prefix_tokens
+        one = Asked(rows, counted.shared + before, counted.own, counted.longest)
+        if self.ready.generation is None:
+            tree = self.ready.tree
+            return replace(one, tree=tree, predicted=1 + tree)
+        chosen = prompting_of(self.ready.draft)
+        sampling = chosen[0].decoding(chosen[1]) if chosen and isinstance(chosen[0], Decodes) else None
+        samples = 1 if sampling is None else sampling.samples
+        return replace(one, generated=self.ready.generation.max_new_tokens or 0, samples=samples)
+
+    def taught(self) -> Taught | None:
+        """The training, or None where nothing trains."""
+        counted, options = self.ready.counted_training, self.options
+        if counted is None or options is None:
+            return None
+        rows = len(self.ready.rendered.examples["train"])
+        batch = min(rows, options.per_device_train_batch_size or 1)
+        steps = training_steps(options, rows)
+        steps = min(steps, self.ready.choices.max_steps or steps)
+        a_step = min(options.gradient_accumulation_steps or 1, ceil(rows / batch))
+        return Taught(
+            steps=steps,
+            passes=steps * a_step,
+            batch=batch,
+            shared=counted.shared,
+            own=counted.own,
+            longest=counted.longest,
+            learned=counted.answer,
+            virtual=self.footprint.virtual_tokens,
+            prefix=self.footprint.prefix_tokens,
+        )

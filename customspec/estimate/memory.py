@@ -1,0 +1,87 @@
+"""Peak memory of a training and of an evaluation, in bytes.
+
+Weights in the compute type, or float32 where all are trained; for every trained weight a float32 gradient and AdamW's
+two float32 moments (16 bytes with the weight; Rajbhandari et al. 2020, 3.1). Activations: what a layer keeps for its
+backward pass, counted module by module after the code of transformers' decoders with fused attention (after
+Korthikanti et al. 2023, 4.1, whose counts are for other code). Logits exist at the answer's tokens alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+
+from customspec.estimate.predicted import BYTES
+from customspec.estimate.rates import Rates
+from customspec.estimate.shape import Shape
+from customspec.estimate.work import Asked, Taught
+from customspec.header import Linear
+
+MASTER = 4  # bytes; whatever trains is float32
+STATE = 4 + 8  # bytes a trained weight: its gradient, and AdamW's two moments
+LOGITS_AT_ONCE = 2**28  # numbers; more is not computed in one pass
+SUMMED_AT_ONCE = 2**20  # bytes twice over, of the float32 copy of some rows of logits
+
+
+def training(shape: Shape, taught: Taught, trained: int, adapted: Sequence[Linear], dtype: str, rates: Rates) -> int:
+    """`adapted` are the linear maps whose inputs are kept because something beside them trains."""
+    size, whole = BYTES[dtype], trained >= shape.parameters
+    weights = MASTER * trained if whole else size * shape.parameters + MASTER * trained
+    # autocast keeps the bfloat16 copies of what trains until the pass is over
+    copies = 0 if size == MASTER else size * trained
+    kept = rates.activations * activations(shape, taught, adapted, whole, dtype, rates.apart)
+    return ceil(rates.resident_bytes + weights + copies + STATE * trained + kept + logits(shape, taught, dtype))
+
+
+def activations(shape: Shape, taught: Taught, adapted: Sequence[Linear], whole: bool, dtype: str, apart: int) -> float:
+    """Bytes that the widest batch keeps for its backward pass, all layers together."""
+    size = BYTES[dtype]
+    once, width, keys = taught.tokens(apart, longest=True)
+    tokens = once + taught.batch * width
+    seen = once * once if once else 0.0
+    # a layer's two norms keep their inputs in float32; attention its query and output; SwiGLU both maps and the gate
+    a_token = 2 * shape.hidden * 4 + size * (2 * shape.queries + (3 if shape.gated else 4) * shape.inner)
+    # keys and values as wide as the queries: fused attention gets them repeated
+    a_key = size * 2 * shape.queries
+    attended = (once if seen else 0.0) + taught.batch * keys
+    kept = shape.layers * (tokens * a_token + attended * a_key)
+    return kept + tokens * _inputs(shape, adapted, whole, size)
+
+
+def logits(shape: Shape, taught: Taught, dtype: str) -> float:
+    """At the answers' tokens: logits, their float32 copy, log-probabilities and the gradients of each."""
+    a_place = 12 if dtype == "float32" else 16
+    return taught.batch * taught.learned * shape.vocabulary * a_place
+
+
+def evaluation(shape: Shape, asked: Asked, trained: int, dtype: str, rates: Rates) -> int:
+    """The model, the shared tokens' keys and values, and one batch on its way through one layer."""
+    size = BYTES[dtype]
+    adapter = 0 if trained >= shape.parameters else MASTER * trained
+    cache = size * 2 * shape.keys * shape.layers
+    width = asked.longest + asked.tree
+    rows = rows_at_once(shape, asked, rates)
+    layer = rows * width * size * (4 * shape.hidden + 3 * shape.inner + 2 * shape.queries)
+    joined = rows * (asked.shared + width) * size * 2 * (shape.keys + shape.queries)
+    written = rows * asked.samples * (asked.shared + width + asked.generated) * cache if asked.generated else 0
+    predicted = rows * max(asked.predicted, asked.samples) * shape.vocabulary * size + 2 * SUMMED_AT_ONCE
+    once = asked.shared * cache
+    whole = size * shape.parameters + adapter + once + layer + joined + written + predicted
+    return ceil(rates.resident_bytes + whole)
+
+
+def rows_at_once(shape: Shape, asked: Asked, rates: Rates) -> int:
+    """Rows in the largest batch of an evaluation."""
+    width = asked.longest + asked.tree + (asked.shared + asked.generated if asked.generated else 0)
+    budget = rates.generated_tokens if asked.generated else rates.scored_tokens
+    fitting = min(budget // max(1, width), LOGITS_AT_ONCE // max(1, asked.predicted * shape.vocabulary))
+    return max(1, min(asked.rows, fitting))
+
+
+def _inputs(shape: Shape, adapted: Sequence[Linear], whole: bool, size: int) -> float:
+    """Bytes a token of the inputs that linear maps keep because weights train on them, over all layers."""
+    if whole:  # each once: before attention, its output, before the perceptron, its inside; and what the norms scale
+        return size * shape.layers * (4 * shape.hidden + shape.queries + shape.inner)
+    if size == MASTER:  # maps of one module that read the same thing keep it together
+        return size * sum(width for _, width in {(linear.name.rpartition(".")[0], linear.inputs) for linear in adapted})
+    return size * sum(linear.inputs for linear in adapted)  # each keeps its own copy in the compute type

@@ -1,0 +1,101 @@
+"""How fast a machine is with a model: measured once and remembered, or assumed by its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
+from typing import Any, Final
+
+from customspec.estimate.shape import Shape
+from customspec.machine import Machine
+from customspec.plan import digest
+
+MEMO: Final = "calibration"
+REVISION: Final = 1  # raised when something else is measured
+
+# dense bfloat16, FLOP/s, by the makers' data sheets
+_GPUS: Final[Mapping[str, float]] = MappingProxyType(
+    {
+        "B200": 2250e12,
+        "H200": 989e12,
+        "H100": 989e12,
+        "A100": 312e12,
+        "L40S": 362e12,
+        "4090": 165e12,
+        "A10": 125e12,
+        "L4": 121e12,
+        "T4": 65e12,
+    }
+)
+_OTHER_GPU: Final = 100e12
+_APPLE: Final = 4e12
+_A_CORE: Final[Mapping[str, float]] = MappingProxyType({"float32": 90e9, "bfloat16": 400e9})  # with AVX2, with AVX512
+UNKNOWN: Final = Machine("cpu", "float32", "", "", "", "", "", 1, None)
+"""A machine of which nothing is known: one core."""
+_SHARE: Final = 0.4  # of the peak that a well-made pass reaches
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Times of passes are a fixed part and one that grows with operations.
+
+    `forward` and `training` are FLOP/s of passes beyond their fixed `forward_seconds` and `training_seconds`. An
+    adapter beside a linear map costs `adapter_seconds` a pass, and takes `adapted` numbers of inputs and outputs a
+    second. `optimizer` is trained weights a second. `resident_bytes` is the process without a model; `activations` is
+    measured over counted. `apart`, `scored_tokens` and `generated_tokens` are the device's limits in `customspec.ml`.
+    """
+
+    forward: float
+    forward_seconds: float
+    training: float
+    training_seconds: float
+    adapted: float
+    adapter_seconds: float
+    optimizer: float
+    resident_bytes: int
+    activations: float
+    apart: int
+    scored_tokens: int
+    generated_tokens: int
+    calibrated: bool = False
+
+    @classmethod
+    def assumed(cls, machine: Machine, shape: Shape) -> Rates:
+        """Of a machine of its kind, which nobody has measured."""
+        cpu = machine.device == "cpu"
+        peak = _peak(machine)
+        launch = shape.layers * (6e-4 if cpu else 3e-4)
+        return cls(
+            forward=_SHARE * peak,
+            forward_seconds=launch,
+            training=_SHARE * peak,
+            training_seconds=3 * launch,
+            adapted=2e9 if cpu else 2e11,
+            adapter_seconds=2e-4,
+            optimizer=3e8 if cpu else 3e10,
+            resident_bytes=600 * 2**20 if cpu else 0,
+            activations=1.0,
+            apart=64 if cpu else 2048,
+            scored_tokens=1024 if cpu else 16384,
+            generated_tokens=8192 if cpu else 16384,
+        )
+
+    def measured(self, found: Mapping[str, Any]) -> Rates:
+        """With what a calibration measured in place of what was assumed."""
+        return replace(self, **{**found, "calibrated": True})
+
+
+def memo_key(machine: Machine, model: str) -> str:
+    """Under which key a machine's rates with a model are remembered; `model` is the digest of its files."""
+    facts = {name: value for name, value in asdict(machine).items() if name not in {"python", "index"}}
+    return digest([REVISION, facts, model]).removeprefix("sha256:")
+
+
+def _peak(machine: Machine) -> float:
+    if machine.device == "cpu":
+        return machine.cores * _A_CORE[machine.compute_dtype]
+    if machine.device == "mps":
+        return _APPLE
+    named = (flops for name, flops in _GPUS.items() if name in machine.device_name)
+    return next(named, _OTHER_GPU) * (1.0 if machine.compute_dtype == "bfloat16" else 0.1)

@@ -1,0 +1,92 @@
+"""Measure, once for a machine and a model, what the estimates of a plan rest on; remembered in the store."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from customspec.estimate.fitting import Pair, Passed, rates_of
+from customspec.estimate.rates import MEMO, Rates, memo_key
+from customspec.estimate.shape import Shape
+from customspec.header import ModelHeader
+from customspec.machine import Machine
+from customspec.plan import Plan, Step
+from customspec.registry import Registry
+from customspec.runners.execute import execute, find
+from customspec.runners.measure import gaining, resident
+from customspec.runners.work import Need, Work
+from customspec.store import Store
+
+if TYPE_CHECKING:
+    from customspec.ml.probe import Probed, Tried
+
+log = logging.getLogger("customspec")
+
+
+def calibrate(
+    plan: Plan, store: Store, registry: Registry, machine: Machine, tell: Callable[[str], None] = lambda _: None
+) -> bool:
+    """Measure the machine with every model of which a step is to run; whether there was anything to measure."""
+    measured = False
+    for model in _to_measure(plan, store, machine):
+        tell(f"measuring this machine with {model.sources['label']}, once")
+        result, _ = execute(model, {}, store, registry, machine, lambda *_: None)
+        work = Work({model.id: Need(model, result)}, registry, machine, store.root, lambda *_: None)
+        try:
+            rates = _measure(work, machine)
+        except (RuntimeError, MemoryError) as error:  # torch's out-of-memory error is one of them
+            log.warning("this machine could not be measured, its times stay assumed: %s", error)
+            continue
+        store.memo(MEMO).put(memo_key(machine, str(model.params["digest"])), rates)
+        measured = True
+    return measured
+
+
+def _to_measure(plan: Plan, store: Store, machine: Machine) -> list[Step]:
+    """Models without known rates that a step which is not in the store needs."""
+    awaited = {id for step in plan.steps if step.candidate and find(step, store, machine) is None for id in step.needs}
+    memo = store.memo(MEMO)
+    return [
+        step
+        for step in plan.steps
+        if step.kind == "model"
+        and step.id in awaited
+        and step.params["digest"] is not None
+        and memo.get(memo_key(machine, step.params["digest"])) is None
+    ]
+
+
+def _measure(work: Work, machine: Machine) -> Mapping[str, Any]:
+    from customspec.ml.memory import release
+    from customspec.ml.probe import probe
+
+    header, _ = work.header_and_chat
+    shape, device = Shape.of(header), machine.torch_device
+    release()
+    before = 0 if machine.device == "cuda" else resident()
+    probed = probe(
+        work.model_folder(), machine.compute_dtype, device, shape.body, lambda: gaining(machine.device, device)
+    )
+    release()
+    return asdict(_rates(probed, header, shape, machine, before))
+
+
+def _rates(probed: Probed, header: ModelHeader, shape: Shape, machine: Machine, before: int | None) -> Rates:
+    def both(pair: tuple[Tried, Tried], learned: int) -> Pair:
+        short, long = (Passed(one.rows, one.width, learned, one.seconds) for one in pair)
+        return short, long
+
+    return rates_of(
+        Rates.assumed(machine, shape),
+        shape,
+        machine.compute_dtype,
+        header.linears,
+        forward=both(probed.forward, 1),
+        frozen=both(probed.frozen, probed.learned),
+        adapted=both(probed.adapted, probed.learned),
+        optimizer=probed.optimizer,
+        kept=probed.kept,
+        resident_bytes=before,
+    )

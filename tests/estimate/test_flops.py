@@ -1,0 +1,67 @@
+"""Operations, against counts by hand and against torch's own counter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from customspec.estimate import flops
+from customspec.estimate.shape import Shape
+from customspec.estimate.work import Asked, Taught
+from customspec.ml.headers import read_header
+from customspec.testing import TinyModels
+
+
+def test_a_forward_pass_by_hand(shape: Shape) -> None:
+    # 3 tokens: 2 x 1152 for the maps, 4 x 2 layers x 8 wide x 5 keys; one goes through the head of 8 x 10
+    assert flops.forward(shape, 3, 5, 1) == 3 * (2304 + 320) + 160
+
+
+def test_an_evaluation_runs_the_shared_tokens_once_and_the_tree_in_every_row(shape: Shape) -> None:
+    asked = Asked(rows=4, shared=6, own=2, longest=3, tree=3, predicted=4)
+    once, row = flops.forward(shape, 6, 6, 1), flops.forward(shape, 5, 11, 4)
+    assert flops.evaluation(shape, asked) == once + 4 * row
+
+
+def test_generation_adds_a_token_at_a_time(shape: Shape) -> None:
+    asked = Asked(rows=2, shared=0, own=4, longest=4, generated=6, samples=3)
+    row, token = flops.forward(shape, 4, 4, 1), flops.forward(shape, 1, 7, 1)
+    assert flops.evaluation(shape, asked) == 2 * (row + 3 * 6 * token)
+
+
+@pytest.mark.parametrize(("batch", "tokens"), [(4, 4 * (10 + 8 + 4)), (40, 10 + 40 * (8 + 4))])
+def test_what_rows_share_runs_once_a_batch_where_that_pays(shape: Shape, batch: int, tokens: float) -> None:
+    taught = Taught(steps=5, passes=5, batch=batch, shared=10, own=8, longest=16, learned=2)
+    once, width, keys = taught.tokens(64)
+    assert once + batch * width == tokens
+    assert keys == 22
+
+
+def test_frozen_maps_count_four_and_trained_ones_six(shape: Shape) -> None:
+    taught = Taught(steps=1, passes=1, batch=1, shared=0, own=1, longest=1, learned=0)
+    _, tokens, keys = taught.tokens(64)
+    attention = 12 * shape.layers * shape.queries * tokens * keys
+    assert flops.training_pass(shape, taught, 0, 64) == 4 * 1152 * tokens + attention
+    assert flops.training_pass(shape, taught, 30, 64) == (4 * 1152 + 6 * 30) * tokens + attention
+    assert flops.training_pass(shape, taught, shape.parameters, 64) == 6 * 1152 * tokens + attention
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "gpt2", "opt"])
+def test_a_forward_pass_as_torch_counts_it(models: TinyModels, architecture: str) -> None:
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from customspec.ml.models import load_model
+
+    folder = models.folder(architecture)
+    model = load_model(folder, torch.float32)
+    ids = torch.zeros(3, 20, dtype=torch.long)
+    mask: Any = torch.ones(3, 20, dtype=torch.long)
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        model(input_ids=ids, attention_mask=mask, logits_to_keep=1)
+    shape = Shape.of(read_header(folder)[0])
+    counted = flops.forward(shape, 60, 20, 3)
+    # fused attention on a CPU is not among what torch counts
+    without_attention = counted - 60 * 20 * 4 * shape.layers * shape.queries
+    assert counter.get_total_flops() in (counted, without_attention)

@@ -1,0 +1,89 @@
+"""The machine is measured once for a model, by the first run that needs it; the plan then speaks of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from customspec.runners import calibrating
+from support import Ended, Workspace
+
+Command = Callable[..., Ended]
+SPEC = "techniques: [zero_shot, {lora: {r: 2, max_steps: 2}}]"
+
+
+@pytest.fixture
+def unmeasured(workspace: Workspace) -> Workspace:
+    """A workspace whose store has no calibration, of other tests neither."""
+    (workspace.root / ".customspec" / "memo" / "calibration").unlink()
+    return workspace
+
+
+@pytest.fixture
+def measurements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The models that were measured, as they are."""
+    seen: list[str] = []
+    measure = calibrating._measure
+
+    def watched(work: Any, machine: Any) -> Any:
+        seen.append(str(work.model_files().label))
+        return measure(work, machine)
+
+    monkeypatch.setattr(calibrating, "_measure", watched)
+    return seen
+
+
+def estimates(ended: Ended) -> list[dict[str, Any]]:
+    return [candidate["estimate"] for candidate in ended.json["candidates"]]
+
+
+def test_the_first_run_measures_and_later_ones_remember(
+    unmeasured: Workspace, customspec: Command, measurements: list[str]
+) -> None:
+    spec = unmeasured.spec(SPEC)
+    assert not any(one["calibrated"] for one in estimates(customspec("plan", spec, "--json")))
+    first = customspec("run", spec, "--json")
+    assert "measuring this machine" in first.err
+    assert measurements == ["model"]
+    assert all(one["calibrated"] and one["seconds"] > 0 for one in estimates(first))
+    assert estimates(customspec("plan", spec, "--json")) == estimates(first)
+    again = customspec("run", spec, "--set", "techniques.1.lora.r=4", "--json")
+    assert "measuring" not in again.err
+    assert measurements == ["model"]
+
+
+def test_what_is_in_the_store_needs_no_measuring(
+    unmeasured: Workspace, customspec: Command, measurements: list[str]
+) -> None:
+    spec = unmeasured.spec("techniques: [zero_shot]")
+    assert customspec("run", spec).code == 0
+    for memo in (unmeasured.root / ".customspec" / "memo" / "calibration").iterdir():
+        memo.unlink()
+    assert customspec("run", spec).code == 0
+    assert measurements == ["model"]
+
+
+def test_a_machine_that_cannot_be_measured_runs_all_the_same(
+    unmeasured: Workspace, customspec: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(calibrating, "_measure", fails)
+    ended = customspec("run", unmeasured.spec("techniques: [zero_shot]"), "--json")
+    assert ended.code == 0
+    assert not any(one["calibrated"] for one in estimates(ended))
+
+
+def test_a_damaged_memo_is_measured_anew(
+    unmeasured: Workspace, customspec: Command, measurements: list[str], tmp_path: Path
+) -> None:
+    spec = unmeasured.spec("techniques: [zero_shot]")
+    assert customspec("run", spec).code == 0
+    (memo,) = (unmeasured.root / ".customspec" / "memo" / "calibration").iterdir()
+    memo.write_text("{}", encoding="utf-8")
+    assert customspec("run", spec, "--limit", "3").code == 0
+    assert len(measurements) == 2
