@@ -49,6 +49,7 @@ def loaded(space: Workspace, *arguments: str) -> str:
         ["validate", "spec.yaml"],
         ["plan", "spec.yaml"],
         ["show", "spec.yaml"],
+        ["advise", "spec.yaml"],
         ["techniques"],
         ["techniques", "lora"],
         ["plugin", "check", "zero_shot"],

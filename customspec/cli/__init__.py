@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "validate": "check specs: every problem at once, with its place",
     "plan": "show what a run would do, and what is cached",
     "run": "run a spec, or a saved plan",
+    "advise": "say what is worth trying, before anything runs",
     "show": "show rows as the model sees them",
     "predict": "answer new rows with a run's chosen candidate",
     "export": "hand a run's chosen candidate over, for use elsewhere",

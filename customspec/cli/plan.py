@@ -51,7 +51,7 @@ def command(spec: Path, store: Path | None, out: Path | None, device: str, *, as
         told = {"digest": compiled.plan.digest, "cached": cached, "goal_rows": goal_rows}
         show_json({**compiled.plan.to_json(), **told})
     else:
-        _print(compiled, cached, prospect)
+        _print(compiled, cached)
     return Exit.DONE
 
 
@@ -59,6 +59,14 @@ def _prospect(claim: PlannedClaim | None) -> before.Prospect | None:
     if claim is None:
         return None
     return before.prospect(claim.measure, claim.goal, claim.confidence, claim.rows, claim.counted)
+
+
+def goal_lines(compiled: Compiled) -> list[str]:
+    """What so many test rows can show of the goal, in words."""
+    claim = compiled.claim
+    if claim is None:
+        return []
+    return before.sentences(_prospect(claim), claim.measure, claim.goal, claim.confidence)
 
 
 def make_plan(
@@ -90,7 +98,7 @@ def _write(compiled: Compiled, out: Path) -> None:
     out.write_text(json.dumps(compiled.plan.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _print(compiled: Compiled, cached: dict[str, bool], prospect: before.Prospect | None) -> None:
+def _print(compiled: Compiled, cached: dict[str, bool]) -> None:
     from customspec.report.tables import candidates_table, plan_table
 
     plan = compiled.plan
@@ -99,8 +107,7 @@ def _print(compiled: Compiled, cached: dict[str, bool], prospect: before.Prospec
     print_table(plan_table(plan, cached))
     done = sum(cached.values())
     click.echo(f"\n{plan.name}: {len(plan.steps) - done} steps to run, {done} cached ({plan.digest[:19]})")
-    claim = compiled.claim
-    for line in before.sentences(prospect, claim.measure, claim.goal, claim.confidence) if claim else ():
+    for line in goal_lines(compiled):
         click.echo(line)
     for note in compiled.notes:
         click.echo(f"note: {note}")

@@ -1,0 +1,80 @@
+"""`customspec advise SPEC`: what is worth trying, and what the data lacks, before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from customspec.cli.common import device_option, json_option, show_json, spec_argument, store_option, store_root
+from customspec.cli.plan import goal_lines, make_plan
+from customspec.compiler.advising import facts_of
+from customspec.decide.advice.advise import Advised, Finding, advise_rung, look_at_rows
+from customspec.decide.advice.facts import Facts
+from customspec.errors import Exit
+from customspec.machine import detect
+from customspec.report.text import escape
+
+
+@click.command("advise")
+@spec_argument
+@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Set a key of the spec: goal.at_least=0.9")
+@device_option
+@store_option
+@json_option
+def command(spec: Path, store: Path | None, device: str, sets: tuple[str, ...], *, as_json: bool) -> int:
+    """Say which candidates are worth trying, with reasons and their sources, and what stands out in the data.
+
+    Reads the spec, the rows and the model's header; runs nothing. A spec without `techniques` is advised on the ladder.
+    """
+    machine = detect(device)
+    compiled = make_plan(spec, store_root(spec, store), machine, sets=sets)
+    facts = facts_of(compiled, machine)
+    advised = [advise_rung(facts, rung) for rung in facts.rungs]
+    findings = look_at_rows(facts)
+    goal = goal_lines(compiled)
+    if as_json:
+        show_json(_document(compiled.plan.name, facts, advised, findings, goal))
+    else:
+        click.echo("\n".join(map(escape, _lines(compiled.plan.name, facts, advised, findings, goal))))
+    return Exit.DONE
+
+
+def _document(
+    name: str, facts: Facts, advised: Sequence[Advised], findings: Sequence[Finding], goal: Sequence[str]
+) -> dict[str, Any]:
+    return {
+        "advice": 1,
+        "name": name,
+        "facts": facts.to_json(),
+        "candidates": [one.to_json() for one in advised],
+        "data": [finding.to_json() for finding in findings],
+        "goal": list(goal),
+    }
+
+
+def _lines(
+    name: str, facts: Facts, advised: Sequence[Advised], findings: Sequence[Finding], goal: Sequence[str]
+) -> Iterator[str]:
+    rows = ", ".join(f"{len(found)} {split}" for split, found in facts.examples.items())
+    parameters = (
+        "" if facts.parameters is None else f"; {facts.parameters:,} parameters, {facts.context} tokens context"
+    )
+    yield f"{name}: {rows or 'no'} rows{parameters}"
+    for one in advised:
+        yield ""
+        yield f"{one.verdict:4}  {one.key}"
+        for reason in one.reasons:
+            yield f"      {reason.because} [{reason.source}]"
+    yield from ("", "data")
+    for finding in findings:
+        named = f": {'; '.join(finding.rows)}" if finding.rows else ""
+        yield f"  - {finding.told}{named}{' ...' if finding.count > len(finding.rows) > 0 else ''}"
+        yield f"    {finding.advice} [{finding.source}]"
+    if not findings:
+        yield "  nothing stands out"
+    if goal:
+        yield from ("", "goal")
+        yield from (f"  {line}" for line in goal)

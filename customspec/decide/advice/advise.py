@@ -1,0 +1,79 @@
+"""The rules applied: what each rung is worth, and what the data lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from customspec.decide.advice.data_rules import DATA_RULES, DataRule
+from customspec.decide.advice.facts import Facts, Rung
+from customspec.decide.advice.rules import RULES, Rule, Verdict
+
+GIB = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A rule that spoke, with its numbers filled in."""
+
+    rule: str
+    says: Verdict
+    because: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Advised:
+    """A rung: `skip` where a rule says so, else `try`. A rule that says `mind` has something to bear in mind."""
+
+    key: str
+    technique: str
+    reasons: tuple[Reason, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        return "skip" if any(reason.says == "skip" for reason in self.reasons) else "try"
+
+    def to_json(self) -> dict[str, Any]:
+        reasons = [{name: getattr(reason, name) for name in Reason.__slots__} for reason in self.reasons]
+        return {"key": self.key, "technique": self.technique, "advice": self.verdict, "reasons": reasons}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A data rule that found something."""
+
+    rule: str
+    count: int
+    told: str
+    rows: tuple[str, ...]
+    advice: str
+    source: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {**{name: getattr(self, name) for name in self.__slots__}, "rows": list(self.rows)}
+
+
+def advise_rung(facts: Facts, rung: Rung, rules: Sequence[Rule] = RULES) -> Advised:
+    """Every rule that applies, in the table's order, skips first."""
+    reasons = [_reason(rule, facts, rung) for rule in rules if rule.applies(facts, rung)]
+    return Advised(rung.key, rung.technique, tuple(sorted(reasons, key=lambda reason: reason.says != "skip")))
+
+
+def look_at_rows(facts: Facts, rules: Sequence[DataRule] = DATA_RULES) -> tuple[Finding, ...]:
+    """Every finding on the data."""
+    return tuple(
+        Finding(rule.name, found.count, found.told, found.rows, rule.advice, rule.source)
+        for rule in rules
+        for found in rule.find(facts)
+    )
+
+
+def _reason(rule: Rule, facts: Facts, rung: Rung) -> Reason:
+    filled = rule.because.format(facts=facts, rung=rung, memory=_gib(rung.memory_bytes), there=_gib(facts.memory_bytes))
+    return Reason(rule.name, rule.says, filled, rule.source)
+
+
+def _gib(number: int | None) -> str:
+    return "-" if number is None else f"{number / GIB:.1f} GiB"
