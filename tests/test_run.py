@@ -49,6 +49,7 @@ def test_a_run_leaves_results_predictions_artifacts_plan_environment_and_log(fin
     assert {path.name for path in folder.iterdir()} == {
         "candidates",
         "environment.json",
+        "evidence.json",
         "log.txt",
         "plan.json",
         "results.json",

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from customspec.cli.common import device_option, json_option, show_json, store_option
-from customspec.cli.reopening import Chosen, candidate_option, read_chosen, reopened, run_argument
+from customspec.cli.reopening import Chosen, candidate_option, read_chosen, reopened
+from customspec.cli.runs import run_argument
 from customspec.errors import Exit
 from customspec.report.text import escape
 from customspec.runners.export.exporting import Exported, export
@@ -24,10 +25,13 @@ from customspec.runners.export.exporting import Exported, export
 @store_option
 @json_option
 def command(
-    run: Path, candidate: str | None, out: Path | None, device: str, store: Path | None, *, merge: bool, as_json: bool
+    run: str, candidate: str | None, out: Path | None, device: str, store: Path | None, *, merge: bool, as_json: bool
 ) -> int:
-    """Hand the chosen candidate over: adapter, whole model or prompt, each with a card and how to serve it."""
-    chosen = read_chosen(run, candidate)
+    """Hand the chosen candidate over: adapter, whole model or prompt, each with a card and how to serve it.
+
+    RUN is a run folder, a run's id, or a spec (its latest run).
+    """
+    chosen = read_chosen(run, candidate, store)
     with reopened(chosen, "export", device, store) as opened:
         exported = export(opened, chosen.document, out or _default(chosen, merge=merge), merged=merge)
     if as_json:

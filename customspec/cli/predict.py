@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 
 from customspec.cli.common import device_option, store_option
-from customspec.cli.reopening import candidate_option, read_chosen, reopened, run_argument
+from customspec.cli.reopening import candidate_option, read_chosen, reopened
+from customspec.cli.runs import run_argument
 from customspec.errors import Exit, UsageError
 from customspec.inputs.formats import read_jsonl
 from customspec.inputs.rows import RowError, read_rows
@@ -26,10 +27,13 @@ from customspec.runners.predict import predict
 @device_option
 @store_option
 def command(
-    run: Path, rows: Path | None, candidate: str | None, out: Path | None, device: str, store: Path | None
+    run: str, rows: Path | None, candidate: str | None, out: Path | None, device: str, store: Path | None
 ) -> int:
-    """Answer new rows: a jsonl, json, csv or parquet file, or JSON lines on stdin. Prints JSON lines."""
-    chosen = read_chosen(run, candidate)
+    """Answer new rows: a jsonl, json, csv or parquet file, or JSON lines on stdin. Prints JSON lines.
+
+    RUN is a run folder, a run's id, or a spec (its latest run).
+    """
+    chosen = read_chosen(run, candidate, store)
     queries = tuple(_read(rows))
     with reopened(chosen, "predict", device, store) as opened:
         answers = predict(opened, queries)

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from customspec.cli.progress import watching
+from customspec.cli.runs import find_run, store_of
 from customspec.errors import UsageError
 from customspec.machine import detect
 from customspec.plan import Plan
@@ -19,7 +20,6 @@ from customspec.runners.folder import read_run
 from customspec.runners.reopened import Reopened
 from customspec.store import Store
 
-run_argument = click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
 candidate_option = click.option(
     "--candidate", metavar="KEY", help="Another candidate than the chosen one, for instance lora@0."
 )
@@ -35,11 +35,12 @@ class Chosen:
     key: str
 
 
-def read_chosen(run: Path, candidate: str | None) -> Chosen:
+def read_chosen(named: str, candidate: str | None, store: Path | None) -> Chosen:
     """The run with the named candidate, by its key or its id; without a name, the one that was chosen.
 
-    Raises UsageError for a folder that is no run, a candidate that it does not have, and a run that chose none.
+    Raises UsageError for what is no run, a candidate that it does not have, and a run that chose none.
     """
+    run = find_run(named, store)
     try:
         plan, document = read_run(run)
         chosen = document["decision"]["chosen_key"]
@@ -61,15 +62,7 @@ def _named(candidate: str, plan: Plan) -> str:
 @contextmanager
 def reopened(chosen: Chosen, does: str, device: str, store: Path | None) -> Iterator[Reopened]:
     """The candidate ready to be used, for as long as the `with` block; progress is shown."""
-    root = store or _store_of(chosen.run)
+    root = store or store_of(chosen.run)
     machine = detect(device)
     with watching() as watcher:
         yield Reopened(chosen.plan, chosen.key, chosen.run, Store(root), discover(), machine, watcher, does)
-
-
-def _store_of(run: Path) -> Path:
-    """The store that the run folder lies in. Raises UsageError where it lies in none: nothing is written elsewhere."""
-    root = run.resolve().parent.parent
-    if not (root / "objects").is_dir():
-        raise UsageError(f"{run} lies in no store; name one with --store (it keeps the model, for the next time)")
-    return root

@@ -106,7 +106,7 @@ def _run(
         watched(plan, folder, shown, watchers, lambda told: click.echo(escape(told), err=True)) as following,
     ):
         outcome = run_plan(plan, store, registry, machine, following)
-        document = write_run(folder, plan, outcome, machine, registry)
+        document = write_run(folder, plan, outcome, machine, registry, store.root)
         following.run_finished(document)
     if as_json:
         show_json(document)

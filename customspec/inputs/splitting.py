@@ -63,12 +63,13 @@ def overlap(first: Sequence[str], second: Sequence[str]) -> list[tuple[int, int]
     """
     seen: dict[str, int] = {}
     for index, text in enumerate(second):
-        seen.setdefault(_normal(text), index)
-    found = ((index, seen.get(_normal(text))) for index, text in enumerate(first))
+        seen.setdefault(normal(text), index)
+    found = ((index, seen.get(normal(text))) for index, text in enumerate(first))
     return [(index, other) for index, other in found if other is not None]
 
 
-def _normal(text: str) -> str:
+def normal(text: str) -> str:
+    """The text as two texts that say the same have it."""
     return " ".join(normalize("NFKC", normalize("NFKC", text).casefold()).split())
 
 

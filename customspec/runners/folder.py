@@ -12,8 +12,9 @@ from typing import Any
 from customspec.machine import Machine
 from customspec.plan import Candidate, Plan, Step
 from customspec.registry import Registry
+from customspec.runners.evidence import evidence_of, seen_by
 from customspec.runners.outcome import Outcome, StepOutcome
-from customspec.runners.results import artifact_of, environment_of, results_document
+from customspec.runners.results import artifact_of, environment_of, finite, results_document
 from customspec.runners.rows import load_rows
 from customspec.runners.work import asking_of, located, template_of
 from customspec.store import link_tree
@@ -21,15 +22,26 @@ from customspec.store import link_tree
 LOG = "log.txt"
 
 
-def write_run(folder: Path, plan: Plan, outcome: Outcome, machine: Machine, registry: Registry) -> dict[str, Any]:
-    """Fill a run folder; returns the results document that stands in it. `results.json` is written last."""
+def write_run(
+    folder: Path, plan: Plan, outcome: Outcome, machine: Machine, registry: Registry, cache: Path
+) -> dict[str, Any]:
+    """Fill a run folder; returns the results document that stands in it. `results.json` is written last.
+
+    `cache` is the store's folder, where what is known of the model is kept.
+    """
     document = results_document(plan, outcome, machine, folder.name)
+    evidence = evidence_of(plan, outcome, document["decision"]["chosen_key"], registry)
     _write_json(folder / "plan.json", plan.to_json())
     _write_json(folder / "environment.json", environment_of(machine))
+    _write_json(folder / "evidence.json", finite(evidence))
     for candidate in plan.candidates:
         steps = [(step, outcome.steps[step.id]) for step in plan.steps if step.candidate == candidate.key]
         if all(taken.result is not None for _, taken in steps):
-            _write_candidate(folder / artifact_of(candidate.key), candidate, steps, outcome, registry)
+            target = folder / artifact_of(candidate.key)
+            _link_candidate(target, steps)
+            evaluation = next(step for step, _ in reversed(steps) if step.kind == "evaluate")
+            seen = seen_by(evaluation, outcome, plan, registry, machine, cache)
+            _write_json(target / "prompt.json", {**_prompt(evaluation, candidate, outcome, registry), "seen": seen})
     _write_json(folder / "results.json", document)
     return document
 
@@ -51,13 +63,7 @@ def logging_to(folder: Path) -> Iterator[None]:
         handler.close()
 
 
-def _write_candidate(
-    folder: Path,
-    candidate: Candidate,
-    steps: list[tuple[Step, StepOutcome]],
-    outcome: Outcome,
-    registry: Registry,
-) -> None:
+def _link_candidate(folder: Path, steps: list[tuple[Step, StepOutcome]]) -> None:
     (folder / "predictions").mkdir(parents=True)
     for step, taken in steps:
         assert taken.result is not None
@@ -65,8 +71,6 @@ def _write_candidate(
             link_tree(taken.result.folder, folder)
         else:
             link_tree(taken.result.folder, folder / "predictions" / step.params["split"])
-    evaluation = next(step for step, _ in reversed(steps) if step.kind == "evaluate")
-    _write_json(folder / "prompt.json", _prompt(evaluation, candidate, outcome, registry))
 
 
 def _prompt(step: Step, candidate: Candidate, outcome: Outcome, registry: Registry) -> dict[str, Any]:

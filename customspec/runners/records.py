@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from customspec.inputs.encoding import Encoded
 from customspec.runners.answers import Answers
 from customspec.runners.likelihood import with_likelihood
-from customspec.runners.metrics import Scoring
+from customspec.runners.metrics import Scoring, answers_of
+from customspec.runners.samples import row_scores
 from customspec.runners.work import Work
 
 if TYPE_CHECKING:
@@ -23,6 +24,14 @@ def records_of(
     if any(scoring.needs_likelihood for scoring in scorings):
         return with_likelihood(records, model, rows, work)
     return records
+
+
+def scored(records: Sequence[Mapping[str, Any]], scorings: Sequence[Scoring]) -> list[dict[str, Any]]:
+    """The records with `scores`: what each row is worth by each metric that knows rows, and not whole sets alone."""
+    answers = answers_of(records)
+    by_metric = {scoring.id: row_scores(scoring, answers) for scoring in scorings}
+    known = {id: scores for id, scores in by_metric.items() if scores is not None}
+    return [{**record, "scores": {id: scores[row] for id, scores in known.items()}} for row, record in enumerate(records)]
 
 
 def _record(row: Encoded, given: Mapping[str, Any]) -> dict[str, Any]:

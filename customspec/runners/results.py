@@ -13,6 +13,7 @@ from customspec.plan import Candidate, Plan, Step
 from customspec.runners.outcome import Outcome, StepOutcome
 
 VERSION = 1
+TRAINING = ("steps", "kept_step", "untrained_loss", "losses", "evaluations", "notes")
 
 
 def results_document(plan: Plan, outcome: Outcome, machine: Machine, run: str) -> dict[str, Any]:
@@ -29,7 +30,10 @@ def results_document(plan: Plan, outcome: Outcome, machine: Machine, run: str) -
         "environment": environment_of(machine),
         "candidates": candidates,
         "decision": {**_decision(plan, outcome), "seeds": spread_of(candidates, plan.metrics[0])},
-        "steps": {id: {"status": step.status, "reason": step.reason} for id, step in outcome.steps.items()},
+        "steps": {
+            id: {"status": step.status, "reason": step.reason, "fingerprint": plan.step(id).fingerprint}
+            for id, step in outcome.steps.items()
+        },
     }
     return finite(document)  # type: ignore[no-any-return]
 
@@ -79,6 +83,7 @@ def _candidate(candidate: Candidate, plan: Plan, outcome: Outcome) -> dict[str, 
         "metrics": {"validation": metrics.get("validation"), "test": metrics.get("test")},
         "cost": _cost(candidate, steps),
         "estimate": dict(candidate.estimate),
+        "training": _training(steps),
         "artifact": artifact_of(candidate.key) if status in {"done", "cached"} else None,
     }
 
@@ -89,6 +94,12 @@ def _status(steps: Sequence[StepOutcome]) -> tuple[str, str | None]:
         if found:
             return status, found[0].reason
     return ("cached" if all(step.status == "cached" for step in steps) else "done"), None
+
+
+def _training(steps: Sequence[tuple[Step, StepOutcome]]) -> dict[str, Any] | None:
+    """How the training went: the loss by step, the goal's metric on the validation rows by step, the step kept."""
+    trained = next((taken.values for step, taken in steps if step.kind == "train" and taken.result), None)
+    return None if trained is None else {name: trained.get(name) for name in TRAINING}
 
 
 def _cost(candidate: Candidate, steps: Sequence[tuple[Step, StepOutcome]]) -> dict[str, Any]:

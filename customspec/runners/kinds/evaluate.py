@@ -17,7 +17,7 @@ from customspec.prompts import Row
 from customspec.runners.answers import answer, load_candidate, reserve_of
 from customspec.runners.measure import measuring
 from customspec.runners.metrics import Record, Scoring
-from customspec.runners.records import records_of
+from customspec.runners.records import records_of, scored
 from customspec.runners.rows import write_lines
 from customspec.runners.samples import sample_of
 from customspec.runners.work import Work, encode_rows, located
@@ -38,7 +38,7 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     work.tell(0, None, "loading the model")
     model = load_candidate(params, work)
     answers = answer(params, model, encoded.rows, chat, work)
-    records = records_of(answers, encoded.rows, scorings, model, work)
+    records = scored(records_of(answers, encoded.rows, scorings, model, work), scorings)
     write_lines(folder / "predictions.jsonl", records)
     groups = _groups(queries, params["group"], {record["id"] for record in records})
     return {

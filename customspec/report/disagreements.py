@@ -1,0 +1,67 @@
+"""The rows on which candidates answer differently: where a person learns what the numbers are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Record = Mapping[str, Any]
+"""A line of `predictions.jsonl`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weighing:
+    """By what rows are weighed: a metric, its direction, and whether the answers are one of a few."""
+
+    metric: str
+    higher_is_better: bool
+    classes: bool
+    chosen: str | None
+    shown: int = 40
+
+    def score(self, record: Record) -> float:
+        """What the row's answer is worth; where the metric knows whole sets only, 1 if it is right."""
+        score = record.get("scores", {}).get(self.metric)
+        return float(record["correct"]) if score is None else float(score)
+
+    def differs(self, given: Sequence[Record]) -> bool:
+        """Other classes; of generated texts, which nearly always differ, those of another worth."""
+        graded = not self.classes and all(self.metric in record.get("scores", {}) for record in given)
+        return len({self.score(one) if graded else one["prediction"] for one in given}) > 1
+
+    def weight(self, given: Mapping[str, Record]) -> tuple[float, float]:
+        """How far the chosen candidate falls behind the best answer, then how far apart the answers lie."""
+        sign = 1.0 if self.higher_is_better else -1.0
+        worth = {key: sign * self.score(record) for key, record in given.items()}
+        best = max(worth.values())
+        return best - worth.get(self.chosen or "", best), best - min(worth.values())
+
+
+def disagreements(answered: Mapping[str, Sequence[Record]], weighing: Weighing) -> dict[str, Any]:
+    """Of the rows that every candidate answered, how many they disagree on, and the most telling of these: `rows`,
+    `of`, `shown`. Among equals the first come first."""
+    by_row = {key: {record["id"]: record for record in records} for key, records in answered.items()}
+    ids = [id for id in next(iter(by_row.values()), {}) if all(id in rows for rows in by_row.values())]
+    given = [{key: rows[id] for key, rows in by_row.items()} for id in ids]
+    differing = [row for row in given if weighing.differs(list(row.values()))]
+    telling = sorted(differing, key=weighing.weight, reverse=True)[: weighing.shown]
+    return {"rows": len(differing), "of": len(ids), "shown": [_row(row, weighing) for row in telling]}
+
+
+def _row(given: Mapping[str, Record], weighing: Weighing) -> dict[str, Any]:
+    first = next(iter(given.values()))
+    answers = {key: _answer(record, weighing) for key, record in given.items()}
+    return {"row": first["id"], "answer": first["answer"], "given": answers}
+
+
+def _answer(record: Record, weighing: Weighing) -> dict[str, Any]:
+    """`probability` is that of the given answer, `of_answer` that of the right one."""
+    chances = record.get("probabilities") or {}
+    return {
+        "prediction": record["prediction"],
+        "correct": record["correct"],
+        "score": weighing.score(record),
+        "probability": chances.get(record["prediction"]),
+        "of_answer": chances.get(record["answer"]),
+    }
