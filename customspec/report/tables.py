@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from rich.table import Table
 
 from customspec.plan import Plan
 from customspec.report.quantities import duration, operations, size
+from customspec.report.sides import from_side
 from customspec.report.text import escape
-
-_MIRRORED = {"better": "worse", "worse": "better"}
 
 
 def plan_table(plan: Plan, cached: Mapping[str, bool]) -> Table:
     """The steps in order: what would run, and what the store already holds."""
-    table = _table("step", "kind", "state", "after", "condition")
+    table = plain_table("step", "kind", "state", "after", "condition")
     for step in plan.steps:
         gate = step.gate
         bound = "" if gate is None else (f"≥ {gate.at_least:g}" if gate.at_least is not None else f"≤ {gate.at_most:g}")
@@ -31,7 +30,7 @@ def plan_table(plan: Plan, cached: Mapping[str, bool]) -> Table:
 def candidates_table(plan: Plan) -> Table:
     """The candidates with their parameters and what they are expected to cost."""
     titles = ("trained parameters", "of", "prompt tokens", "artifact", "operations", "memory", "time")
-    table = _table("candidate", "technique", *titles, "from", right=tuple(range(2, 9)))
+    table = plain_table("candidate", "technique", *titles, "from", right=tuple(range(2, 9)))
     for candidate in plan.candidates:
         expected = candidate.estimate.get
         tokens = expected("prompt_tokens")
@@ -53,7 +52,7 @@ def candidates_table(plan: Plan) -> Table:
 def results_table(document: Mapping[str, Any], metric: str) -> Table:
     """One line per candidate: quality with its interval, and what it cost."""
     percent = int(100 * _confidence(document))
-    table = _table(
+    table = plain_table(
         "candidate",
         f"{metric} (validation)",
         f"{metric} (test), {percent} % interval",
@@ -92,16 +91,13 @@ def _pair_lines(decision: Mapping[str, Any]) -> Iterator[str]:
     for pair in decision["pairs"]:
         if decision["chosen_key"] not in (pair["first"], pair["second"]) or pair["split"] != decision["chosen_on"]:
             continue
-        mine = decision["chosen_key"] == pair["first"]
-        other = pair["second" if mine else "first"]
-        verdict = pair["verdict"] if mine else _MIRRORED.get(pair["verdict"], pair["verdict"])
-        sign = 1 if mine else -1
-        low, high = sorted(sign * end for end in pair["ci"])
-        difference = f"{sign * pair['difference']:+.3f} [{low:+.3f}, {high:+.3f}]"
+        pair = from_side(pair, decision["chosen_key"])
+        low, high = pair["ci"]
+        difference = f"{pair['difference']:+.3f} [{low:+.3f}, {high:+.3f}]"
         smallest = pair["smallest"]
         unseen = "no difference could show" if smallest is None else f"one of {smallest:.3f} would mostly show"
-        hidden = f"; on {pair['n']} rows {unseen}" if verdict == "not distinguishable" else ""
-        yield f"against {other} on the {pair['split']} rows: {verdict}, {difference}{hidden}"
+        hidden = f"; on {pair['n']} rows {unseen}" if pair["verdict"] == "not distinguishable" else ""
+        yield f"against {pair['second']} on the {pair['split']} rows: {pair['verdict']}, {difference}{hidden}"
 
 
 def _seed_lines(decision: Mapping[str, Any]) -> Iterator[str]:
@@ -111,7 +107,7 @@ def _seed_lines(decision: Mapping[str, Any]) -> Iterator[str]:
             yield f"{id}, {count} seeds on the {split} rows: {ends}, standard deviation {spread['sd']:.3f}"
 
 
-def _table(*titles: str, right: tuple[int, ...] = ()) -> Table:
+def plain_table(*titles: str, right: Container[int] = ()) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for index, title in enumerate(titles):
         table.add_column(title, justify="right" if index in right else "left", overflow="fold")

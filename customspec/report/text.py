@@ -11,3 +11,8 @@ def escape(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
+
+
+def shown(text: str) -> str:
+    """The same for text of several lines: line feeds and tabs stay."""
+    return "\n".join("\t".join(map(escape, line.split("\t"))) for line in text.split("\n"))

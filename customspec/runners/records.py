@@ -31,7 +31,9 @@ def scored(records: Sequence[Mapping[str, Any]], scorings: Sequence[Scoring]) ->
     answers = answers_of(records)
     by_metric = {scoring.id: row_scores(scoring, answers) for scoring in scorings}
     known = {id: scores for id, scores in by_metric.items() if scores is not None}
-    return [{**record, "scores": {id: scores[row] for id, scores in known.items()}} for row, record in enumerate(records)]
+    return [
+        {**record, "scores": {id: scores[row] for id, scores in known.items()}} for row, record in enumerate(records)
+    ]
 
 
 def _record(row: Encoded, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,90 @@
+"""`customspec compare RUN RUN…`: runs side by side, what differed in their specs, and the statistics across them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from customspec.cli.common import json_option, show_json, store_option
+from customspec.cli.printing import print_table
+from customspec.cli.report import load
+from customspec.errors import Exit, UsageError
+from customspec.registry import discover
+from customspec.report.changes import changes
+from customspec.report.finished import Finished
+from customspec.report.text import escape
+from customspec.runners.comparing import compare_runs
+
+
+@click.command("compare")
+@click.argument("runs", metavar="RUN RUN…", nargs=-1, required=True)
+@store_option
+@json_option
+def command(runs: tuple[str, ...], store: Path | None, *, as_json: bool) -> int:
+    """Put runs side by side: their answers, what differed in their specs, and the verdicts on the rows they share.
+
+    Each RUN is a run folder, a run's id, or a spec (its latest run).
+    """
+    found = _named([load(named, store) for named in runs])
+    if len(found) < 2:
+        raise UsageError("to compare takes two runs, or more")
+    compared = compare_runs(found, discover())
+    document = {
+        "compare": 1,
+        "runs": [_run(name, run, compared["metric"]) for name, run in found.items()],
+        "changes": _changes(found),
+        **compared,
+    }
+    if as_json:
+        show_json(document)
+    else:
+        _print(document)
+    return Exit.DONE
+
+
+def _named(runs: Sequence[Finished]) -> dict[str, Finished]:
+    """By their ids; by their folders where two runs of different stores have one. The same run twice is one."""
+    folders = {run.folder.resolve(): run for run in runs}
+    names = [run.name for run in folders.values()]
+    twice = len(set(names)) < len(names)
+    return {str(folder) if twice else run.name: run for folder, run in folders.items()}
+
+
+def _run(name: str, run: Finished, metric: str) -> dict[str, Any]:
+    decision = run.results["decision"]
+    told = {key: decision[key] for key in ("answer", "ending", "goal_met", "chosen_key")}
+    candidates = [
+        {
+            **{key: candidate[key] for key in ("key", "technique", "seed", "status", "cost")},
+            "metrics": {split: (found or {}).get(metric) for split, found in candidate["metrics"].items()},
+        }
+        for candidate in run.candidates
+    ]
+    return {"run": name, "name": run.results["name"], **told, "candidates": candidates}
+
+
+def _changes(runs: Mapping[str, Finished]) -> list[dict[str, Any]]:
+    """Each run against the first."""
+    (first, base), *others = runs.items()
+    return [
+        {"from": first, "to": name, "settings": [change.to_json() for change in changes(base.plan, run.plan)]}
+        for name, run in others
+    ]
+
+
+def _print(document: Mapping[str, Any]) -> None:
+    from customspec.report.side_by_side import change_lines, pairs_table, runs_table
+
+    for run in document["runs"]:
+        click.echo(f"{escape(run['run'])}: {escape(run['answer'])}")
+    click.echo()
+    print_table(runs_table(document))
+    for changed in document["changes"]:
+        click.echo()
+        for line in change_lines(changed):
+            click.echo(line)
+    click.echo()
+    print_table(pairs_table(document))

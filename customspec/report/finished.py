@@ -1,0 +1,71 @@
+"""A finished run, as it lies in its folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from customspec.plan import Plan
+from customspec.report.disagreements import Record
+
+RESULTS = "results.json"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Its plan, its results, and what else was kept of it; runs of older versions kept no evidence."""
+
+    folder: Path
+    plan: Plan
+    results: Mapping[str, Any]
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return str(self.results["run"])
+
+    @property
+    def metric(self) -> str:
+        """The one that is decided by."""
+        return self.plan.metrics[0]
+
+    @property
+    def candidates(self) -> tuple[Mapping[str, Any], ...]:
+        return tuple(self.results["candidates"])
+
+    @property
+    def chosen(self) -> str | None:
+        key: str | None = self.results["decision"]["chosen_key"]
+        return key
+
+    def predictions(self, key: str, split: str) -> tuple[Record, ...]:
+        """What the candidate answered, row by row; empty where it was not evaluated."""
+        file = self._artifact(key) / "predictions" / split / "predictions.jsonl"
+        if not file.is_file():
+            return ()
+        with file.open(encoding="utf-8", newline="\n") as lines:
+            return tuple(map(json.loads, lines))
+
+    def prompt(self, key: str) -> Mapping[str, Any] | None:
+        """The candidate's `prompt.json`; None where it was not evaluated."""
+        file = self._artifact(key) / "prompt.json"
+        found: Mapping[str, Any] | None = json.loads(file.read_bytes()) if file.is_file() else None
+        return found
+
+    def _artifact(self, key: str) -> Path:
+        return self.folder / "candidates" / key
+
+
+def read_finished(folder: Path) -> Finished:
+    """Raises OSError, ValueError, KeyError or TypeError for what is no run folder."""
+    plan = Plan.from_json(json.loads((folder / "plan.json").read_bytes()))
+    results = json.loads((folder / RESULTS).read_bytes())
+    evidence = folder / "evidence.json"
+    kept = json.loads(evidence.read_bytes()) if evidence.is_file() else {}
+    run = Finished(folder, plan, results, kept)
+    if not isinstance(run.candidates, tuple) or "answer" not in results["decision"]:
+        raise ValueError("its results are of an older version")
+    return run

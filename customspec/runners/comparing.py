@@ -1,0 +1,111 @@
+"""The statistics of one run, across runs: the same rows, whichever run's candidate answered them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
+from typing import Any
+
+from customspec.decide.pairs import Pair, compare_all
+from customspec.decide.samples import Measure, Sample
+from customspec.errors import UsageError
+from customspec.inputs.splits import SPLITS
+from customspec.registry import Registry
+from customspec.report.finished import Finished
+from customspec.runners.metrics import Scoring
+from customspec.runners.samples import sample_of
+
+Named = Mapping[str, Finished]
+"""Runs by the names that they are told by."""
+
+
+def compare_runs(runs: Named, registry: Registry) -> dict[str, Any]:
+    """`metric`, and for each split that has rows in common `pairs`: candidates of the same key in two runs, and the
+    chosen ones. Raises UsageError where no rows are shared, or the runs have no metric in common."""
+    scoring = _scoring(runs, registry)
+    confidence = next(iter(runs.values())).plan.step("decide").params["confidence"]
+    measure = Measure.of(scoring.metric, scoring.id)
+    found = []
+    for split in SPLITS[1:]:
+        samples = {
+            f"{name}:{candidate['key']}": sample
+            for name, run in runs.items()
+            for candidate in run.candidates
+            if (sample := _sample(run, candidate["key"], split, scoring)) is not None
+        }
+        pairs = compare_all(samples, measure, confidence, _couples(runs, samples))
+        found += [{"split": split, "confidence": confidence, "family": len(pairs), **told(pair)} for pair in pairs]
+    if not found:
+        raise UsageError(f"{_and(list(runs))} have no rows in common: there is nothing to compare")
+    return {"metric": scoring.id, "pairs": found}
+
+
+def told(pair: Pair) -> dict[str, Any]:
+    """The pair, its ends as run and candidate."""
+    ends = {end: dict(zip(("run", "candidate"), getattr(pair, end).split(":", 1), strict=True)) for end in ENDS}
+    return {**pair.to_json(), **ends}
+
+
+ENDS = ("first", "second")
+
+
+def _couples(runs: Named, samples: Mapping[str, Sample]) -> list[tuple[str, str]]:
+    """Of two runs the candidates of one key, and those that each chose."""
+    found: dict[tuple[str, str], None] = {}
+    for one, other in combinations(runs, 2):
+        chosen = (runs[one].chosen, runs[other].chosen)
+        keys = [candidate["key"] for candidate in runs[one].candidates]
+        for first, second in (chosen, *((key, key) for key in keys)):
+            couple = f"{one}:{first}", f"{other}:{second}"
+            if all(end in samples for end in couple):
+                found[couple] = None
+    return list(found)
+
+
+def _scoring(runs: Named, registry: Registry) -> Scoring:
+    """The first run's first metric that all runs have, with the same options."""
+    offered = [{named["id"]: named for named in _metrics(run)} for run in runs.values()]
+    first = offered[0]
+    for id, named in first.items():
+        if all(_same(other.get(id), named) for other in offered):
+            return Scoring.of(named, registry)
+    told_of = "; ".join(f"{name}: {', '.join(found) or 'none'}" for name, found in zip(runs, offered, strict=True))
+    raise UsageError(f"the runs have no metric in common, with the same options ({told_of})")
+
+
+def _metrics(run: Finished) -> Sequence[Mapping[str, Any]]:
+    evaluations = (step for step in run.plan.steps if step.kind == "evaluate")
+    found: Sequence[Mapping[str, Any]] = next((step.params["metrics"] for step in evaluations), ())
+    return found
+
+
+def _same(one: Mapping[str, Any] | None, other: Mapping[str, Any]) -> bool:
+    return one is not None and (one["name"], one["options"]) == (other["name"], other["options"])
+
+
+def _sample(run: Finished, key: str, split: str, scoring: Scoring) -> Sample | None:
+    """The candidate's answers, each row known by what stands in it."""
+    identities = run.evidence.get("rows", {}).get(split)
+    records = run.predictions(key, split)
+    if not records or identities is None:
+        return None
+    groups = (run.evidence.get("groups") or {}).get(split)
+    sample = sample_of(scoring, records, None if groups is None else [groups[record["id"]] for record in records])
+    return replace(sample, ids=_known(records, identities))
+
+
+def _known(records: Sequence[Mapping[str, Any]], identities: Mapping[str, str]) -> tuple[str, ...]:
+    """Equal rows with equal answers are numbered: the second of one run is the second of the other."""
+    seen: Counter[str] = Counter()
+    names = []
+    for record in records:
+        name = f"{identities[record['id']]} {record['answer']}"
+        seen[name] += 1
+        names.append(f"{name} {seen[name]}")
+    return tuple(names)
+
+
+def _and(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
