@@ -79,6 +79,7 @@ class Code(StrEnum):
     PLUGIN_CLASH = "CS602"
     PLUGIN_CONTRACT = "CS603"
 
+    DEVICE_MISSING = "CS701"
     EXTRA_MISSING = "CS702"
 
 

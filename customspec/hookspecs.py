@@ -308,6 +308,15 @@ class Footprints(Protocol):
         """By the options, recipe included, and the model's header."""
 
 
+@runtime_checkable
+class TakesQuantized(Protocol):
+    """A tuning technique that can train beside a frozen base whose linear weights have 4 or 8 bits (bitsandbytes' own
+    modules, with the usual inputs and outputs). Without this, `quantization` beside it is refused."""
+
+    def quantized_refusal(self, options: Any, bits: int) -> Refusal | None:
+        """Why not with these options, or None."""
+
+
 Technique = PromptingTechnique | TuningTechnique
 
 

@@ -240,6 +240,23 @@ class Budget(Strict):
     """Wall-clock minutes of the whole run."""
 
 
+class Quantization(Strict):
+    """The base model's linear weights in fewer bits, by bitsandbytes on a CUDA GPU; under transformers' names."""
+
+    bits: Literal[4, 8]
+    """4: QLoRA's block-wise numbers (Dettmers et al. 2023); 8: LLM.int8 (Dettmers et al. 2022)."""
+    bnb_4bit_quant_type: Literal["nf4", "fp4"] = "nf4"
+    """The 16 values of 4 bits: quantiles of a normal distribution, as in QLoRA, or small floating-point numbers."""
+    bnb_4bit_use_double_quant: bool = True
+    """Quantize the 4-bit blocks' own scales, too, as QLoRA does: 0.4 bits less a weight."""
+
+    @model_validator(mode="after")
+    def _four_bits(self) -> Quantization:
+        if self.bits == 8 and (told := sorted(self.model_fields_set - {"bits"})):
+            raise ValueError(f"`bits: 8` takes no `{told[0]}`")
+        return self
+
+
 def _entry(value: object) -> object:
     return {value: {}} if isinstance(value, str) else value
 
@@ -283,8 +300,8 @@ class TechniqueEntry(KeyedEntry):
     """The candidate's own seeds."""
     search: dict[str, Any] | None = None
     """Lists or ranges of options to search."""
-    quantization: dict[str, Any] | None = None
-    """Precision of the base model's weights."""
+    quantization: Quantization | None = None
+    """Fewer bits for the base model's weights: an adapter's quantized sibling (QLoRA). Needs a CUDA GPU."""
     resources: dict[str, Any] | None = None
     """What the candidate's steps need of a machine."""
 

@@ -14,6 +14,7 @@ from customspec.compiler.entries import Chosen, Draft, blaming, prompting_of, tu
 from customspec.compiler.findings import Findings
 from customspec.compiler.models import LookedModel, check_lengths, with_recipe
 from customspec.compiler.prompting import Rendered, render_all
+from customspec.compiler.quantization import check_quantization
 from customspec.errors import Code
 from customspec.estimate import Estimate
 from customspec.estimate.rates import UNKNOWN
@@ -46,6 +47,11 @@ class Choices:
     def compute_dtype(self) -> str:
         """What matrix products are computed in there."""
         return self.machine.compute_dtype
+
+    @property
+    def device(self) -> str | None:
+        """The kind of device that computes there; None where nobody said where."""
+        return None if self.machine == UNKNOWN else self.machine.device
 
 
 @dataclass(frozen=True)
@@ -138,6 +144,7 @@ def make_ready(
     ref = draft.entry.base_model or spec.base_model
     model, before = models[ref], len(findings)
     train = None if data.rows is None else data.rows.train
+    check_quantization(draft, choices.device, findings)
     check_shots(draft, train, findings, has_train=spec.data.train is not None)
     rendered = render_all(spec.prompt, draft.entry.prompt, draft.at, data.rows, findings)
     if rendered is not None and len(findings) == before:

@@ -79,7 +79,6 @@ def check_later_work(spec: Spec, drafts: tuple[Draft, ...], findings: Findings) 
     for draft in drafts:
         for key, what in {
             "search": "options are not searched",
-            "quantization": "weights are not quantized",
             "resources": "resources are not assigned",
         }.items():
             if getattr(draft.entry, key) is not None:

@@ -8,6 +8,7 @@ from typing import Any
 from customspec.compiler.candidates import Ready
 from customspec.compiler.data import LookedData
 from customspec.compiler.metrics import Measured
+from customspec.compiler.quantization import quantization_of
 from customspec.inputs.models import Unresolved
 from customspec.plan import Candidate, Gate, Resources, Step, make_step
 from customspec.registry import Offer
@@ -123,7 +124,7 @@ def decide_step(spec: Spec, ordered: Sequence[Ready], data: Step, measured: Sequ
 
 
 def _common(ready: Ready, spec: Spec) -> dict[str, Any]:
-    prompting = ready.draft.prompting
+    prompting, quantization = ready.draft.prompting, quantization_of(ready.draft)
     return {
         "prompt": ready.rendered.prompt.model_dump(include={"system", "user", "answer", "messages"}),
         "prompting": None
@@ -133,6 +134,7 @@ def _common(ready: Ready, spec: Spec) -> dict[str, Any]:
         "technique": None,
         "seed": ready.seed,
         "on_long": spec.data.on_long,
+        **({} if quantization is None else {"quantization": quantization}),
     }
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, GgufConfig
 
 from customspec.ml.quiet import quietly, swallowing_bars
 
@@ -18,12 +19,37 @@ DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
 @quietly()
-def load_model(folder: Path, dtype: torch.dtype, device: torch.device | str = "cpu") -> PreTrainedModel:
-    """A causal decoder from a folder of safetensors, in evaluation mode; no code of the folder's runs."""
-    model = AutoModelForCausalLM.from_pretrained(
-        str(folder), dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True
+def load_model(
+    folder: Path,
+    dtype: torch.dtype,
+    device: torch.device | str = "cpu",
+    *,
+    quantization: Mapping[str, Any] | None = None,
+) -> PreTrainedModel:
+    """A causal decoder from a folder of safetensors, in evaluation mode; no code of the folder's runs.
+
+    `quantization`: `bits` and bitsandbytes' options, for every linear module but the output head; `dtype` is then that
+    of all other weights, and of what the quantized ones compute.
+    """
+    settings: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
+    if quantization is None:
+        model = AutoModelForCausalLM.from_pretrained(str(folder), trust_remote_code=False, **settings)
+        return cast("PreTrainedModel", model.eval().to(device))
+    # quantized where they are put, one after another: the whole model in `dtype` is never there
+    settings |= {"quantization_config": _bits_and_bytes(quantization, dtype), "device_map": {"": device}}
+    model = AutoModelForCausalLM.from_pretrained(str(folder), trust_remote_code=False, **settings)
+    return cast("PreTrainedModel", model.eval())
+
+
+def _bits_and_bytes(quantization: Mapping[str, Any], dtype: torch.dtype) -> BitsAndBytesConfig:
+    if quantization["bits"] == 8:
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type=quantization["bnb_4bit_quant_type"],
+        bnb_4bit_use_double_quant=quantization["bnb_4bit_use_double_quant"],
+        bnb_4bit_compute_dtype=dtype,
     )
-    return cast("PreTrainedModel", model.eval().to(device))
 
 
 @quietly()

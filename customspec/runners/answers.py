@@ -16,6 +16,7 @@ from customspec.spec import Calibration, PromptingOptions
 
 if TYPE_CHECKING:
     from torch import nn
+    from transformers import PreTrainedModel
 
     from customspec.ml.generation import Generated
 
@@ -28,11 +29,18 @@ class Answers:
     seconds: float
 
 
-def load_candidate(params: Mapping[str, Any], work: Work) -> nn.Module:
-    """The base model, with the candidate's artifact where it trained one, ready to answer."""
+def load_base(params: Mapping[str, Any], work: Work) -> PreTrainedModel:
+    """The candidate's base model, in the machine's compute type or in fewer bits."""
     from customspec.ml.models import DTYPES, load_model
 
-    base = load_model(work.model_folder(), DTYPES[work.machine.compute_dtype], work.machine.torch_device)
+    machine = work.machine
+    dtype, quantization = DTYPES[machine.compute_dtype], params.get("quantization")
+    return load_model(work.model_folder(), dtype, machine.torch_device, quantization=quantization)
+
+
+def load_candidate(params: Mapping[str, Any], work: Work) -> nn.Module:
+    """The base model, with the candidate's artifact where it trained one, ready to answer."""
+    base = load_base(params, work)
     if params["technique"] is None:
         return base
     technique = work.registry.tuning(params["technique"]["name"])

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from customspec.header import ModelHeader
 from customspec.hookspecs import Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import TrainingOptions
-from customspec_tuning.adapter import MergingAdapter
+from customspec_tuning.adapter import BesideQuantized, MergingAdapter
 from customspec_tuning.recipes import recipe
 from customspec_tuning.targets import ALL_LINEAR, Targets, linears, names, refusal
 
@@ -48,7 +48,7 @@ class AdaloraOptions(TrainingOptions):
         return self
 
 
-class Adalora(MergingAdapter):
+class Adalora(BesideQuantized, MergingAdapter):
     """Trains P (outputs x r), the singular values (r) and Q (r x inputs) of each targeted linear map's update."""
 
     name = "adalora"

@@ -1,9 +1,11 @@
-"""What every technique that PEFT implements has in common."""
+"""What techniques that PEFT implements have in common."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from customspec.hookspecs import Refusal
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,3 +38,11 @@ class MergingAdapter(PeftAdapter):
         from customspec.ml.adapters import merge
 
         return merge(model)
+
+
+class BesideQuantized:
+    """One that touches no weight of the base, so that those may have fewer bits."""
+
+    def quantized_refusal(self, options: Any, bits: int) -> Refusal | None:
+        """None: with any options."""
+        return None

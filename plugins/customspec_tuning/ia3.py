@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from customspec.header import ModelHeader
 from customspec.hookspecs import Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import TrainingOptions
-from customspec_tuning.adapter import MergingAdapter
+from customspec_tuning.adapter import BesideQuantized, MergingAdapter
 from customspec_tuning.recipes import recipe
 from customspec_tuning.targets import ALL_LINEAR, Targets, linears, refusal
 
@@ -27,7 +27,7 @@ class Ia3Options(TrainingOptions):
     """Linear modules to adapt: the ends of their names, or `all-linear` (all but the output head)."""
 
 
-class Ia3(MergingAdapter):
+class Ia3(BesideQuantized, MergingAdapter):
     """Trains a factor for each output of a targeted linear map; for each input of a feed-forward block's last map."""
 
     name = "ia3"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from customspec.header import ModelHeader
 from customspec.hookspecs import Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import TrainingOptions
-from customspec_tuning.adapter import MergingAdapter
+from customspec_tuning.adapter import BesideQuantized, MergingAdapter
 from customspec_tuning.recipes import recipe
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class LnTuningOptions(TrainingOptions):
     """The training options alone: every normalization layer is trained."""
 
 
-class LnTuning(MergingAdapter):
+class LnTuning(BesideQuantized, MergingAdapter):
     """Trains the weight, and the bias where there is one, of each normalization layer."""
 
     name = "ln_tuning"

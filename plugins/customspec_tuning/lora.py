@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from customspec.header import ModelHeader
 from customspec.hookspecs import Footprint, Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import TrainingOptions
-from customspec_tuning.adapter import MergingAdapter
+from customspec_tuning.adapter import BesideQuantized, MergingAdapter
 from customspec_tuning.recipes import recipe
 from customspec_tuning.targets import ALL_LINEAR, Targets, linears, names, refusal
 
@@ -56,7 +56,7 @@ class LoraOptions(TrainingOptions):
         return self
 
 
-class Lora(MergingAdapter):
+class Lora(BesideQuantized, MergingAdapter):
     """Trains A (r x inputs, random) and B (outputs x r, zero) of each targeted linear map; the base stays frozen."""
 
     name = "lora"
@@ -111,6 +111,11 @@ class Lora(MergingAdapter):
         from customspec.ml.low_rank import save
 
         save(model, folder)
+
+    def quantized_refusal(self, options: LoraOptions, bits: int) -> Refusal | None:
+        if options.init_lora_weights not in MOVING:
+            return None
+        return Refusal(f"`init_lora_weights: {options.init_lora_weights}` moves the base's weights, which are packed")
 
     def _rank_refusal(self, options: LoraOptions, model: ModelHeader) -> Refusal | None:
         smallest = min(min(linear.inputs, linear.outputs) for linear in linears(options.target_modules, model))

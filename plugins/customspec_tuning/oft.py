@@ -10,7 +10,7 @@ from pydantic import Field
 from customspec.header import ModelHeader
 from customspec.hookspecs import Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import TrainingOptions
-from customspec_tuning.adapter import MergingAdapter
+from customspec_tuning.adapter import BesideQuantized, MergingAdapter
 from customspec_tuning.recipes import recipe
 from customspec_tuning.targets import ALL_LINEAR, Targets, linears, names, refusal, undivided
 
@@ -34,7 +34,7 @@ class OftOptions(TrainingOptions):
     """Linear modules to adapt: the ends of their names, or `all-linear` (all but the output head)."""
 
 
-class Oft(MergingAdapter):
+class Oft(BesideQuantized, MergingAdapter):
     """Trains a skew-symmetric matrix per block of inputs, whose Cayley transform rotates them; the angles stay."""
 
     name = "oft"

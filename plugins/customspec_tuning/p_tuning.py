@@ -10,7 +10,7 @@ from pydantic import Field
 from customspec.header import ModelHeader
 from customspec.hookspecs import Footprint, Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import Text, TrainingOptions
-from customspec_tuning.adapter import PeftAdapter
+from customspec_tuning.adapter import BesideQuantized, PeftAdapter
 from customspec_tuning.recipes import recipe
 from customspec_tuning.soft_prompts import pieces
 
@@ -36,7 +36,7 @@ class PTuningOptions(TrainingOptions):
     """The text whose embeddings the vectors begin at. Absent: the task's own answers, instruction and first rows."""
 
 
-class PTuning(PeftAdapter):
+class PTuning(BesideQuantized, PeftAdapter):
     """Trains the encoder and its inputs; the artifact is the vectors that come out."""
 
     name = "p_tuning"

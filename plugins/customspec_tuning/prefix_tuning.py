@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from customspec.header import ModelHeader
 from customspec.hookspecs import Footprint, Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import Text, TrainingOptions
-from customspec_tuning.adapter import PeftAdapter
+from customspec_tuning.adapter import BesideQuantized, PeftAdapter
 from customspec_tuning.recipes import recipe
 from customspec_tuning.soft_prompts import tokens
 
@@ -41,7 +41,7 @@ class PrefixTuningOptions(TrainingOptions):
         return self
 
 
-class PrefixTuning(PeftAdapter):
+class PrefixTuning(BesideQuantized, PeftAdapter):
     """Trains a key and a value per virtual token, layer and key-value head."""
 
     name = "prefix_tuning"

@@ -10,7 +10,7 @@ from pydantic import Field
 from customspec.header import ModelHeader
 from customspec.hookspecs import Footprint, Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import Text, TrainingOptions
-from customspec_tuning.adapter import PeftAdapter
+from customspec_tuning.adapter import BesideQuantized, PeftAdapter
 from customspec_tuning.recipes import recipe
 from customspec_tuning.soft_prompts import pieces
 
@@ -31,7 +31,7 @@ class PromptTuningOptions(TrainingOptions):
     instruction and first rows."""
 
 
-class PromptTuning(PeftAdapter):
+class PromptTuning(BesideQuantized, PeftAdapter):
     """Trains `num_virtual_tokens` input embeddings."""
 
     name = "prompt_tuning"

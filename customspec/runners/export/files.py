@@ -63,6 +63,11 @@ def merge(opened: Reopened, technique: TuningTechnique, folder: Path) -> Parity:
         )
     step = opened.evaluation("validation")
     work, params = opened.work, located(step)
+    if "quantization" in params:
+        bits = params["quantization"]["bits"]
+        raise UsageError(
+            f"{opened.key} was trained beside weights of {bits} bits, which cannot take it in; export without --merge"
+        )
     _, chat = work.header_and_chat
     queries = work.rows(params["split"])[: params["limit"]]
     rows = encode_rows(params, queries, work, reserve=reserve_of(params, chat)).rows

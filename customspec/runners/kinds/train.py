@@ -12,6 +12,7 @@ from customspec.estimate import training_steps
 from customspec.hookspecs import TuningTechnique
 from customspec.inputs.encoding import Encodings
 from customspec.plan import Step
+from customspec.runners.answers import load_base
 from customspec.runners.artifact import Artifact
 from customspec.runners.measure import measuring
 from customspec.runners.tuning import checkpointing_of, consulted, extras_of, selection_of, task_of
@@ -83,14 +84,13 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
 
 def _train(training: _Training, artifact: Artifact, checkpoints: Checkpoints, scratch: Path) -> _Made:
     """In `artifact` is then the state to use."""
-    from customspec.ml.models import DTYPES, load_model
     from customspec.ml.training import mean_loss, sample_of, seed_everything, train
 
     work, params, options, technique = training.work, training.params, training.options, training.technique
     machine, rows, seed = work.machine, training.encoded.rows, params["seed"]
     _, chat = work.header_and_chat
     work.tell(0, None, "loading the model")
-    base = load_model(work.model_folder(), DTYPES[machine.compute_dtype], machine.torch_device)
+    base = load_base(params, work)
     untrained_loss = mean_loss(base, sample_of(rows), chat.pad_id)
     seed_everything(seed)
     choices = None if params["selection"] is None else params["selection"]["choices"]
