@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,18 @@ from customspec.cli.common import (
 from customspec.cli.plan import make_plan
 from customspec.cli.printing import print_table
 from customspec.cli.progress import watching
-from customspec.compiler import read_spec
+from customspec.compiler import Compiled, read_spec
+from customspec.compiler.curve import check_shares
 from customspec.errors import Exit, UsageError
 from customspec.hookspecs import Watcher
 from customspec.machine import Machine, detect
 from customspec.plan import Plan
 from customspec.registry import discover
+from customspec.report.curve import curve_lines
 from customspec.report.tables import decision_lines, results_table
 from customspec.report.text import escape
 from customspec.runners.calibrating import calibrate
+from customspec.runners.curve import CurveRun, run_curve
 from customspec.runners.fetching import fetch
 from customspec.runners.folder import logging_to, write_run
 from customspec.runners.freshness import check_fresh
@@ -46,6 +50,7 @@ from customspec.store import Store
 @device_option
 @store_option
 @click.option("--watch", multiple=True, metavar="NAME", help="Follow with a watcher: tensorboard; may be repeated.")
+@click.option("--curve", metavar="25,50,100", help="Train the chosen candidate on these percentages of the rows, too.")
 @click.option("--require-goal", is_flag=True, help="Exit with 3 when the goal was not shown to be met.")
 @json_option
 def command(
@@ -53,6 +58,7 @@ def command(
     store: Path | None,
     device: str,
     watch: tuple[str, ...],
+    curve: str | None,
     *,
     require_goal: bool,
     as_json: bool,
@@ -60,17 +66,21 @@ def command(
 ) -> int:
     """Run a spec, or a plan that `customspec plan --out` wrote. What the store already holds is not run again."""
     machine, watchers = detect(device), find_watchers(watch, discover())
+    shares = None if curve is None else check_shares(curve)
+    compiled = None
     if spec.suffix == ".json":
-        plan, root = _saved_plan(spec, store, choices)
+        plan, root = _saved_plan(spec, store, {**choices, "curve": shares})
     else:
         root = store_root(spec, store)
-        plan = _fresh_plan(spec, root, machine, choices)
+        compiled = _compiled(spec, root, machine, choices)
+        plan = compiled.plan
     if require_goal and plan.goal is None:
         raise UsageError("--require-goal: the spec has no `goal`")
-    return _run(plan, Store(root), machine, watchers, require_goal=require_goal, as_json=as_json)
+    after = None if shares is None or compiled is None else partial(run_curve, compiled, shares)
+    return _run(plan, Store(root), machine, watchers, after, require_goal=require_goal, as_json=as_json)
 
 
-def _fresh_plan(spec: Path, root: Path, machine: Machine, choices: dict[str, Any]) -> Plan:
+def _compiled(spec: Path, root: Path, machine: Machine, choices: dict[str, Any]) -> Compiled:
     compiled = make_plan(spec, root, machine, **choices)
     if compiled.unresolved:
         parsed, _ = read_spec(read_document(spec, choices["sets"]), discover())
@@ -80,12 +90,15 @@ def _fresh_plan(spec: Path, root: Path, machine: Machine, choices: dict[str, Any
         compiled = make_plan(spec, root, machine, **choices)
     for note in compiled.notes:
         click.echo(f"note: {note}", err=True)
-    return compiled.plan
+    return compiled
 
 
 def _saved_plan(file: Path, store: Path | None, choices: dict[str, Any]) -> tuple[Plan, Path]:
     if any(choices.values()):
-        raise UsageError("a saved plan runs as it is: --only, --set, --limit and --max-steps belong to `plan --out`")
+        raise UsageError(
+            "a saved plan runs as it is: --only, --set, --limit and --max-steps belong to `plan --out`, and --curve "
+            "to a spec"
+        )
     try:
         plan = Plan.from_json(json.loads(file.read_bytes()))
         root = store_root(Path(plan.sources["spec"]), store)
@@ -96,7 +109,14 @@ def _saved_plan(file: Path, store: Path | None, choices: dict[str, Any]) -> tupl
 
 
 def _run(
-    plan: Plan, store: Store, machine: Machine, watchers: Sequence[Watcher], *, require_goal: bool, as_json: bool
+    plan: Plan,
+    store: Store,
+    machine: Machine,
+    watchers: Sequence[Watcher],
+    after: Callable[..., CurveRun] | None,
+    *,
+    require_goal: bool,
+    as_json: bool,
 ) -> int:
     folder = store.new_run(plan.name)
     registry = discover()
@@ -106,14 +126,18 @@ def _run(
         watched(plan, folder, shown, watchers, lambda told: click.echo(escape(told), err=True)) as following,
     ):
         outcome = run_plan(plan, store, registry, machine, following)
-        document = write_run(folder, plan, outcome, machine, registry, store.root)
+        # its steps are none of the plan's, so the watchers don't see them
+        curve = None if after is None else after(outcome, store, registry, machine, shown)
+        told = None if curve is None else curve.told
+        document = write_run(folder, plan, outcome, machine, registry, store.root, told)
         following.run_finished(document)
     if as_json:
         show_json(document)
     else:
         _print(document, plan, outcome, folder)
-    if outcome.failed:
-        return outcome.exit
+    for ended in (outcome, None if curve is None else curve.outcome):
+        if ended is not None and ended.failed:
+            return ended.exit
     missed = require_goal and document["decision"]["goal_met"] is not True
     return Exit.GOAL_NOT_MET if missed else Exit.DONE
 
@@ -122,6 +146,8 @@ def _print(document: dict[str, Any], plan: Plan, outcome: Outcome, folder: Path)
     click.echo()
     print_table(results_table(document, plan.metrics[0]))
     click.echo("\n" + "\n".join(decision_lines(document)))
+    for line in curve_lines(document):
+        click.echo(line)
     if not outcome.executed and not outcome.failed:
         click.echo("nothing was executed: every result was in the store")
     click.echo(f"run folder: {_near(folder)}")

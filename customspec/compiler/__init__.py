@@ -47,6 +47,8 @@ class Compiled:
     unresolved: tuple[str, ...]
     claim: PlannedClaim | None
     """What a run will claim of the goal; None without one, and while the test rows are not there."""
+    metrics: tuple[Measured, ...]
+    document: Document
     notes: tuple[str, ...] = ()
     """What is no error, and better known."""
 
@@ -94,7 +96,7 @@ def compile_document(
     plan = _plan(document, spec, ordered, data, metrics, choices.sources)
     hub = sorted({model.label for model in models.values() if isinstance(model, Unresolved)})
     notes = () if data.given is None else overlap_notes(spec, data.given)
-    return Compiled(spec, plan, tuple(ordered), data, (*hub, *data.unresolved), claim, notes)
+    return Compiled(spec, plan, tuple(ordered), data, (*hub, *data.unresolved), claim, metrics, document, notes)
 
 
 def _only(drafts: tuple[Draft, ...], only: Sequence[str], document: Document) -> tuple[Draft, ...]:

@@ -59,7 +59,7 @@ def _find_files(data: DataSpec, root: Path, cache: Path) -> tuple[Files, tuple[s
 def _rule(spec: Spec) -> dict[str, Any]:
     """See `inputs.splits.divide`."""
     split_off = spec.data.validation is None and spec.data.train is not None
-    stratify = _answer(spec) if split_off and spec.prompt.choices is not None else None
+    stratify = answer_of(spec) if split_off and spec.prompt.choices is not None else None
     return {
         "split_off": split_off,
         "seed": spec.seeds[0] if split_off else None,
@@ -68,7 +68,7 @@ def _rule(spec: Spec) -> dict[str, Any]:
     }
 
 
-def _answer(spec: Spec) -> str | None:
+def answer_of(spec: Spec) -> str | None:
     """A template of the answer, of chat data too."""
     column = spec.prompt.messages
     if column is None:

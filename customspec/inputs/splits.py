@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from customspec.inputs.rows import read_rows
-from customspec.inputs.splitting import split_off
+from customspec.inputs.splitting import nested, split_off
 from customspec.prompts import Row
 from customspec.sandbox.templates import Sandboxed
 
@@ -41,8 +41,19 @@ def divide(splits: Splits, rule: Mapping[str, Any]) -> Splits:
     """Validation split off the training rows where the rule says so.
 
     `rule` is plain JSON, so that a step can carry it: `split_off` (bool), `seed`, `group` (column or null),
-    `stratify` (an answer template or null).
+    `stratify` (an answer template or null). With `share`, what is left to train on is cut down; see `shared_out`.
     """
+    whole = _with_validation(splits, rule)
+    return replace(whole, train=shared_out(whole.train, rule["share"])) if "share" in rule else whole
+
+
+def shared_out(rows: Sequence[Row], share: Mapping[str, Any]) -> tuple[Row, ...]:
+    """A share of the rows, of which every smaller share is a part: `of` (up to 1), `seed`, `group` and `stratify`."""
+    group = None if share["group"] is None else lambda row: group_of(row, share["group"])
+    return tuple(nested(rows, share["of"], share["seed"], _rendered(share["stratify"], rows), group))
+
+
+def _with_validation(splits: Splits, rule: Mapping[str, Any]) -> Splits:
     if not rule["split_off"]:
         return splits
     kept, taken = split_off(

@@ -56,6 +56,36 @@ def split_off(
     return kept, [rows[index] for index in sorted(off)]
 
 
+def nested(
+    rows: Sequence[R],
+    share: float,
+    seed: int,
+    stratum: Callable[[R], str] | None = None,
+    group: Callable[[R], str] | None = None,
+) -> list[R]:
+    """A share of the rows, in the original order: of one seed, every smaller share lies within every larger one.
+
+    Units (groups, or rows of their own) stand in one order for all shares: within its stratum each by its draw, the
+    strata interleaved so that every beginning has them in nearly the proportions of the whole. Units are taken from
+    the front while that brings the number of rows closer to the share; of some rows at least one unit.
+    """
+    units = _units(rows, Random(seed), stratum, group)
+    strata: dict[str, list[_Unit]] = {}
+    for unit in sorted(units, key=lambda unit: unit.draw):
+        strata.setdefault(unit.stratum, []).append(unit)
+    placed = [
+        ((place + 0.5) / len(members), unit.draw, unit)
+        for members in strata.values()
+        for place, unit in enumerate(members)
+    ]
+    wanted, taken = share * len(rows), set[int]()
+    for _, _, unit in sorted(placed, key=lambda one: one[:2]):
+        if taken and len(unit.rows) >= 2 * (wanted - len(taken)):
+            break
+        taken.update(unit.rows)
+    return [row for index, row in enumerate(rows) if index in taken]
+
+
 def overlap(first: Sequence[str], second: Sequence[str]) -> list[tuple[int, int]]:
     """Which texts of `first` are also in `second`: for each its index, and the index of the first equal in `second`.
 

@@ -23,13 +23,21 @@ LOG = "log.txt"
 
 
 def write_run(
-    folder: Path, plan: Plan, outcome: Outcome, machine: Machine, registry: Registry, cache: Path
+    folder: Path,
+    plan: Plan,
+    outcome: Outcome,
+    machine: Machine,
+    registry: Registry,
+    cache: Path,
+    curve: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Fill a run folder; returns the results document that stands in it. `results.json` is written last.
 
     `cache` is the store's folder, where what is known of the model is kept.
     """
     document = results_document(plan, outcome, machine, folder.name)
+    if curve is not None:
+        document = {**document, "curve": finite(curve)}
     evidence = evidence_of(plan, outcome, document["decision"]["chosen_key"], registry)
     _write_json(folder / "plan.json", plan.to_json())
     _write_json(folder / "environment.json", environment_of(machine))

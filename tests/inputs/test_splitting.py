@@ -6,12 +6,13 @@ import sys
 import unicodedata
 from collections import Counter
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from customspec.inputs.splitting import overlap, split_off
+from customspec.inputs.splitting import nested, overlap, split_off
 
 Item = tuple[int, str, str]  # number, stratum, group
 
@@ -207,3 +208,36 @@ def test_overlap_finds_what_comparing_every_pair_finds(first: list[str], second:
 
     equal = [(i, j) for i, one in enumerate(first) for j, other in enumerate(second) if key(one) == key(other)]
     assert overlap(first, second) == [(i, min(j for k, j in equal if k == i)) for i in sorted({i for i, _ in equal})]
+
+
+class TestNested:
+    ROWS = tuple(range(120))
+
+    @staticmethod
+    def stratum(row: int) -> str:
+        return "rare" if row % 6 == 0 else "common"
+
+    def test_a_smaller_share_lies_within_a_larger_one(self) -> None:
+        shares = [set(nested(self.ROWS, share, 3, self.stratum)) for share in (0.1, 0.25, 0.5, 0.75, 1)]
+        assert [len(share) for share in shares] == [12, 30, 60, 90, 120]
+        assert all(smaller < larger for smaller, larger in pairwise(shares))
+
+    def test_strata_keep_their_proportions(self) -> None:
+        for share in (0.1, 0.25, 0.5):
+            rare = sum(row % 6 == 0 for row in nested(self.ROWS, share, 3, self.stratum))
+            assert abs(rare - 20 * share) <= 1
+
+    def test_groups_stay_whole_and_nested(self) -> None:
+        def group(row: int) -> str:
+            return str(row // 7)
+
+        shares = [nested(self.ROWS, share, 0, self.stratum, group) for share in (0.2, 0.5, 0.8)]
+        for share, kept in zip((0.2, 0.5, 0.8), shares, strict=True):
+            assert abs(len(kept) - 120 * share) <= 4
+            groups = {group(row) for row in kept}
+            assert sorted(kept) == kept == [row for row in self.ROWS if group(row) in groups]
+        assert all(set(smaller) < set(larger) for smaller, larger in pairwise(shares))
+
+    def test_another_seed_gives_other_rows_and_there_is_always_one(self) -> None:
+        assert nested(self.ROWS, 0.5, 0) != nested(self.ROWS, 0.5, 1)
+        assert len(nested(self.ROWS, 0.001, 0)) == 1

@@ -1,0 +1,96 @@
+"""A learning curve run: the same steps as any run's, their answers put beside the whole run's, and the law fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from customspec.compiler import Compiled
+from customspec.compiler.curve import SPLIT, Part, curve_parts, curve_plan, why_no_curve
+from customspec.decide.curve import Point, curve_of
+from customspec.decide.samples import Measure, Sample
+from customspec.hookspecs import Progress
+from customspec.inputs.splits import group_of
+from customspec.machine import Machine
+from customspec.plan import Step
+from customspec.registry import Registry
+from customspec.runners.local import run_plan
+from customspec.runners.metrics import Scoring
+from customspec.runners.outcome import Outcome, StepOutcome
+from customspec.runners.rows import load_rows, read_lines
+from customspec.runners.samples import sample_of
+from customspec.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class CurveRun:
+    """The `curve` of the results document, and what became of its steps; None where it had none."""
+
+    told: dict[str, Any]
+    outcome: Outcome | None
+
+
+def run_curve(
+    compiled: Compiled,
+    shares: tuple[int, ...],
+    outcome: Outcome,
+    store: Store,
+    registry: Registry,
+    machine: Machine,
+    watcher: Progress,
+) -> CurveRun:
+    """Draw the chosen candidate's curve, as far as there is one to draw."""
+    plan = compiled.plan
+    key = outcome.steps["decide"].values.get("chosen_key")
+    if key is None:
+        return _untold(None, "no candidate was chosen, so there is none to draw a curve of")
+    reason = why_no_curve(compiled, key)
+    if reason is not None:
+        return _untold(key, reason)
+    whole = next(step for step in plan.steps if step.candidate == key and step.params.get("split") == SPLIT)
+    parts = curve_parts(compiled, key, shares)
+    ended = run_plan(curve_plan(plan, parts), store, registry, machine, watcher)
+    question = plan.step("decide").params
+    scoring = Scoring.of(question["metric"], registry)
+    measure = Measure.of(scoring.metric, scoring.id)
+    groups = _groups(whole, outcome)
+    points = [
+        Point(part.share, part.rows, sample)
+        for part in parts
+        if (sample := _sample(part.steps[-1], ended.steps, scoring, groups)) is not None
+    ]
+    all_of_them = _sample(whole, outcome.steps, scoring, groups)
+    if all_of_them is not None and compiled.data.rows is not None:
+        points.append(Point(1.0, len(compiled.data.rows.train), all_of_them))
+    margin = measure.default_margin if question["margin"] is None else question["margin"]
+    found = curve_of(points, measure, margin, question["confidence"])
+    told = {"candidate": key, "metric": measure.name, "split": SPLIT, **found.to_json(), "steps": _steps(parts, ended)}
+    return CurveRun(told, ended)
+
+
+def _untold(key: str | None, reason: str) -> CurveRun:
+    told: dict[str, Any] = {"candidate": key, "metric": None, "split": SPLIT, "points": [], "law": None}
+    return CurveRun({**told, "at_twice": None, "more_helps": None, "answer": reason, "steps": {}}, None)
+
+
+def _steps(parts: tuple[Part, ...], ended: Outcome) -> dict[str, Any]:
+    ids = [step.id for part in parts for step in part.steps]
+    return {id: {"status": ended.steps[id].status, "reason": ended.steps[id].reason} for id in ids}
+
+
+def _groups(step: Step, outcome: Outcome) -> Mapping[str, str] | None:
+    column, data = step.params["group"], outcome.steps["data"].result
+    if column is None or data is None:
+        return None
+    return {row.id: group_of(row, column) for row in load_rows(data.folder / f"{SPLIT}.jsonl")}
+
+
+def _sample(
+    step: Step, steps: Mapping[str, StepOutcome], scoring: Scoring, groups: Mapping[str, str] | None
+) -> Sample | None:
+    result = steps[step.id].result
+    if result is None:
+        return None
+    records = read_lines(result.folder / "predictions.jsonl")
+    return sample_of(scoring, records, None if groups is None else [groups[record["id"]] for record in records])

@@ -1,0 +1,70 @@
+"""`run --curve`: the chosen candidate on growing shares of its rows, cached like any step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from support import Ended, Workspace
+
+Command = Callable[..., Ended]
+
+
+def run(customspec: Command, *arguments: Any) -> Any:
+    ended = customspec("run", *arguments, "--json")
+    assert ended.code == 0, ended.err
+    return ended.json
+
+
+def test_the_chosen_candidate_is_trained_on_nested_shares(workspace: Workspace, customspec: Command) -> None:
+    spec = workspace.spec("techniques: [{lora: {r: 2, num_train_epochs: 1}}]")
+    plain = run(customspec, spec)
+    document = run(customspec, spec, "--curve", "25,50,100")
+    curve = document["curve"]
+    assert "curve" not in plain
+    assert document["decision"] == plain["decision"]
+    assert document["steps"]["train:lora@0"]["status"] == "cached"
+    assert (curve["candidate"], curve["metric"], curve["split"]) == ("lora@0", "accuracy", "validation")
+    assert [(point["share"], point["rows"], point["n"]) for point in curve["points"]] == [
+        (0.25, 6, 12),
+        (0.5, 12, 12),
+        (1.0, 24, 12),
+    ]
+    whole = document["candidates"][0]["metrics"]["validation"]["accuracy"]["value"]
+    assert curve["points"][-1]["value"] == whole
+    assert curve["at_twice"]["rows"] == 48
+    assert curve["answer"].startswith("it cannot be told whether more data would help"), "of twelve rows"
+    assert {step["status"] for step in curve["steps"].values()} == {"done"}
+
+    again = run(customspec, spec, "--curve", "50,100,25")["curve"]
+    assert {step["status"] for step in again["steps"].values()} == {"cached"}
+    assert again["points"] == curve["points"]
+    told = customspec("run", spec, "--curve", "50").out
+    assert "learning curve: it cannot be told whether more data would help: that takes 3 sizes" in told
+    assert "  - 12 training rows: accuracy" in told
+
+
+def test_demonstrations_have_a_curve_and_a_bare_prompt_has_none(workspace: Workspace, customspec: Command) -> None:
+    shots = workspace.spec("techniques: [{few_shot: {shots: 8}}]")
+    curve = run(customspec, shots, "--curve", "25,50,100")["curve"]
+    assert [point["rows"] for point in curve["points"]] == [12, 24], "six rows are fewer than eight demonstrations"
+    bare = run(customspec, workspace.spec("techniques: [zero_shot]"), "--curve", "25,50,100")["curve"]
+    assert bare["answer"] == "zero_shot takes nothing from training rows, so more of them change nothing"
+    assert (bare["points"], bare["more_helps"]) == ([], None)
+
+
+@pytest.mark.parametrize("shares", ["", "a", "0,50", "50,101", "100", "12.5"])
+def test_shares_that_are_none_are_refused(workspace: Workspace, customspec: Command, shares: str) -> None:
+    ended = customspec("run", workspace.spec("techniques: [zero_shot]"), "--curve", shares)
+    assert ended.code == 2
+    assert "--curve takes percentages of the training rows" in ended.err
+
+
+def test_a_saved_plan_has_no_curve(workspace: Workspace, customspec: Command) -> None:
+    plan = workspace.root / "plan.json"
+    assert customspec("plan", workspace.spec("techniques: [zero_shot]"), "--out", plan).code == 0
+    ended = customspec("run", plan, "--curve", "50,100")
+    assert ended.code == 2
+    assert "a saved plan runs as it is" in ended.err
