@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from customspec.report.numbers import probability, share, value
+
 Record = Mapping[str, Any]
 """A line of `predictions.jsonl`."""
 
@@ -65,3 +67,20 @@ def _answer(record: Record, weighing: Weighing) -> dict[str, Any]:
         "probability": chances.get(record["prediction"]),
         "of_answer": chances.get(record["answer"]),
     }
+
+
+def grouped(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A shown row's distinct answers, right ones first, each with the candidates that gave it."""
+    answers: dict[tuple[bool, str | None], list[dict[str, Any]]] = {}
+    for key, given in row["given"].items():
+        answers.setdefault((not given["correct"], given["prediction"]), []).append(_by(key, given))
+    found = [{"prediction": text, "correct": not wrong, "by": by} for (wrong, text), by in answers.items()]
+    return sorted(found, key=lambda answer: not answer["correct"])
+
+
+def _by(key: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    chance, right = given["probability"], given["of_answer"]
+    told = key if right is None else f"{key}: probability of the right answer {probability(right)}"
+    if chance is not None:
+        return {"key": key, "figure": share(chance), "told": told}
+    return {"key": key, "figure": value(given["score"]) if 0 < given["score"] < 1 else "", "told": told}

@@ -14,7 +14,7 @@ from customspec.report.text import escape
 View = Mapping[str, Any]
 PAIRS = 12  # lines of verdicts; the page has them all
 LONG = 80  # characters of a setting
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+!|~&$:])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+!|~&$:]|(?<=www)\.)", re.IGNORECASE)
 
 
 def markdown_of(view: View, run: Finished, base: Finished | None = None) -> str:

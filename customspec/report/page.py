@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from customspec.report import numbers, pictures
+from customspec.report.disagreements import grouped
 from customspec.report.svg import drawing, drawn
 from customspec.report.text import shown
 
@@ -78,13 +79,13 @@ def _helpers(view: View, environment: Environment) -> dict[str, Callable[..., An
     bounded = low is not None and high is not None and threshold is not None
     return {
         "sentence": lambda text: _sentence(text, view["decision"].get("chosen")),
-        "rate": lambda speed: f"{numbers.value(speed)} rows per second" if speed else "",
+        "rate": lambda speed: f"{speed:.3g} rows per second" if speed else "",
         "trace": trace,
         "rung_trace": lambda rung: next(trace(one) for one in view["candidates"] if one["key"] == rung["key"]),
         "trained_line": _trained_line,
         "verdict_table": parts.verdict_table,
         "matrix": partial(parts.matrix, most=CLASSES),
-        "disagreement": parts.disagreement,
+        "disagreement": lambda row: parts.disagreement({**row, "answers": grouped(row)}),
         "whisker": lambda one: _whisker(one, view, threshold, parts.whisker),
         "bounded": bounded,
         "threshold": threshold,

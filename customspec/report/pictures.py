@@ -35,7 +35,9 @@ def quality_and_cost(view: View, width: int, height: int) -> Chart | None:
     layers = [
         *_goal(view, up),
         _frontier_line(points, x, y),
-        base.mark_rule(strokeWidth=1.5).encode(y=_upright("low:Q", up), y2="high:Q", color=color),
+        base.mark_rule(strokeWidth=1.5).encode(
+            y=_upright("low:Q", up), y2="high:Q", color=alt.Color("bar:N", scale=None)
+        ),
         base.mark_point(filled=True, size=120, opacity=1, stroke=PAPER, strokeWidth=1.5).encode(
             y=y, color=color, shape=alt.Shape("shape:N", scale=None)
         ),
@@ -102,6 +104,7 @@ def _point(candidate: View, view: View) -> dict[str, Any] | None:
         "low": measured["ci"][0],
         "high": measured["ci"][1],
         "color": ACCENT if candidate["chosen"] else INK,
+        "bar": ACCENT if candidate["chosen"] else MUTED,
         "frontier": candidate["frontier"],
         "shape": "circle" if candidate["family"] == "prompting" else "diamond",
         "told": f"{candidate['key']}: {view['metric']} {interval(measured)} on {rows}; {seconds(cost)} for training "
@@ -181,7 +184,10 @@ def _curve(points: list[dict[str, Any]], width: int, height: int, *, mark: int |
     import altair as alt
 
     x = alt.X("step:Q", axis=alt.Axis(title=None, tickCount=4, tickMinStep=1, grid=False, format="d"))
-    y = alt.Y("value:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title=None, tickCount=4))
+    values = [point["value"] for point in points]
+    low, high = min(values), max(values)
+    around = {} if low < high else {"domain": [low - 0.1, high + 0.1]}  # of a flat line no scale can be made
+    y = alt.Y("value:Q", scale=alt.Scale(zero=False, **around), axis=alt.Axis(title=None, tickCount=4))
     base = alt.Chart(alt.Data(values=points)).encode(x=x, y=y)
     layers = [
         base.mark_line(color=INK, strokeWidth=1.5),

@@ -40,6 +40,7 @@ def view_of(run: Finished) -> View:
         "candidates": candidates,
         "ladder": list(_rungs(run)) if results.get("strategy") == "ladder" else None,
         "verdicts": _verdicts(results["decision"]["pairs"], run.chosen),
+        "curve": results.get("curve"),
         "confusions": list(_confusions(run, split)),
         "distributions": list(_distributions(run, split, measure)),
         "disagreements": evidence.get("disagreements"),
