@@ -186,8 +186,9 @@ def _curve(points: list[dict[str, Any]], width: int, height: int, *, mark: int |
     x = alt.X("step:Q", axis=alt.Axis(title=None, tickCount=4, tickMinStep=1, grid=False, format="d"))
     values = [point["value"] for point in points]
     low, high = min(values), max(values)
-    around = {} if low < high else {"domain": [low - 0.1, high + 0.1]}  # of a flat line no scale can be made
-    y = alt.Y("value:Q", scale=alt.Scale(zero=False, **around), axis=alt.Axis(title=None, tickCount=4))
+    flat = low == high  # of which no scale can be made
+    scale = alt.Scale(domain=[low - 0.1, high + 0.1]) if flat else alt.Scale(zero=False)
+    y = alt.Y("value:Q", scale=scale, axis=alt.Axis(title=None, tickCount=4))
     base = alt.Chart(alt.Data(values=points)).encode(x=x, y=y)
     layers = [
         base.mark_line(color=INK, strokeWidth=1.5),

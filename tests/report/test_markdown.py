@@ -26,7 +26,7 @@ HOSTILE = [
 
 
 def rendered(markdown: str) -> str:
-    return MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(markdown)
+    return str(MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(markdown))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
