@@ -34,7 +34,7 @@ def lean_lora(model: nn.Module) -> Iterator[None]:
 def _forward(layer: Linear, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     dtype = _computed_in(layer, x) if torch.is_grad_enabled() and not args and not kwargs else None
     if dtype is None:
-        return cast(Tensor, Linear.forward(layer, x, *args, **kwargs))
+        return Linear.forward(layer, x, *args, **kwargs)
     [name] = layer.active_adapters
     base, down, up = cast(nn.Linear, layer.base_layer), layer.lora_A[name], layer.lora_B[name]
     factors = down.weight.to(dtype), up.weight.to(dtype)
