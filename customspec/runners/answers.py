@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from customspec.hookspecs import Decodes, PromptingTechnique, Reads, Sampling
 from customspec.inputs.encoding import Encoded
 from customspec.inputs.tokens import Chat
+from customspec.runners.bases import load_base
 from customspec.runners.calibration import calibrated_scores, shares
 from customspec.runners.work import Work, prompting_of
 from customspec.spec import Calibration, PromptingOptions
 
 if TYPE_CHECKING:
     from torch import nn
-    from transformers import PreTrainedModel
 
     from customspec.ml.generation import Generated
 
@@ -29,22 +29,15 @@ class Answers:
     seconds: float
 
 
-def load_base(params: Mapping[str, Any], work: Work) -> PreTrainedModel:
-    """The candidate's base model, in the machine's compute type or in fewer bits."""
-    from customspec.ml.models import DTYPES, load_model
-
-    machine = work.machine
-    dtype, quantization = DTYPES[machine.compute_dtype], params.get("quantization")
-    return load_model(work.model_folder(), dtype, machine.torch_device, quantization=quantization)
-
-
 def load_candidate(params: Mapping[str, Any], work: Work) -> nn.Module:
     """The base model, with the candidate's artifact where it trained one, ready to answer."""
     base = load_base(params, work)
     if params["technique"] is None:
         return base
     technique = work.registry.tuning(params["technique"]["name"])
-    return technique.load(base, work.need("train").result.folder).eval()
+    model = technique.load(base, work.need("train").result.folder).eval()
+    work.warm.bases.settle(model.requires_grad_(False))
+    return model
 
 
 def reserve_of(params: Mapping[str, Any], chat: Chat) -> int:

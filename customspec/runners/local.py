@@ -13,6 +13,7 @@ from customspec.plan import Gate, Plan, Result, Step
 from customspec.registry import Registry
 from customspec.runners.execute import execute, find
 from customspec.runners.outcome import Outcome, StepOutcome
+from customspec.runners.warm import Warm
 from customspec.runners.work import Need, Tell
 from customspec.spec import Goal
 from customspec.store import Store
@@ -24,9 +25,10 @@ def run_plan(plan: Plan, store: Store, registry: Registry, machine: Machine, wat
     """Every step of the plan, in its order: from the store, worked on, skipped, or failed. Never raises for a step;
     a refusal (the inputs changed under the run) and an interrupt end the run at once."""
     taken: dict[str, StepOutcome] = {}
+    warm = Warm()
     for step in plan.steps:
         began = time.monotonic()
-        taken[step.id] = _take(step, plan, taken, store, registry, machine, watcher)
+        taken[step.id] = _take(step, plan, taken, store, registry, machine, watcher, warm)
         ended = taken[step.id]
         watcher.finished(step.id, ended.status, time.monotonic() - began, ended.reason, ended.values or None)
     return Outcome(taken)
@@ -40,6 +42,7 @@ def _take(
     registry: Registry,
     machine: Machine,
     watcher: Progress,
+    warm: Warm,
 ) -> StepOutcome:
     closed = _closed(step, taken)
     if closed is not None:
@@ -50,7 +53,7 @@ def _take(
     needs = {need: Need(plan.step(need), result) for need in step.needs if (result := taken[need].result) is not None}
     watcher.started(step.id, None)
     try:
-        result, worked = execute(step, needs, store, registry, machine, _teller(step, watcher))
+        result, worked = execute(step, needs, store, registry, machine, _teller(step, watcher), warm=warm)
     except RefusedError:
         raise
     except CustomspecError as error:
