@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Hashable, Iterator
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -75,4 +75,4 @@ def _totals(model: nn.Module) -> Iterator[Tensor]:
     kinds = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
     with torch.inference_mode():
         for part in model.parameters():
-            yield cast(Tensor, part.detach().view(kinds[part.element_size()]).sum(dtype=torch.int64))
+            yield part.detach().view(kinds[part.element_size()]).sum(dtype=torch.int64)
