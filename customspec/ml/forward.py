@@ -13,6 +13,7 @@ from peft import PeftType
 from torch import Tensor, nn
 from torch.nn.functional import pad as pad_tensor
 
+from customspec.errors import StepError
 from customspec.inputs.encoding import Encoded
 from customspec.ml.batching import accepts, bare, suited
 from customspec.ml.scoring import why_not_shared
@@ -39,7 +40,14 @@ class Forward:
 
     @classmethod
     def of(cls, model: nn.Module, rows: Sequence[Encoded], *, batch: int, pad: int) -> Forward:
-        """The cheapest way that the model allows for rows of which `batch` go together."""
+        """The cheapest way that the model allows for rows of which `batch` go together.
+
+        Raises StepError for a learned prefix under activation checkpointing, which drops keys and values from before.
+        """
+        if any(getattr(module, "gradient_checkpointing", False) for module in bare(model).modules()):
+            if learns_prompt(model) and model.active_peft_config.peft_type == PeftType.PREFIX_TUNING:
+                raise StepError("activation checkpointing drops a learned prefix's keys and values; switch it off")
+            return cls()
         common = rows[0].prompt[: common_length([row.prompt[: _unlearned(row)] for row in rows])]
         before = len(common) + _learned_length(model)
         # a pass of its own costs its launches: as much as so many tokens

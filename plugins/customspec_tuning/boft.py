@@ -42,7 +42,7 @@ class Boft(MergingAdapter):
     options = BoftOptions
 
     def recipe(self, options: BoftOptions, model: ModelHeader, rows: int) -> Mapping[str, Any]:
-        # a rotation's entries are angles: steps like LoRA's, some larger
+        # blocks of four turn less by a step than OFT's (`benchmarks.rates`)
         return recipe(options, model, rows, rate=2e-3, wide=4e-4, steps=150)
 
     def refusal(self, options: BoftOptions, model: ModelHeader) -> Refusal | None:

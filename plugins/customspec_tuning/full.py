@@ -38,7 +38,7 @@ class Full:
         return {
             # small models take larger steps; 1e-5 and less from 10^9 parameters on (Ouyang et al. 2022, appendix C.1)
             "learning_rate": 1e-4 if model.total_parameters < 500_000_000 else 1e-5,
-            "num_train_epochs": epochs(rows, batch=batch * halves, steps=100, most=10),
+            "num_train_epochs": epochs(rows, batch=batch * halves, steps=150, most=10),
             "per_device_train_batch_size": batch,
             "gradient_accumulation_steps": halves,
             "early_stopping_patience": 4,

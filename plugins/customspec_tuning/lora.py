@@ -30,7 +30,7 @@ class LoraOptions(TrainingOptions):
     r: int = Field(8, ge=1, le=4096)
     """Rank of the update."""
     lora_alpha: int | None = Field(None, ge=1, le=100_000)
-    """Scale of the update, alpha / r. Absent: twice the rank."""
+    """Scale of the update, alpha / r. Absent: twice the rank; 8 with `use_rslora`, whatever the rank."""
     lora_dropout: float = Field(0.0, ge=0, lt=1)
     """Dropout before the update, in training."""
     target_modules: Targets = ALL_LINEAR
@@ -69,7 +69,7 @@ class Lora(BesideQuantized, MergingAdapter):
 
     def recipe(self, options: LoraOptions, model: ModelHeader, rows: int) -> Mapping[str, Any]:
         # ten times full fine-tuning's rate and more: Schulman et al. 2025, LoRA Without Regret
-        return {"lora_alpha": 2 * options.r, **recipe(options, model, rows, rate=1e-3, wide=2e-4, steps=120, most=10)}
+        return {"lora_alpha": _alpha(options), **recipe(options, model, rows, rate=1e-3, wide=2e-4, steps=120, most=10)}
 
     def refusal(self, options: LoraOptions, model: ModelHeader) -> Refusal | None:
         found = refusal(options.target_modules, model) or self._rank_refusal(options, model)
@@ -124,6 +124,12 @@ class Lora(BesideQuantized, MergingAdapter):
         return Refusal(f"rank {options.r} exceeds the smallest targeted dimension, {smallest}", option="r")
 
 
+def _alpha(options: LoraOptions) -> int:
+    # by rsLoRA's root of the rank the scale must not grow with the rank by alpha, too: at rank 8 it is then 2.8, near
+    # the plain scale of 2, and what a step changes stays as large at every rank (Kalajdzievski 2023, theorem 3.2)
+    return options.lora_alpha or (8 if options.use_rslora else 2 * options.r)
+
+
 def _config(options: LoraOptions) -> LoraConfig:
     from peft import EvaConfig, LoraConfig
 
@@ -131,7 +137,7 @@ def _config(options: LoraOptions) -> LoraConfig:
     return LoraConfig(
         task_type="CAUSAL_LM",
         r=options.r,
-        lora_alpha=options.lora_alpha or 2 * options.r,
+        lora_alpha=_alpha(options),
         lora_dropout=options.lora_dropout,
         target_modules=names(options.target_modules),
         use_rslora=options.use_rslora,

@@ -1,0 +1,125 @@
+"""How fast a layer's output changes under each technique at its recipe's learning rate, beside LoRA's.
+
+    python -m benchmarks.rates [--set NAME=RATE ...]
+
+One linear layer of random weights (576 x 576, as in a small model), rows of ten kinds, and a loss that always pulls the
+output the same way: what is measured is the method and its beginning, no task. The table says how far the output has
+gone, by its own size, and how straight: the cosine with the way that it is pulled. It takes a minute on one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+WIDTH, KINDS, ROWS, BATCH = 576, 10, 160, 8
+SPREAD = 0.2  # of the weights, as in SmolLM2-135M's attention
+AT = (1, 10, 25, 50)
+
+
+def main() -> int:
+    arguments = _arguments()
+    rates = {**_recipes(), **dict(_pair(text) for text in arguments.set)}
+    sys.stdout.write("| technique | learning rate | " + " | ".join(f"step {step}" for step in AT) + " |\n")
+    sys.stdout.write("|---" * (2 + len(AT)) + "|\n")
+    for name, rate in rates.items():
+        told = " | ".join(f"{far:.3f} ({straight:.2f})" for far, straight in _course(name, rate))
+        sys.stdout.write(f"| {name} | {rate:g} | {told} |\n")
+        sys.stdout.flush()
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.rates", description="Learning rates by their effect.")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=RATE", help="another rate than the recipe's"
+    )
+    return parser.parse_args()
+
+
+def _pair(text: str) -> tuple[str, float]:
+    name, _, rate = text.partition("=")
+    return name, float(rate)
+
+
+def _configs() -> Mapping[str, Any]:
+    """The techniques that change a linear map, as their plugins set them up by default."""
+    import peft
+
+    on: dict[str, Any] = {"target_modules": ["layer"]}
+    return {
+        "lora": peft.LoraConfig(r=8, lora_alpha=16, **on),
+        "rslora": peft.LoraConfig(r=8, lora_alpha=8, use_rslora=True, **on),
+        "dora": peft.LoraConfig(r=8, lora_alpha=16, use_dora=True, **on),
+        "adalora": peft.AdaLoraConfig(init_r=12, lora_alpha=24, total_step=200, tinit=20, tfinal=100, **on),
+        "ia3": peft.IA3Config(feedforward_modules=[], **on),
+        "vera": peft.VeraConfig(r=256, **on),
+        "oft": peft.OFTConfig(r=0, oft_block_size=32, **on),
+        "boft": peft.BOFTConfig(boft_block_size=4, boft_n_butterfly_factor=1, **on),
+        "loha": peft.LoHaConfig(r=8, alpha=16, **on),
+        "lokr": peft.LoKrConfig(r=16, alpha=32, decompose_factor=4, **on),
+        "full": None,
+    }
+
+
+def _recipes() -> dict[str, float]:
+    from customspec.header import ModelHeader
+    from customspec.registry import discover
+
+    header = ModelHeader("", "", 0, 0, WIDTH, 1, {"layer": (WIDTH, WIDTH)}, (), {})
+    rates = {}
+    for name in _configs():
+        technique = discover().tuning({"rslora": "lora", "dora": "lora"}.get(name, name))
+        rates[name] = float(technique.recipe(technique.options(), header, ROWS)["learning_rate"])
+    return rates
+
+
+def _course(name: str, rate: float) -> list[tuple[float, float]]:
+    """Distance and cosine at the steps of AT."""
+    import torch
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    rows, pull, model = _problem(name)
+    with torch.no_grad():
+        before = model(rows)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=rate, weight_decay=0.0)
+    found = []
+    for step in range(1, max(AT) + 1):
+        some = torch.randint(0, ROWS, (BATCH,))
+        optimizer.zero_grad()
+        (-((model(rows[some]) - before[some]) * pull[some]).mean()).backward()
+        optimizer.step()
+        if step in AT:
+            with torch.no_grad():
+                gone = model(rows) - before
+            straight = float((gone * pull).sum() / gone.norm() / pull.norm())
+            found.append((float(gone.norm() / before.norm()), straight))
+    return found
+
+
+def _problem(name: str) -> tuple[Tensor, Tensor, nn.Module]:
+    """Rows, the way in which each one's output is pulled, and the layer with the technique on it."""
+    import torch
+    from peft import get_peft_model
+    from torch import nn
+
+    layer = nn.Linear(WIDTH, WIDTH, bias=False)
+    nn.init.normal_(layer.weight, std=SPREAD)
+    kind = torch.arange(ROWS) % KINDS
+    rows = 0.6 * torch.randn(KINDS, WIDTH)[kind] + 0.8 * torch.randn(ROWS, WIDTH)
+    pull = torch.randn(KINDS, WIDTH)[kind]
+    config = _configs()[name]
+    bare: Any = nn.Sequential()
+    bare.add_module("layer", layer)
+    return rows, pull, bare if config is None else get_peft_model(bare, config)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
