@@ -1,0 +1,105 @@
+"""`customspec predict` as a person meets it: rows from a file or a pipe, and rows that cannot be asked."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from customspec.cli import main
+from support import Ended, Workspace, colours
+
+Command = Callable[..., Ended]
+Pipe = Callable[[bytes], None]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Path:
+    """The folder of a run of two prompting candidates."""
+    space = Workspace(tmp_path_factory.mktemp("predict"))
+    (space.root / "model").symlink_to(tiny_folder)
+    for name, count, start in (("train", 12, 0), ("validation", 4, 100), ("test", 4, 200)):
+        space.rows(f"{name}.jsonl", colours(count, start))
+    with pytest.raises(SystemExit) as ended:
+        main(["run", str(space.spec("techniques: [zero_shot, {few_shot: {shots: 2}}]"))])
+    assert ended.value.code == 0
+    return space.root / ".customspec" / "runs" / "colours-0001"
+
+
+@pytest.fixture
+def pipe(monkeypatch: pytest.MonkeyPatch) -> Pipe:
+    """Bytes on stdin."""
+    return lambda data: monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
+def answers(ended: Ended) -> list[Any]:
+    assert ended.code == 0, ended.err
+    return [json.loads(line) for line in ended.out.splitlines()]
+
+
+def test_files_of_every_kind_and_a_pipe_are_answered_alike(
+    run: Path, tmp_path: Path, customspec: Command, pipe: Pipe
+) -> None:
+    rows = [{"text": "number 3 is teal", "more": "1"}, {"text": "number 4 is red", "more": "2"}]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (tmp_path / "new.jsonl").write_text(lines)
+    (tmp_path / "new.json").write_text(json.dumps(rows))
+    (tmp_path / "new.csv").write_text("text,more\nnumber 3 is teal,1\nnumber 4 is red,2\n")
+    given = answers(customspec("predict", run, tmp_path / "new.jsonl", "--candidate", "few_shot@0"))
+    assert [{"text": row["text"], "more": row["more"]} for row in given] == rows
+    assert {row["prediction"] for row in given} <= {"cold", "warm"}
+    assert all(sum(row["probabilities"].values()) == pytest.approx(1) for row in given)
+    for name in ("new.json", "new.csv"):
+        assert answers(customspec("predict", run, tmp_path / name, "--candidate", "few_shot@0")) == given
+    for more in ((), ("-",)):
+        pipe(lines.encode())
+        assert answers(customspec("predict", run, *more, "--candidate", "few_shot")) == given
+    out = tmp_path / "answers.jsonl"
+    assert customspec("predict", run, tmp_path / "new.csv", "--candidate", "few_shot", "--out", out).out == ""
+    assert [json.loads(line) for line in out.read_text().splitlines()] == given
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b'{"text": "a"}\n{"txt": "b"}\n', "stdin:2: the prompt needs the column `text`"),
+        (b'{"text": "a"}\n{bad\n', "stdin:2:2: not JSON"),
+        (b"[1]\n", "stdin:1:1: expected an object on each line"),
+        (b'\n{"text": "\xff"}\n', "stdin:2:11: byte 0xFF is not UTF-8"),
+        (b'{"text": "' + b"x" * 600 + b'"}\n', "stdin:1: it needs 651 tokens; the model's context holds 512"),
+    ],
+)
+def test_a_row_that_cannot_be_asked_is_named(
+    run: Path, customspec: Command, pipe: Pipe, data: bytes, told: str
+) -> None:
+    pipe(data)
+    ended = customspec("predict", run, "--candidate", "zero_shot")
+    assert (ended.code, ended.out) == (2, "")
+    assert told in ended.err
+
+
+def test_a_fault_in_a_file_has_its_line_and_what_to_do(run: Path, tmp_path: Path, customspec: Command) -> None:
+    file = tmp_path / "new.csv"
+    file.write_text("text,more\na,1\nb\n")
+    ended = customspec("predict", run, file, "--candidate", "zero_shot")
+    assert ended.code == 2
+    assert f"{file}:3" in ended.err
+    ended = customspec("predict", run, tmp_path / "new.cvs", "--candidate", "zero_shot")
+    assert ended.code == 2
+    assert "did you mean" in ended.err
+
+
+def test_nothing_asked_is_nothing_answered(run: Path, customspec: Command, pipe: Pipe) -> None:
+    pipe(b"")
+    assert answers(customspec("predict", run, "--candidate", "zero_shot")) == []
+
+
+def test_a_candidate_that_is_none_is_answered_by_those_that_are(run: Path, customspec: Command, pipe: Pipe) -> None:
+    pipe(b"")
+    ended = customspec("predict", run, "--candidate", "lora")
+    assert ended.code == 2
+    assert "this run has no candidate lora; it has: zero_shot@0, few_shot@0" in ended.err
