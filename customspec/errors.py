@@ -115,6 +115,10 @@ class Problem:
     rename: Rename | None = None
 
 
+class Terminated(BaseException):
+    """SIGTERM, raised where the program stands so that every `finally` runs."""
+
+
 class CustomspecError(Exception):
     """An end that was foreseen: shown as a sentence, never as a traceback."""
 

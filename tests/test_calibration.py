@@ -81,7 +81,7 @@ def by_paper(model: Any, chat: Chat, calibrate: Calibration) -> np.ndarray:
 
 @pytest.mark.parametrize("calibrate", ["none", "length", "contextual", "pmi"])
 def test_probabilities_are_the_papers(model: Any, chat: Chat, calibrate: Calibration) -> None:
-    records = _choose(CHOICES, calibrate, model, rows_of(chat, calibrate), chat, lambda _: None)
+    records, _ = _choose(CHOICES, calibrate, model, rows_of(chat, calibrate), chat, lambda _: None)
     found = np.array([[record["probabilities"][choice] for choice in CHOICES] for record in records])
     expected = by_paper(model, chat, calibrate)
     assert found == pytest.approx(expected, rel=1e-4)
@@ -132,7 +132,7 @@ def test_where_each_query_has_demonstrations_of_its_own_they_are_fed_once_too(mo
     hook = model.register_forward_pre_hook(
         lambda _, args, kwargs: fed.append(kwargs["input_ids"].numel()), with_kwargs=True
     )
-    records = _choose(CHOICES, "contextual", model, rows, chat, lambda _: None)
+    records, _ = _choose(CHOICES, "contextual", model, rows, chat, lambda _: None)
     hook.remove()
     tree = sum(len(chat.answer_ids(choice)) - 1 for choice in CHOICES)
     empty = sum(len(chat.encode(text)) for text in CONTENT_FREE["contextual"])

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from types import FrameType
 
 import click
 
 from customspec import __version__
-from customspec.errors import CustomspecError, Exit, MachineError, SpecError
+from customspec.errors import CustomspecError, Exit, MachineError, SpecError, Terminated
 
 COMMANDS: Mapping[str, str] = {
     "init": "write a first spec",
@@ -32,10 +34,6 @@ COMMANDS: Mapping[str, str] = {
     "explain": "tell more about a problem's code",
     "schema": "print the JSON Schema of specs",
 }
-
-
-class Terminated(BaseException):
-    """SIGTERM, raised where the program stands so that every `finally` runs."""
 
 
 class Lazy(click.Group):
@@ -89,11 +87,11 @@ def _run(arguments: list[str] | None) -> int:
         sys.stderr.close()  # the reader of our output has gone; there is nobody left to tell
         return Exit.DONE
     except OSError as error:
-        return _tell(MachineError(f"{error.filename or 'the system'}: {error.strerror or error}"))
+        return _tell(_of_the_system(error))
     except (KeyboardInterrupt, click.Abort):
-        return _interrupted("interrupted", Exit.INTERRUPTED)
+        return _interrupted("interrupted", Exit.INTERRUPTED, arguments)
     except Terminated:
-        return _interrupted("terminated", Exit.TERMINATED)
+        return _interrupted("terminated", Exit.TERMINATED, arguments)
 
 
 def _tell(error: CustomspecError) -> int:
@@ -108,8 +106,20 @@ def _tell(error: CustomspecError) -> int:
     return error.exit
 
 
-def _interrupted(how: str, code: Exit) -> int:
-    click.echo(f"{how}: finished steps are kept; run the same command again to continue", err=True)
+def _of_the_system(error: OSError) -> MachineError:
+    from customspec.store import trouble
+
+    told = trouble(error, Path.cwd())
+    return told or MachineError(f"{error.filename or 'the system'}: {error.strerror or error}")
+
+
+def _interrupted(how: str, code: Exit, arguments: list[str] | None) -> int:
+    command = shlex.join(["customspec", *(sys.argv[1:] if arguments is None else arguments)])
+    click.echo(
+        f"{how}: finished steps are kept, and a training as far as it came; run the same command again to continue: "
+        f"{command}",
+        err=True,
+    )
     return code
 
 

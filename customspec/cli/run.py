@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +28,7 @@ from customspec.cli.printing import print_table
 from customspec.cli.progress import watching
 from customspec.compiler import Compiled, read_spec
 from customspec.compiler.curve import check_shares
-from customspec.errors import Exit, UsageError
+from customspec.errors import Exit, Terminated, UsageError
 from customspec.hookspecs import Watcher
 from customspec.machine import Machine, detect
 from customspec.plan import Plan
@@ -41,7 +44,26 @@ from customspec.runners.freshness import check_fresh
 from customspec.runners.local import run_plan
 from customspec.runners.outcome import Outcome
 from customspec.runners.watching import find_watchers, watched
+from customspec.runners.work import CHECKPOINT_SECONDS
 from customspec.store import Store
+
+
+class _Warnings(logging.Handler):
+    """Shows what is warned of while a run goes; errors are told by their steps, with more of them in the log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno == logging.WARNING:
+            click.echo(escape(record.getMessage()), err=True)
+
+
+@contextmanager
+def _shown_warnings() -> Iterator[None]:
+    handler, logger = _Warnings(), logging.getLogger("customspec")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 @click.command("run")
@@ -51,6 +73,13 @@ from customspec.store import Store
 @store_option
 @click.option("--watch", multiple=True, metavar="NAME", help="Follow with a watcher: tensorboard; may be repeated.")
 @click.option("--curve", metavar="25,50,100", help="Train the chosen candidate on these percentages of the rows, too.")
+@click.option(
+    "--checkpoint-minutes",
+    type=click.FloatRange(0),
+    default=CHECKPOINT_SECONDS / 60,
+    show_default=True,
+    help="Minutes of training between two checkpoints; 0: after every step.",
+)
 @click.option("--require-goal", is_flag=True, help="Exit with 3 when the goal was not shown to be met.")
 @json_option
 def command(
@@ -60,6 +89,7 @@ def command(
     watch: tuple[str, ...],
     curve: str | None,
     *,
+    checkpoint_minutes: float,
     require_goal: bool,
     as_json: bool,
     **choices: Any,
@@ -77,7 +107,8 @@ def command(
     if require_goal and plan.goal is None:
         raise UsageError("--require-goal: the spec has no `goal`")
     after = None if shares is None or compiled is None else partial(run_curve, compiled, shares)
-    return _run(plan, Store(root), machine, watchers, after, require_goal=require_goal, as_json=as_json)
+    seconds = 60 * checkpoint_minutes
+    return _run(plan, Store(root), machine, watchers, after, seconds, require_goal=require_goal, as_json=as_json)
 
 
 def _compiled(spec: Path, root: Path, machine: Machine, choices: dict[str, Any]) -> Compiled:
@@ -114,6 +145,7 @@ def _run(
     machine: Machine,
     watchers: Sequence[Watcher],
     after: Callable[..., CurveRun] | None,
+    checkpoint_seconds: float,
     *,
     require_goal: bool,
     as_json: bool,
@@ -122,15 +154,22 @@ def _run(
     registry = discover()
     with (
         logging_to(folder),
+        _shown_warnings(),
         watching() as shown,
         watched(plan, folder, shown, watchers, lambda told: click.echo(escape(told), err=True)) as following,
     ):
-        outcome = run_plan(plan, store, registry, machine, following)
-        # its steps are none of the plan's, so the watchers don't see them
-        curve = None if after is None else after(outcome, store, registry, machine, shown)
+        outcome = run_plan(plan, store, registry, machine, following, checkpoint_seconds)
+        try:
+            # its steps are none of the plan's, so the watchers don't see them
+            curve = None if after is None or outcome.stopped else after(outcome, store, registry, machine, shown)
+        except (KeyboardInterrupt, Terminated) as interrupt:
+            curve, outcome = None, replace(outcome, stopped=interrupt)
         told = None if curve is None else curve.told
         document = write_run(folder, plan, outcome, machine, registry, store.root, told)
         following.run_finished(document)
+    if outcome.stopped is not None:
+        click.echo(f"what is finished is in the run folder: {_near(folder)}", err=True)
+        raise outcome.stopped
     if as_json:
         show_json(document)
     else:

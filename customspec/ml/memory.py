@@ -10,10 +10,13 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import torch
+from torch import nn
 
 from customspec.errors import MachineError
 
 T = TypeVar("T")
+
+LEAST = 64  # tokens of a batch; below, a pass takes little more than the model itself
 
 log = logging.getLogger("customspec")
 
@@ -42,23 +45,24 @@ def is_out_of_memory(error: BaseException | None) -> bool:
     return False
 
 
-def shrinking(run: Callable[[int], T], budget: int, least: int) -> tuple[T, int]:
-    """What `run` gives, and the budget it gave it with: halved whenever memory was short, down to `least`.
-
-    Raises MachineError when that is too much as well.
-    """
+def within_memory(run: Callable[[int | None], T], model: nn.Module) -> tuple[T, str | None]:
+    """What `run` gives with as many tokens in a batch as usual (None), or with half as many whenever memory was short;
+    and a note in that case. Raises MachineError when LEAST tokens are too many as well."""
+    budget: int | None = None
     while True:
         try:
-            return run(budget), budget
+            return run(budget), f"memory was short: at most {budget} tokens went through at once" if budget else None
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-        if budget <= least:
+        # out here nothing holds on to the tensors of the pass that failed
+        if budget == LEAST:
             raise MachineError(
-                f"not enough memory to evaluate {budget} tokens at once; shorter rows, a smaller model or a machine "
+                f"not enough memory to evaluate {LEAST} tokens at once; shorter rows, a smaller model or a machine "
                 "with more memory would do"
             )
-        budget = max(least, budget // 2)
+        cpu = next(model.parameters()).device.type == "cpu"
+        budget = max(LEAST, budget // 2) if budget else (512 if cpu else 8192)
         log.warning("memory is short: evaluating again with at most %d tokens at once", budget)
         release()
 

@@ -43,12 +43,12 @@ class Settings:
     def now(cls) -> Settings:
         return cls({name: read() for name, read in _READ.items()}, torch.initial_seed(), random_state())
 
-    def put_back(self, *, draws: bool) -> list[str]:
-        """What was changed since, put back; `draws`: also random numbers that were only drawn."""
+    def put_back(self, *, seeds: bool, draws: bool) -> list[str]:
+        """What was changed since, put back: with `seeds` torch's too, with `draws` also numbers only drawn."""
         changed = [name for name, read in _READ.items() if read() != self.values[name]]
         for name in changed:
             _WRITE[name](self.values[name])
-        seeded = torch.initial_seed() != self.seed
+        seeded = seeds and torch.initial_seed() != self.seed
         if seeded or draws:
             set_random_state(self.generators)
         return [*changed, "torch's seed"] if seeded else changed

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from customspec.hookspecs import Decodes, PromptingTechnique, Reads, Sampling
 from customspec.inputs.encoding import Encoded
 from customspec.inputs.tokens import Chat
-from customspec.runners.bases import load_base
 from customspec.runners.calibration import calibrated_scores, shares
+from customspec.runners.containment import containing
 from customspec.runners.work import Work, prompting_of
 from customspec.spec import Calibration, PromptingOptions
 
 if TYPE_CHECKING:
     from torch import nn
+    from transformers import PreTrainedModel
 
     from customspec.ml.generation import Generated
 
@@ -27,6 +28,16 @@ class Answers:
 
     records: tuple[dict[str, Any], ...]
     seconds: float
+    notes: tuple[str, ...] = ()
+
+
+def load_base(params: Mapping[str, Any], work: Work) -> PreTrainedModel:
+    """The candidate's base model, in the machine's compute type or in fewer bits."""
+    from customspec.ml.models import DTYPES, load_model
+
+    machine = work.machine
+    dtype, quantization = DTYPES[machine.compute_dtype], params.get("quantization")
+    return load_model(work.model_folder(), dtype, machine.torch_device, quantization=quantization)
 
 
 def load_candidate(params: Mapping[str, Any], work: Work) -> nn.Module:
@@ -35,9 +46,8 @@ def load_candidate(params: Mapping[str, Any], work: Work) -> nn.Module:
     if params["technique"] is None:
         return base
     technique = work.registry.tuning(params["technique"]["name"])
-    model = technique.load(base, work.need("train").result.folder).eval()
-    work.warm.bases.settle(model.requires_grad_(False))
-    return model
+    load = containing(technique.load, f"technique `{technique.name}`", draws=True)
+    return load(base, work.need("train").result.folder).eval()
 
 
 def reserve_of(params: Mapping[str, Any], chat: Chat) -> int:
@@ -56,10 +66,10 @@ def answer(params: Mapping[str, Any], model: nn.Module, rows: Sequence[Encoded],
     technique, options = prompting_of(params, work.registry)
     with computing(work.machine.device, work.machine.compute_dtype):
         if params["generation"] is None:
-            records = _choose(params["choices"], options.calibrate, model, rows, chat, count)
+            records, note = _choose(params["choices"], options.calibrate, model, rows, chat, count)
         else:
-            records = _generate(params, technique, options, model, rows, chat, count)
-    return Answers(tuple(records), time.monotonic() - began)
+            records, note = _generate(params, technique, options, model, rows, chat, count)
+    return Answers(tuple(records), time.monotonic() - began, (note,) if note else ())
 
 
 def _counter(work: Work, rows: Sequence[Encoded]) -> Callable[[int], None]:
@@ -76,21 +86,25 @@ def _counter(work: Work, rows: Sequence[Encoded]) -> Callable[[int], None]:
 
 def _choose(
     choices: Sequence[str], calibrate: Calibration, model: Any, rows: Sequence[Encoded], chat: Chat, progress: Any
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], str | None]:
+    from customspec.ml.memory import within_memory
     from customspec.ml.scoring import score_choices
 
     texts = [chat.answer_ids(choice) for choice in choices]
     # rows without content stand beside the others: what all share is run once, and equal rows are one
     empty = list(dict.fromkeys(prompt for row in rows for prompt in row.empty))
     prompts = [*(row.prompt for row in rows), *empty]
-    scores = score_choices(model, prompts, texts, pad=chat.pad_id, progress=progress)
+    settings = {"pad": chat.pad_id, "progress": progress}
+    scores, note = within_memory(
+        lambda budget: score_choices(model, prompts, texts, tokens_per_batch=budget, **settings), model
+    )
     without = dict(zip(empty, scores[len(rows) :], strict=True))
     lengths = [len(text) for text in texts]
     records = []
     for row, found in zip(rows, scores, strict=False):
         calibrated = calibrated_scores(calibrate, found, lengths, [without[prompt] for prompt in row.empty])
         records.append(_classified(choices, found, calibrated))
-    return records
+    return records, note
 
 
 def _classified(choices: Sequence[str], scores: Sequence[float], calibrated: Sequence[float]) -> dict[str, Any]:
@@ -111,12 +125,13 @@ def _generate(
     rows: Sequence[Encoded],
     chat: Chat,
     progress: Any,
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], str | None]:
     sampling = technique.decoding(options) if isinstance(technique, Decodes) else None
-    generated = generated_texts(params, technique, options, model, rows, chat, progress, sampling or Sampling())
+    generated, note = generated_texts(params, technique, options, model, rows, chat, progress, sampling or Sampling())
     if isinstance(technique, Reads):
-        return [_read(technique, options, samples, params["choices"]) for samples in generated]
-    return [{"prediction": one.text, "tokens": one.tokens, "finished": one.finished} for one, *_ in generated]
+        return [_read(technique, options, samples, params["choices"]) for samples in generated], note
+    records = [{"prediction": one.text, "tokens": one.tokens, "finished": one.finished} for one, *_ in generated]
+    return records, note
 
 
 def generated_texts(
@@ -128,25 +143,30 @@ def generated_texts(
     chat: Chat,
     progress: Callable[[int], None],
     sampling: Sampling,
-) -> list[tuple[Generated, ...]]:
-    """As many texts for each row as `sampling` says, ended where the candidate's texts end."""
+) -> tuple[list[tuple[Generated, ...]], str | None]:
+    """As many texts for each row as `sampling` says, ended as the candidate's are; a note where memory was short."""
     from customspec.ml.generation import sample
+    from customspec.ml.memory import within_memory
 
     settings = params["generation"]
     stop = (*(settings["stop"] or ()), *chat.end_texts)
     if chat.template is None and not stop and technique is not None and technique.shots(options):
         stop = ("\n\n",)  # plain text has no end of turn: after a demonstration comes a blank line
-    return sample(
+    return within_memory(
+        lambda budget: sample(
+            model,
+            [row.prompt for row in rows],
+            sampling,
+            seed=params["seed"],
+            max_new_tokens=settings["max_new_tokens"],
+            ends=chat.end_ids,
+            decode=chat.decode,
+            stop=stop,
+            pad=chat.pad_id,
+            tokens_per_batch=budget,
+            progress=progress,
+        ),
         model,
-        [row.prompt for row in rows],
-        sampling,
-        seed=params["seed"],
-        max_new_tokens=settings["max_new_tokens"],
-        ends=chat.end_ids,
-        decode=chat.decode,
-        stop=stop,
-        pad=chat.pad_id,
-        progress=progress,
     )
 
 

@@ -18,10 +18,10 @@ log = logging.getLogger("customspec")
 
 
 @contextmanager
-def contained(who: str, *, draws: bool = False) -> Iterator[None]:
-    """For a call into a plugin: working directory, environment, torch's settings and seed are then as before; what it
-    prints goes to stderr, since stdout is for results. With `draws` it also leaves no trace in random numbers."""
-    folder, environment = _here(), dict(os.environ)
+def contained(who: str, *, seeds: bool = True, draws: bool = False) -> Iterator[None]:
+    """For a call into a plugin: working directory, torch's settings and (`seeds`) its seed are then as before; what it
+    prints goes to stderr, since stdout is for results. With `draws` it leaves no trace in random numbers either."""
+    folder = _here()
     torch_before = _torch_settings()
     try:
         with redirect_stdout(sys.stderr):
@@ -32,20 +32,17 @@ def contained(who: str, *, draws: bool = False) -> Iterator[None]:
             with suppress(OSError):  # it was removed
                 os.chdir(folder)
             changed.append("the working directory")
-        if dict(os.environ) != environment:
-            _set_environment(environment)
-            changed.append("environment variables")
-        changed += _put_back(torch_before, draws=draws)
+        changed += _put_back(torch_before, seeds=seeds, draws=draws)
         if changed:
             log.warning("%s changed %s: put back", who, ", ".join(changed))
 
 
-def containing(call: Callable[P, T], who: str, *, draws: bool = False) -> Callable[P, T]:
+def containing(call: Callable[P, T], who: str, *, seeds: bool = True, draws: bool = False) -> Callable[P, T]:
     """The call, contained."""
 
     @wraps(call)
     def within(*arguments: P.args, **named: P.kwargs) -> T:
-        with contained(who, draws=draws):
+        with contained(who, seeds=seeds, draws=draws):
             return call(*arguments, **named)
 
     return within
@@ -58,12 +55,6 @@ def _here() -> Path | None:
         return None
 
 
-def _set_environment(was: dict[str, str]) -> None:
-    for name in set(os.environ) - set(was):
-        del os.environ[name]
-    os.environ.update(was)
-
-
 def _torch_settings() -> object:
     if "torch" not in sys.modules:
         return None  # nothing is computed yet
@@ -72,10 +63,10 @@ def _torch_settings() -> object:
     return Settings.now()
 
 
-def _put_back(before: object, *, draws: bool) -> list[str]:
+def _put_back(before: object, *, seeds: bool, draws: bool) -> list[str]:
     if before is None:
         return []
     from customspec.ml.settings import Settings
 
     assert isinstance(before, Settings)
-    return before.put_back(draws=draws)
+    return before.put_back(seeds=seeds, draws=draws)

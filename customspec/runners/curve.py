@@ -51,6 +51,8 @@ def run_curve(
     whole = next(step for step in plan.steps if step.candidate == key and step.params.get("split") == SPLIT)
     parts = curve_parts(compiled, key, shares)
     ended = run_plan(curve_plan(plan, parts), store, registry, machine, watcher)
+    if ended.stopped is not None:
+        raise ended.stopped
     question = plan.step("decide").params
     scoring = Scoring.of(question["metric"], registry)
     measure = Measure.of(scoring.metric, scoring.id)

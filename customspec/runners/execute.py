@@ -13,7 +13,7 @@ from customspec.machine import Machine
 from customspec.plan import Kind, Result, Step
 from customspec.registry import Registry
 from customspec.runners.blame import told
-from customspec.runners.warm import Warm
+from customspec.runners.containment import contained
 from customspec.runners.work import CHECKPOINT_SECONDS, Need, Tell, Work
 from customspec.store import Checkpoints, Store, store_key, trouble
 
@@ -48,15 +48,13 @@ def execute(
     machine: Machine,
     tell: Tell,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
-    warm: Warm | None = None,
 ) -> tuple[Result, bool]:
     """The step's result, and whether this call did the work. Raises CustomspecError; nothing is then published.
 
-    A training that was cut off goes on from its newest checkpoint; one is written every `checkpoint_seconds`. `warm`
-    is what the steps of a run share in memory.
+    A training that was cut off goes on from its newest checkpoint; one is written every `checkpoint_seconds`.
     """
     key = store_key(step.fingerprint, machine.key())
-    work = Work(needs, registry, machine, store.root, tell, key, checkpoint_seconds, warm or Warm())
+    work = Work(needs, registry, machine, store.root, tell, key, checkpoint_seconds)
     if set(needs) != set(step.needs):
         # decided among what is there: another question than the fingerprint's, so its answer is not kept
         return Result(step.id, key, _run(step, work, store.root), store.root), True
@@ -81,7 +79,8 @@ def _published(step: Step, work: Work, store: Store) -> Result:
 def _run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     kind: Callable[[Step, Work, Path], dict[str, Any]] = import_module(KINDS[step.kind]).run
     try:
-        return kind(step, work, folder)
+        with contained(step.id, seeds=False):
+            return kind(step, work, folder)
     except CustomspecError:
         raise
     except (Exception, SystemExit) as error:

@@ -57,7 +57,7 @@ def write_run(
 @contextmanager
 def logging_to(folder: Path) -> Iterator[None]:
     """Everything that customspec logs, tracebacks of failed steps included, goes to the run's log."""
-    handler = logging.FileHandler(folder / LOG, encoding="utf-8", delay=False)
+    handler = _Log(folder / LOG, encoding="utf-8", delay=False)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger = logging.getLogger("customspec")
     level = logger.level
@@ -69,6 +69,11 @@ def logging_to(folder: Path) -> Iterator[None]:
         logger.removeHandler(handler)
         logger.setLevel(level)
         handler.close()
+
+
+class _Log(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """A log that cannot be written, on a full disk for instance, costs its lines, and no traceback is printed."""
 
 
 def _link_candidate(folder: Path, steps: list[tuple[Step, StepOutcome]]) -> None:
@@ -105,7 +110,10 @@ def _prompt(step: Step, candidate: Candidate, outcome: Outcome, registry: Regist
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    """The whole file or none: a run may be killed while it is written."""
+    unfinished = path.with_name(f".{path.name}")
+    unfinished.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    unfinished.replace(path)
 
 
 def read_run(folder: Path) -> tuple[Plan, dict[str, Any]]:

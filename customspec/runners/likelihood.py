@@ -22,6 +22,7 @@ def with_likelihood(
     Raises StepError for a row that with its answer is longer than the context, and for a likelihood that is not finite.
     """
     from customspec.ml.likelihood import score_references
+    from customspec.ml.memory import within_memory
     from customspec.ml.precision import computing
 
     header, chat = work.header_and_chat
@@ -33,7 +34,10 @@ def with_likelihood(
             )
     work.tell(0, None, "likelihood of the answers")
     with computing(work.machine.device, work.machine.compute_dtype):
-        found = score_references(model, [row.prompt for row in rows], [row.answer for row in rows], pad=chat.pad_id)
+        prompts, answers = [row.prompt for row in rows], [row.answer for row in rows]
+        found, _ = within_memory(
+            lambda budget: score_references(model, prompts, answers, pad=chat.pad_id, tokens_per_batch=budget), model
+        )
     for row, likelihood in zip(rows, found, strict=True):
         if not isfinite(likelihood):
             raise StepError(f"the log-likelihood of the answer of row {row.example.id} is {likelihood}")

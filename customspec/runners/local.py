@@ -6,31 +6,43 @@ import logging
 import time
 from collections.abc import Mapping
 
-from customspec.errors import CustomspecError, RefusedError
+from customspec.errors import CustomspecError, RefusedError, Terminated
 from customspec.hookspecs import Progress
 from customspec.machine import Machine
 from customspec.plan import Gate, Plan, Result, Step
 from customspec.registry import Registry
 from customspec.runners.execute import execute, find
 from customspec.runners.outcome import Outcome, StepOutcome
-from customspec.runners.warm import Warm
-from customspec.runners.work import Need, Tell
+from customspec.runners.work import CHECKPOINT_SECONDS, Need, Tell
 from customspec.spec import Goal
 from customspec.store import Store
 
 log = logging.getLogger("customspec")
 
 
-def run_plan(plan: Plan, store: Store, registry: Registry, machine: Machine, watcher: Progress) -> Outcome:
-    """Every step of the plan, in its order: from the store, worked on, skipped, or failed. Never raises for a step;
-    a refusal (the inputs changed under the run) and an interrupt end the run at once."""
+INTERRUPTED = "the run was interrupted"
+
+
+def run_plan(
+    plan: Plan,
+    store: Store,
+    registry: Registry,
+    machine: Machine,
+    watcher: Progress,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> Outcome:
+    """Every step of the plan, in its order: from the store, worked on, skipped, or failed. Never raises for a step, nor
+    for an interrupt, which the outcome holds; a refusal (the inputs changed under the run) ends the run at once."""
     taken: dict[str, StepOutcome] = {}
-    warm = Warm()
     for step in plan.steps:
         began = time.monotonic()
-        taken[step.id] = _take(step, plan, taken, store, registry, machine, watcher, warm)
-        ended = taken[step.id]
-        watcher.finished(step.id, ended.status, time.monotonic() - began, ended.reason, ended.values or None)
+        try:
+            ended = _take(step, plan, taken, store, registry, machine, watcher, checkpoint_seconds)
+            watcher.finished(step.id, ended.status, time.monotonic() - began, ended.reason, ended.values or None)
+        except (KeyboardInterrupt, Terminated) as interrupt:
+            left = StepOutcome("skipped", reason=INTERRUPTED)
+            return Outcome({one.id: taken.get(one.id, left) for one in plan.steps}, interrupt)
+        taken[step.id] = ended
     return Outcome(taken)
 
 
@@ -42,7 +54,7 @@ def _take(
     registry: Registry,
     machine: Machine,
     watcher: Progress,
-    warm: Warm,
+    checkpoint_seconds: float,
 ) -> StepOutcome:
     closed = _closed(step, taken)
     if closed is not None:
@@ -53,7 +65,7 @@ def _take(
     needs = {need: Need(plan.step(need), result) for need in step.needs if (result := taken[need].result) is not None}
     watcher.started(step.id, None)
     try:
-        result, worked = execute(step, needs, store, registry, machine, _teller(step, watcher), warm=warm)
+        result, worked = execute(step, needs, store, registry, machine, _teller(step, watcher), checkpoint_seconds)
     except RefusedError:
         raise
     except CustomspecError as error:

@@ -31,6 +31,8 @@ class Outcome:
     """Every step's end, by step id, in the plan's order."""
 
     steps: Mapping[str, StepOutcome]
+    stopped: BaseException | None = None
+    """What interrupted the run; the steps that it kept from running are skipped."""
 
     @property
     def failed(self) -> bool:

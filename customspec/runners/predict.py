@@ -10,6 +10,7 @@ from customspec.inputs.encoding import TooLongError
 from customspec.plan import Step
 from customspec.prompts import Row, TemplateError
 from customspec.runners.answers import answer, load_candidate, reserve_of
+from customspec.runners.containment import contained
 from customspec.runners.reopened import Reopened, check_there
 from customspec.runners.work import encode_rows, located, template_of
 
@@ -37,7 +38,8 @@ def predict(opened: Reopened, rows: Sequence[Row]) -> list[dict[str, Any]]:
     if not encoded.rows:
         return [{**row.fields, "prediction": None} for row in rows]
     opened.watcher.started(opened.does, len(rows))
-    answers = answer(params, load_candidate(params, work), encoded.rows, chat, work)
+    with contained(opened.does, seeds=False):
+        answers = answer(params, load_candidate(params, work), encoded.rows, chat, work)
     given = {row.example.id: record for row, record in zip(encoded.rows, answers.records, strict=True)}
     return [{**row.fields, **given.get(row.id, {"prediction": None})} for row in rows]
 

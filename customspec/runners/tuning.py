@@ -13,6 +13,7 @@ from customspec.hookspecs import Consulting, Optimizing, Penalizing, Remembering
 from customspec.inputs.encoding import Encoded
 from customspec.runners.answers import answer, reserve_of
 from customspec.runners.artifact import Artifact
+from customspec.runners.containment import containing
 from customspec.runners.metrics import Scoring, answers_of
 from customspec.runners.records import records_of
 from customspec.runners.work import Work, encode_rows
@@ -51,10 +52,14 @@ def extras_of(technique: TuningTechnique, options: TrainingOptions) -> Extras:
     """What the technique adds to the loop."""
     from customspec.ml.training import Extras
 
+    who = f"technique `{technique.name}`"
+    optimizer = containing(technique.optimizer, who) if isinstance(technique, Optimizing) else None
+    penalty = containing(technique.penalty, who) if isinstance(technique, Penalizing) else None
+    after_step = containing(technique.after_step, who) if isinstance(technique, Stepping) else None
     return Extras(
-        optimizer=partial(technique.optimizer, options) if isinstance(technique, Optimizing) else None,
-        penalty=partial(technique.penalty, options) if isinstance(technique, Penalizing) else None,
-        after_step=partial(technique.after_step, options) if isinstance(technique, Stepping) else None,
+        optimizer=optimizer and partial(optimizer, options),
+        penalty=penalty and partial(penalty, options),
+        after_step=after_step and partial(after_step, options),
     )
 
 
@@ -66,7 +71,9 @@ def checkpointing_of(
 
     own: dict[str, Any] = {}
     if isinstance(technique, Remembering):
-        own = {"state": partial(technique.memory, options), "restore": partial(technique.remember, options)}
+        who = f"technique `{technique.name}`"
+        memory, remember = (containing(one, who, draws=True) for one in (technique.memory, technique.remember))
+        own = {"state": partial(memory, options), "restore": partial(remember, options)}
     return Checkpointing(checkpoints, seconds, lambda: artifact.folder, artifact.adopt, **own)
 
 

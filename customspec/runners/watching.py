@@ -13,6 +13,7 @@ from customspec.errors import UsageError
 from customspec.hookspecs import Progress, Watcher
 from customspec.plan import Plan
 from customspec.registry import Registry, check_extra
+from customspec.runners.containment import contained
 from customspec.suggest import closest
 
 log = logging.getLogger("customspec")
@@ -90,7 +91,8 @@ class Watched:
     def _each(self, method: str, *arguments: Any) -> None:
         for watcher in tuple(self._watchers):
             try:
-                getattr(watcher, method)(*deepcopy(arguments))  # a watcher may change what it gets
+                with contained(f"watcher `{watcher.name}`", draws=True):
+                    getattr(watcher, method)(*deepcopy(arguments))  # a watcher may change what it gets
             except (Exception, SystemExit) as error:
                 self._watchers.remove(watcher)
                 log.error("watcher %s failed", watcher.name, exc_info=error)

@@ -43,7 +43,7 @@ def _sweep(parent: Path) -> None:
 
 def _is_abandoned(folder: Path) -> bool:
     pid, _, rest = folder.name.partition("@")
-    if not pid.isdecimal() or rest.rpartition("-")[0] != _processes() or _is_alive(int(pid)):
+    if not pid.isdecimal() or rest.rpartition("-")[0] != _processes() or is_alive(int(pid)):
         return False
     # Two machines of one name may share this folder, and then a pid that is dead here may be alive there. A minute
     # spares their short steps, and costs nothing: what a dead process left can wait.
@@ -59,7 +59,8 @@ def _processes() -> str:
     return f"{os.uname().nodename}.{space}"
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process here, whoever's it is."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):

@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from filelock import FileLock, Timeout
 from customspec.errors import RefusedError, StepError
 from customspec.inputs.digests import private_folder, read_sealed, write_sealed
 from customspec.plan import Result, canonical, digest
-from customspec.store.drafts import draft
+from customspec.store.drafts import draft, is_alive
 from customspec.store.objects import FILES, DamagedError, finish, manifest_of, place, verified
 
 FORMAT: Final = 1  # raised when an object is laid out otherwise: older objects are then never met
@@ -140,7 +141,8 @@ class Store:
             log.warning("waiting for %s, which is at the same step", _described(read_sealed(holder)))
             lock.acquire()
         try:
-            write_sealed(holder, {"pid": os.getpid(), "host": os.uname().nodename})
+            with suppress(OSError):  # it only informs
+                write_sealed(holder, {"pid": os.getpid(), "host": os.uname().nodename, "since": time.time()})
             yield
         finally:
             holder.unlink(missing_ok=True)
@@ -196,4 +198,9 @@ def _inode(path: Path) -> int | None:
 
 
 def _described(holder: Mapping[str, Any] | None) -> str:
-    return f"process {holder['pid']} on {holder['host']}" if holder else "another process"
+    if not holder:
+        return "another process"
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder.get("since", 0)))
+    told = f"process {holder['pid']} on {holder['host']} (since {since})"
+    gone = holder["host"] == os.uname().nodename and not is_alive(holder["pid"])
+    return f"a process that {told} started and that outlives it" if gone else told

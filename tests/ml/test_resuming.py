@@ -6,7 +6,7 @@ import math
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -370,10 +370,12 @@ def test_what_is_not_finite_is_never_in_a_checkpoint(bench: Callable[..., Bench]
 
 
 @pytest.fixture
-def heard(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """A function: this process gets a signal, whose handler raises KeyboardInterrupt."""
+def heard() -> Iterator[Callable[[int], None]]:
+    """A function: this process gets a signal; SIGINT's handler raises KeyboardInterrupt."""
     assert threading.current_thread() is threading.main_thread()
-    return lambda number: os.kill(os.getpid(), number)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # tests may run in a shell's background
+    yield lambda number: os.kill(os.getpid(), number)
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("at", [1, 4])

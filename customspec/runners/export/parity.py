@@ -64,7 +64,7 @@ def ask(params: Mapping[str, Any], model: nn.Module, rows: Sequence[Encoded], ch
         return Given(tuple(record["prediction"] for record in records), scores)
     technique, options = prompting_of(params, work.registry)
     with computing(work.machine.device, work.machine.compute_dtype):
-        texts = generated_texts(params, technique, options, model, rows, chat, lambda _: None, Sampling())
+        texts, _ = generated_texts(params, technique, options, model, rows, chat, lambda _: None, Sampling())
     return Given(tuple(text.text for (text,) in texts), None)
 
 

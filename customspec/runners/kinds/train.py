@@ -12,8 +12,9 @@ from customspec.estimate import training_steps
 from customspec.hookspecs import TuningTechnique
 from customspec.inputs.encoding import Encodings
 from customspec.plan import Step
+from customspec.runners.answers import load_base
 from customspec.runners.artifact import Artifact
-from customspec.runners.bases import load_base, make_way
+from customspec.runners.containment import containing
 from customspec.runners.measure import measuring
 from customspec.runners.tuning import checkpointing_of, consulted, extras_of, selection_of, task_of
 from customspec.runners.work import Work, encode_rows, located
@@ -63,18 +64,18 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     """Writes the artifact into `folder`; the values are what the training cost and how the loss went."""
     from customspec.ml.checkpointing import UnusableError
 
-    make_way(located(step), work)
     peak = measuring(work.machine.device, work.machine.torch_device)
     training = _Training.of(step, work)
     checkpoints = Checkpoints(work.cache, work.key, step.id)
+    save = containing(training.technique.save, f"technique `{training.technique.name}`", draws=True)
     with room(work.cache) as there:
-        artifact = Artifact(training.technique.save, there)
+        artifact = Artifact(save, there)
         try:
             made = _train(training, artifact, checkpoints, there)
         except UnusableError as error:
             log.warning("%s: its checkpoint cannot be used (%s): the training begins anew", step.id, error)
             checkpoints.clear()
-            artifact = Artifact(training.technique.save, there)
+            artifact = Artifact(save, there)
             made = _train(training, artifact, checkpoints, there)
         artifact.deliver(folder)
     for note in made.trained.notes:
@@ -95,8 +96,8 @@ def _train(training: _Training, artifact: Artifact, checkpoints: Checkpoints, sc
     untrained_loss = mean_loss(base, sample_of(rows), chat.pad_id)
     seed_everything(seed)
     choices = None if params["selection"] is None else params["selection"]["choices"]
-    model = technique.adapt(options, base, task_of(rows, chat.encode, choices, training.steps))
-    work.warm.bases.settle(model)
+    adapt = containing(technique.adapt, f"technique `{technique.name}`", seeds=False)  # the loop seeds anew
+    model = adapt(options, base, task_of(rows, chat.encode, choices, training.steps))
     trainable = _checked(model, training)
     trained = train(
         model,
