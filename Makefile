@@ -13,12 +13,15 @@ PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PYTEST_ARGS ?=
 WORKERS     ?= 4
 
+# The data sets of the benchmarks: make bench DATA=folder with banking77/ and e2e/
+DATA        ?=
+
 # Nothing but pip needs the network.
 export HF_HUB_OFFLINE = 1
 export HF_HUB_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install demo dev test lint types layers unit schema format clean
+.PHONY: help venv install demo dev test lint types layers unit schema format bench bench-env clean
 
 help:
 	@echo "demo     install into $(VENV), run specs/quickstart.yaml"
@@ -29,6 +32,7 @@ help:
 	@echo "unit     pytest (PYTEST_ARGS=..., WORKERS=$(WORKERS))"
 	@echo "format   let ruff fix what it can"
 	@echo "schema   write schemas/customspec.schema.json anew"
+	@echo "bench    write benchmarks/RESULTS.md: beside the rivals (DATA=folder of the data sets)"
 	@echo "install  $(VENV) with customspec; dev: with the tools too"
 	@echo "clean    remove caches and build outputs; $(VENV), runs and the store stay"
 
@@ -97,6 +101,19 @@ format: $(VENV)/.dev
 schema: $(VENV)/.installed
 	$(BIN)/customspec schema > schemas/.schema.tmp && mv schemas/.schema.tmp schemas/customspec.schema.json || { \
 	  rm -f schemas/.schema.tmp; exit 1; }
+
+# What customspec is compared with, in an environment of its own; torch first and pinned, as above.
+.benchmarks/env/.installed: benchmarks/rivals/requirements.txt
+	@"$(PYTHON)" -m venv .benchmarks/env
+	@.benchmarks/env/bin/python -m pip install -q --disable-pip-version-check "$$(grep '^torch==' $<)"
+	@.benchmarks/env/bin/python -m pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
+bench-env: .benchmarks/env/.installed
+
+bench: bench-env $(VENV)/.demo-model
+	@test -d "$(DATA)" || { echo "error: name the folder of the data sets: make bench DATA=folder" >&2; exit 1; }
+	$(BIN)/python -m benchmarks.results --data "$(DATA)"
 
 clean:
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

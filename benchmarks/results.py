@@ -1,0 +1,57 @@
+"""Every comparison with a rival, and the page that shows them.    python -m benchmarks.results --data FOLDER [--quick]
+
+Writes benchmarks/RESULTS.md. `--quick`: fewer rows and turns, under ten minutes on two quiet cores of 2026; the times
+of any other machine differ, which is why the page names it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+PAGE = Path(__file__).with_name("RESULTS.md")
+HEAD = """\
+# Beside the rivals
+
+`python -m benchmarks.results --data FOLDER` writes this page; `make bench-env` makes the rivals' environment first.
+The sides run in turn, on the same rows, with the same model in the same type and as many threads, in processes of
+their own. Rates are medians over the turns; "times the rival" is the median of the ratios within a turn. GFLOP/s are
+those of the matrix products that ours executes, attention left out, beside a square GEMM timed just before. Peak memory
+is the whole process's, libraries included.
+"""
+TAIL = """\
+## On a GPU
+
+`python -m benchmarks.gpu` has not run on a GPU: none was at hand. It was tried on a CPU, at toy size.
+"""
+FULL = {
+    "scoring": ("--rows", "100", "--rival-rows", "10", "--repeats", "3"),
+    "training": ("--rows", "200", "--epochs", "2", "--repeats", "3"),
+    "generation": ("--rows", "48", "--repeats", "3"),
+}
+QUICK = {
+    "scoring": ("--rows", "60", "--rival-rows", "4", "--repeats", "2"),
+    "training": ("--rows", "80", "--epochs", "1", "--repeats", "1", "--test-rows", "50"),
+    "generation": ("--rows", "24", "--repeats", "1"),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.results", description="Write benchmarks/RESULTS.md.")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the data sets: banking77/, e2e/")
+    parser.add_argument("--quick", action="store_true", help="fewer rows and turns")
+    arguments = parser.parse_args()
+    parts = [HEAD]
+    for name, sizes in (QUICK if arguments.quick else FULL).items():
+        command = [sys.executable, "-m", f"benchmarks.{name}", "--data", str(arguments.data), *sizes]
+        told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+        shown = f"python -m benchmarks.{name} --data FOLDER {' '.join(sizes)}"
+        parts.append(f"## {name.capitalize()}\n\n`{shown}`\n\n{told}")
+    PAGE.write_text("\n".join([*parts, TAIL]), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""LoRA (r = 8, every linear map, batches of 8 short rows) beside TRL's SFT and a plain loop over PEFT's model.
+
+    python -m benchmarks.training --data FOLDER [--rows N] [--epochs N] [--repeats N]
+
+Every side trains on the same rows with the same settings. The accuracies are those of the adapters of the last turn on
+test rows, by one scorer. Tokens are the rows' as they stand, whatever a side computes of them.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.versus import (
+    Measured,
+    Side,
+    banking,
+    compute_dtype,
+    in_turn,
+    machine_line,
+    model_folder,
+    ours,
+    parser,
+    rival,
+    table,
+    write_rows,
+)
+
+
+def main() -> int:
+    reading = parser("training", "LoRA training beside TRL and a plain PEFT loop.", 200)
+    reading.add_argument("--epochs", type=int, default=2)
+    reading.add_argument("--test-rows", type=int, default=200, help="rows of the accuracy")
+    arguments = reading.parse_args()
+    work: Path = arguments.work / "training"
+    train = write_rows(work / "train.jsonl", banking(arguments.data, "train", arguments.rows))
+    test = write_rows(work / "test.jsonl", banking(arguments.data, "test", arguments.test_rows))
+    model, dtype = model_folder(arguments.work, arguments.model), compute_dtype()
+    given = model, train, arguments.epochs, dtype
+    sides = [
+        Side("customspec", ours("training", *given, work / "customspec")),
+        Side("TRL 1.16.0", rival("training_trl.py", *given, work / "trl")),
+        Side("PEFT 0.21.2, plain loop", rival("training_peft.py", *given, work / "peft")),
+    ]
+    found = in_turn(sides, arguments.repeats)
+    told = {}
+    for name, runs in found.items():
+        judged = _judged(runs[-1], model, test, dtype)
+        told[name] = [replace(run, values={**run.values, **judged}) for run in runs]
+    print(f"LoRA r = 8, {arguments.rows} rows of Banking77, {arguments.epochs} epochs. {machine_line(model)}\n")
+    print(table(told, sides[1].name))
+    return 0
+
+
+def _judged(run: Measured, model: Path, test: Path, dtype: str) -> dict[str, float]:
+    command = ours("accuracy", model, run.values["adapter"], test, dtype)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return dict(json.loads(done.stdout.strip().splitlines()[-1]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
