@@ -18,6 +18,7 @@ from customspec.inputs.encoding import Encoded
 from customspec.ml.batching import evaluating
 from customspec.ml.checkpointing import Checkpointing, Course, Looked
 from customspec.ml.forward import Batch, Forward, collate, features_of, supervised
+from customspec.ml.lean_lora import lean_lora
 from customspec.ml.quiet import quietly
 from customspec.ml.selection import Keeper, Selection
 from customspec.ml.steady import Finite, SteadyTrainer
@@ -102,7 +103,8 @@ def train(
     after = [] if extras.after_step is None else [_After(extras.after_step, trainer.passed)]
     for callback in (Finite(trainer), course, _Progress(progress, trainer.passed), keeper, *after, Looked(course)):
         trainer.add_callback(callback)
-    course.run()
+    with lean_lora(model):
+        course.run()
     if keeper.kept is None:
         _check_weights(model)
     return Trained(

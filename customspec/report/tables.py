@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from customspec.plan import Plan
+from customspec.report.numbers import count, seconds
 from customspec.report.quantities import duration, operations, size
 from customspec.report.sides import from_side
 from customspec.report.text import escape
@@ -54,26 +55,31 @@ def results_table(document: Mapping[str, Any], metric: str) -> Table:
     percent = int(100 * _confidence(document))
     table = plain_table(
         "candidate",
-        f"{metric} (validation)",
-        f"{metric} (test), {percent} % interval",
-        "trained",
-        "train s",
-        "evaluate s",
+        f"{metric}\nvalidation",
+        f"{metric}\ntest, {percent} % interval",
+        "training",
+        "per\nrequest",
+        "prompt\ntokens",
+        "trained\nparameters",
+        "artifact",
         "memory",
         "status",
-        right=(1, 2, 3, 4, 5, 6),
+        right=range(1, 9),
     )
     chosen = document["decision"]["chosen_key"]
     for candidate in document["candidates"]:
         cost = candidate["cost"]
+        speed = cost["rows_per_second"]
         table.add_row(
             ("→ " if candidate["key"] == chosen else "  ") + candidate["key"],
             _value(candidate["metrics"]["validation"], metric),
             _with_interval(candidate["metrics"]["test"], metric),
-            _count(cost["trainable_parameters"]),
-            _seconds(cost["train_seconds"]),
-            _seconds(cost["evaluate_seconds"]),
-            _bytes(cost["peak_memory_bytes"]),
+            seconds(cost["train_seconds"]),
+            seconds(1 / speed if speed else None),
+            count(cost["prompt_tokens_per_example"]),
+            count(cost["trainable_parameters"]),
+            size(cost["artifact_bytes"]),
+            size(cost["peak_memory_bytes"]),
             candidate["status"] + (f": {escape(candidate['reason'])}" if candidate["reason"] else ""),
         )
     return table
@@ -139,11 +145,3 @@ def _count(number: int | None) -> str:
 def _sum(*numbers: float | None) -> float | None:
     known = [number for number in numbers if number is not None]
     return sum(known) if len(known) == len(numbers) else None
-
-
-def _seconds(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{seconds:.1f}"
-
-
-def _bytes(size: int | None) -> str:
-    return "-" if size is None else f"{size / 2**30:.2f} GiB"

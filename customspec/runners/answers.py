@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from customspec.hookspecs import Decodes, PromptingTechnique, Reads, Sampling
 from customspec.inputs.encoding import Encoded
 from customspec.inputs.tokens import Chat
+from customspec.runners.bases import load_base
 from customspec.runners.calibration import calibrated_scores, shares
 from customspec.runners.containment import containing
 from customspec.runners.work import Work, prompting_of
@@ -17,7 +18,6 @@ from customspec.spec import Calibration, PromptingOptions
 
 if TYPE_CHECKING:
     from torch import nn
-    from transformers import PreTrainedModel
 
     from customspec.ml.generation import Generated
 
@@ -31,15 +31,6 @@ class Answers:
     notes: tuple[str, ...] = ()
 
 
-def load_base(params: Mapping[str, Any], work: Work) -> PreTrainedModel:
-    """The candidate's base model, in the machine's compute type or in fewer bits."""
-    from customspec.ml.models import DTYPES, load_model
-
-    machine = work.machine
-    dtype, quantization = DTYPES[machine.compute_dtype], params.get("quantization")
-    return load_model(work.model_folder(), dtype, machine.torch_device, quantization=quantization)
-
-
 def load_candidate(params: Mapping[str, Any], work: Work) -> nn.Module:
     """The base model, with the candidate's artifact where it trained one, ready to answer."""
     base = load_base(params, work)
@@ -47,7 +38,9 @@ def load_candidate(params: Mapping[str, Any], work: Work) -> nn.Module:
         return base
     technique = work.registry.tuning(params["technique"]["name"])
     load = containing(technique.load, f"technique `{technique.name}`", draws=True)
-    return load(base, work.need("train").result.folder).eval()
+    model = load(base, work.need("train").result.folder).eval()
+    work.warm.bases.settle(model.requires_grad_(False))
+    return model
 
 
 def reserve_of(params: Mapping[str, Any], chat: Chat) -> int:

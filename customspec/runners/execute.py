@@ -14,6 +14,7 @@ from customspec.plan import Kind, Result, Step
 from customspec.registry import Registry
 from customspec.runners.blame import told
 from customspec.runners.containment import contained
+from customspec.runners.warm import Warm
 from customspec.runners.work import CHECKPOINT_SECONDS, Need, Tell, Work
 from customspec.store import Checkpoints, Store, store_key, trouble
 
@@ -48,13 +49,15 @@ def execute(
     machine: Machine,
     tell: Tell,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    warm: Warm | None = None,
 ) -> tuple[Result, bool]:
     """The step's result, and whether this call did the work. Raises CustomspecError; nothing is then published.
 
-    A training that was cut off goes on from its newest checkpoint; one is written every `checkpoint_seconds`.
+    A training that was cut off goes on from its newest checkpoint; one is written every `checkpoint_seconds`. `warm`
+    is what the steps of a run share in memory.
     """
     key = store_key(step.fingerprint, machine.key())
-    work = Work(needs, registry, machine, store.root, tell, key, checkpoint_seconds)
+    work = Work(needs, registry, machine, store.root, tell, key, checkpoint_seconds, warm or Warm())
     if set(needs) != set(step.needs):
         # decided among what is there: another question than the fingerprint's, so its answer is not kept
         return Result(step.id, key, _run(step, work, store.root), store.root), True

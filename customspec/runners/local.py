@@ -13,6 +13,7 @@ from customspec.plan import Gate, Plan, Result, Step
 from customspec.registry import Registry
 from customspec.runners.execute import execute, find
 from customspec.runners.outcome import Outcome, StepOutcome
+from customspec.runners.warm import Warm
 from customspec.runners.work import CHECKPOINT_SECONDS, Need, Tell
 from customspec.spec import Goal
 from customspec.store import Store
@@ -34,10 +35,11 @@ def run_plan(
     """Every step of the plan, in its order: from the store, worked on, skipped, or failed. Never raises for a step, nor
     for an interrupt, which the outcome holds; a refusal (the inputs changed under the run) ends the run at once."""
     taken: dict[str, StepOutcome] = {}
+    warm = Warm()
     for step in plan.steps:
         began = time.monotonic()
         try:
-            ended = _take(step, plan, taken, store, registry, machine, watcher, checkpoint_seconds)
+            ended = _take(step, plan, taken, store, registry, machine, watcher, warm, checkpoint_seconds)
             watcher.finished(step.id, ended.status, time.monotonic() - began, ended.reason, ended.values or None)
         except (KeyboardInterrupt, Terminated) as interrupt:
             left = StepOutcome("skipped", reason=INTERRUPTED)
@@ -54,6 +56,7 @@ def _take(
     registry: Registry,
     machine: Machine,
     watcher: Progress,
+    warm: Warm,
     checkpoint_seconds: float,
 ) -> StepOutcome:
     closed = _closed(step, taken)
@@ -65,7 +68,8 @@ def _take(
     needs = {need: Need(plan.step(need), result) for need in step.needs if (result := taken[need].result) is not None}
     watcher.started(step.id, None)
     try:
-        result, worked = execute(step, needs, store, registry, machine, _teller(step, watcher), checkpoint_seconds)
+        tell = _teller(step, watcher)
+        result, worked = execute(step, needs, store, registry, machine, tell, checkpoint_seconds, warm=warm)
     except RefusedError:
         raise
     except CustomspecError as error:

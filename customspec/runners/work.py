@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +21,7 @@ from customspec.plan import Result, Step
 from customspec.prompts import CONTENT_FREE, AnyTemplate, ConversationTemplate, Example, Row
 from customspec.registry import Registry
 from customspec.runners.rows import load_rows
+from customspec.runners.warm import Warm
 from customspec.sandbox.templates import prompt_template
 from customspec.spec import PromptingOptions
 
@@ -55,6 +56,7 @@ class Work:
     key: str = ""
     """Under which the step's result will lie in the store."""
     checkpoint_seconds: float = CHECKPOINT_SECONDS
+    warm: Warm = field(default_factory=Warm)
 
     def need(self, kind: str) -> Need:
         """The one need of a kind; every step has at most one of each but `evaluate`."""
@@ -134,7 +136,23 @@ def asking_of(params: Mapping[str, Any], train: tuple[Example, ...], registry: R
 def encode_rows(
     params: Mapping[str, Any], queries: tuple[Row, ...], work: Work, *, reserve: int | None, answered: bool = True
 ) -> Encodings:
-    """Rows as this candidate's prompts, demonstrations included."""
+    """Rows as this candidate's prompts, demonstrations included; those that a step of this run had before are kept."""
+    question = {
+        "model": work.need("model").step.params["digest"],
+        "data": work.need("data").result.key,
+        "rows": [(row.id, repr(row.fields)) for row in queries],
+        "params": {name: params[name] for name in ("prompt", "prompting", "on_long")},
+        "seed": None if params["prompting"] is None else params["seed"],
+        "choices": params.get("choices") is not None,
+        "reserve": reserve,
+        "answered": answered,
+    }
+    return work.warm.encodings(question, lambda: _encode_rows(params, queries, work, reserve, answered=answered))
+
+
+def _encode_rows(
+    params: Mapping[str, Any], queries: tuple[Row, ...], work: Work, reserve: int | None, *, answered: bool
+) -> Encodings:
     template = template_of(params)
     train = tuple(template.render_all(work.rows("train"))) if params["prompting"] is not None else ()
     header, chat = work.header_and_chat

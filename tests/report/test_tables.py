@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from typing import Any
 
-from customspec.report.tables import decision_lines
+from rich.console import Console
+
+from customspec.report.tables import decision_lines, results_table
 
 
 def pair(first: str, second: str, verdict: str, difference: float, **more: Any) -> dict[str, Any]:
@@ -69,3 +72,31 @@ def test_the_spread_of_seeds_is_told_by_split() -> None:
 def test_what_others_wrote_cannot_break_the_lines() -> None:
     document: dict[str, Any] = {"answer": "a\nb", "reasons": ["\x1b[31m"], "pairs": [], "seeds": {}, "chosen_key": None}
     assert decision_lines({"decision": document}) == ["answer: a\\nb", "  - \\x1b[31m"]
+
+
+def test_the_table_has_quality_and_every_cost() -> None:
+    measured = {"accuracy": {"value": 0.85625, "ci": [0.794, 0.902], "confidence": 0.95, "n": 160}}
+    cost = {
+        "train_seconds": 171.0,
+        "rows_per_second": 25.0,
+        "prompt_tokens_per_example": 61.3,
+        "trainable_parameters": 2_442_240,
+        "artifact_bytes": 9 * 2**20,
+        "peak_memory_bytes": 3 * 2**29,
+    }
+    unknown = dict.fromkeys(cost)
+    done = {"cost": cost, "status": "done", "reason": None}
+    failed = {"cost": unknown, "status": "failed", "reason": "\x1b!"}
+    candidates = [
+        {"key": "lora@0", "metrics": {"validation": measured, "test": measured}, **done},
+        {"key": "full@0", "metrics": {"validation": None, "test": None}, **failed},
+    ]
+    out = StringIO()
+    document = {"candidates": candidates, "decision": {"chosen_key": "lora@0"}}
+    Console(file=out, width=200).print(results_table(document, "accuracy"))
+    *_, first, second = out.getvalue().splitlines()
+    assert " ".join(first.split()) == (
+        "→ lora@0 0.856 0.856 [0.794, 0.902] 2.9 min 40 ms 61 2,442,240 9.00 MiB 1.50 GiB done"
+    )
+    assert second.split()[0] == "full@0"
+    assert "failed: \\x1b!" in second

@@ -15,6 +15,7 @@ from customspec.inputs.splits import group_of
 from customspec.plan import Step
 from customspec.prompts import Row
 from customspec.runners.answers import answer, load_candidate, reserve_of
+from customspec.runners.bases import make_way
 from customspec.runners.measure import measuring
 from customspec.runners.metrics import Record, Scoring
 from customspec.runners.records import records_of, scored
@@ -27,6 +28,7 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     """Writes `predictions.jsonl`; the values are the metrics and the costs."""
     params, machine = located(step), work.machine
     scorings = [Scoring.of(named, work.registry) for named in params["metrics"]]
+    make_way(params, work)
     peak = measuring(machine.device, machine.torch_device)
     _, chat = work.header_and_chat
     queries = work.rows(params["split"])[: params["limit"]]

@@ -12,8 +12,8 @@ from customspec.estimate import training_steps
 from customspec.hookspecs import TuningTechnique
 from customspec.inputs.encoding import Encodings
 from customspec.plan import Step
-from customspec.runners.answers import load_base
 from customspec.runners.artifact import Artifact
+from customspec.runners.bases import load_base, make_way
 from customspec.runners.containment import containing
 from customspec.runners.measure import measuring
 from customspec.runners.tuning import checkpointing_of, consulted, extras_of, selection_of, task_of
@@ -64,6 +64,7 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     """Writes the artifact into `folder`; the values are what the training cost and how the loss went."""
     from customspec.ml.checkpointing import UnusableError
 
+    make_way(located(step), work)
     peak = measuring(work.machine.device, work.machine.torch_device)
     training = _Training.of(step, work)
     checkpoints = Checkpoints(work.cache, work.key, step.id)
@@ -98,6 +99,7 @@ def _train(training: _Training, artifact: Artifact, checkpoints: Checkpoints, sc
     choices = None if params["selection"] is None else params["selection"]["choices"]
     adapt = containing(technique.adapt, f"technique `{technique.name}`", seeds=False)  # the loop seeds anew
     model = adapt(options, base, task_of(rows, chat.encode, choices, training.steps))
+    work.warm.bases.settle(model)
     trainable = _checked(model, training)
     trained = train(
         model,

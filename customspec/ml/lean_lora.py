@@ -1,0 +1,87 @@
+"""A LoRA layer's forward and backward in as few passes over its outputs as they need, for training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, cast
+
+import torch
+from peft.tuners.lora import Linear
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+
+@contextmanager
+def lean_lora(model: nn.Module) -> Iterator[None]:
+    """Within it, plain LoRA layers compute what PEFT's compute, up to rounding, where gradients are wanted.
+
+    PEFT's own forward scales and adds in passes of their own, autograd multiplies thin matrices in the slow order, and
+    under autocast a float32 copy of every layer's input is made and kept.
+    """
+    layers = [module for module in model.modules() if type(module) is Linear]
+    for layer in layers:
+        layer.__dict__["forward"] = partial(_forward, layer)  # an attribute of its own hides the class's
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.__dict__["forward"]
+
+
+def _forward(layer: Linear, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    dtype = _computed_in(layer, x) if torch.is_grad_enabled() and not args and not kwargs else None
+    if dtype is None:
+        return Linear.forward(layer, x, *args, **kwargs)
+    [name] = layer.active_adapters
+    base, down, up = cast(nn.Linear, layer.base_layer), layer.lora_A[name], layer.lora_B[name]
+    factors = down.weight.to(dtype), up.weight.to(dtype)
+    found: Tensor = _Lean.apply(x.to(dtype), base.weight, base.bias, *factors, layer.scaling[name])  # type: ignore[no-untyped-call]
+    return found
+
+
+def _computed_in(layer: Linear, x: Tensor) -> torch.dtype | None:
+    """The type of the products; None where the layer is more than a frozen linear map with one plain update."""
+    names, base = layer.active_adapters, layer.base_layer
+    if layer.disable_adapters or layer.merged or len(names) != 1 or names[0] not in layer.lora_A:
+        return None
+    if names[0] in layer.lora_variant or type(base) is not nn.Linear or any(p.requires_grad for p in base.parameters()):
+        return None
+    drop, factors = layer.lora_dropout[names[0]], (layer.lora_A[names[0]], layer.lora_B[names[0]])
+    if not isinstance(drop, nn.Identity) or any(part.bias is not None for part in factors):
+        return None
+    kind = x.device.type
+    if torch.is_autocast_enabled(kind):
+        dtype = torch.get_autocast_dtype(kind)
+        return dtype if base.weight.dtype == dtype else None
+    same = {x.dtype, base.weight.dtype, *(part.weight.dtype for part in factors)}
+    return x.dtype if len(same) == 1 else None
+
+
+class _Lean(torch.autograd.Function):
+    """x W^T + bias + scale (x A^T) B^T, with gradients for x, A and B."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float) -> Tensor:
+        rows = x.reshape(-1, x.shape[-1])
+        narrow = rows @ a.T  # (tokens, r)
+        ctx.save_for_backward(rows, weight, a, b, narrow)
+        ctx.scale = scale
+        out = F.linear(rows, weight, bias).addmm_(narrow, b.T, alpha=scale)
+        return out.view(*x.shape[:-1], -1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, given: Tensor) -> tuple[Tensor | None, ...]:
+        rows, weight, a, b, narrow = ctx.saved_tensors
+        out = given.reshape(-1, given.shape[-1])
+        # thin factors lie along the long side: the other order takes up to ten times as long on a CPU
+        back = (out @ b.T.contiguous().T).mul_(ctx.scale)  # (tokens, r)
+        to_a = back.T @ rows
+        to_b = (narrow.T @ out).mul_(ctx.scale).T
+        to_x = None
+        if ctx.needs_input_grad[0]:
+            to_x = (out @ weight).addmm_(back, a).view(*given.shape[:-1], -1)
+        return to_x, None, None, to_a, to_b, None

@@ -1,0 +1,35 @@
+"""A step's base model, lent from what its run keeps loaded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from customspec.runners.work import Work
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def make_way(params: Mapping[str, Any], work: Work) -> None:
+    """Give up the base of another step, so that it is not counted as this one's memory."""
+    work.warm.bases.keep_only(_key(params, work))
+
+
+def load_base(params: Mapping[str, Any], work: Work) -> PreTrainedModel:
+    """The candidate's base in the machine's compute type or in fewer bits: modules of its own around weights that the
+    run keeps, unless they are quantized."""
+    from customspec.ml.models import DTYPES, load_model
+
+    machine = work.machine
+    dtype, quantization = DTYPES[machine.compute_dtype], params.get("quantization")
+    folder = work.model_folder()
+    return work.warm.bases.lend(
+        _key(params, work), lambda: load_model(folder, dtype, machine.torch_device, quantization=quantization)
+    )
+
+
+def _key(params: Mapping[str, Any], work: Work) -> tuple[str, ...]:
+    quantization = json.dumps(params.get("quantization"), sort_keys=True)
+    return str(work.model_folder()), work.machine.compute_dtype, work.machine.torch_device, quantization
