@@ -21,11 +21,12 @@ export HF_HUB_OFFLINE = 1
 export HF_HUB_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install demo dev test lint types layers unit schema format bench bench-env clean
+.PHONY: help venv install demo dev test test-faults lint types layers unit schema format bench bench-env clean
 
 help:
 	@echo "demo     install into $(VENV), run specs/quickstart.yaml"
 	@echo "test     lint, types, layers, unit"
+	@echo "test-faults  the long searches for faults: killed at every operation, at every system call"
 	@echo "lint     ruff: rules and formatting"
 	@echo "types    mypy, strict"
 	@echo "layers   import-linter: who may import whom"
@@ -78,6 +79,11 @@ demo: $(VENV)/.demo-model
 	$(BIN)/customspec report specs/quickstart.yaml
 
 test: lint types layers unit
+
+# The long form of the searches for faults: every operation on a file, every system call (where strace is installed).
+test-faults: dev
+	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false \
+	  $(BIN)/python -m pytest -m faults -n logical --maxprocesses $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from typing import Final
 
 
 class Exit(IntEnum):
@@ -41,6 +44,8 @@ class Code(StrEnum):
     WRONG_VALUE = "CS204"
     FORMAT_VERSION = "CS205"
     NOT_YET = "CS206"
+    PATH_REFUSED = "CS207"
+    SECRET = "CS208"
 
     UNKNOWN_TECHNIQUE = "CS301"
     TECHNIQUE_ENTRY = "CS302"
@@ -74,6 +79,7 @@ class Code(StrEnum):
     MODEL_UNUSABLE = "CS502"
     MODEL_KIND = "CS503"
     MODEL_REFUSES_TECHNIQUE = "CS504"
+    MODEL_CODE = "CS505"
 
     PLUGIN_BROKEN = "CS601"
     PLUGIN_CLASH = "CS602"
@@ -114,15 +120,52 @@ class Problem:
     exit: Exit = Exit.BAD_INPUT
     rename: Rename | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", redact(self.message))
+        object.__setattr__(self, "hint", self.hint and redact(self.hint))
+
+
+_SECRET: Final = re.compile(
+    r"(?P<token>\b(?:hf_[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}"
+    r"|xox[abeprs]-[A-Za-z0-9-]{10,}|(?:AKIA|ASIA)[0-9A-Z]{16}\b|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]+)"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----)"
+    r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
+    r"|(?<=[Bb]earer )[\w.~+/=-]{8,}"
+    r"|(?i:(?<=token=)|(?<=secret=)|(?<=signature=)|(?<=password=)|(?<=api_key=)|(?<=credential=))[^&\s'\"]{4,}"
+)
+_NAMES: Final = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSPHRASE|API_?KEY|ACCESS_KEY|CREDENTIALS?)$", re.IGNORECASE)
+_SHORTEST: Final = 8  # characters of a secret in the environment; less may be any word
+
+
+def redact(text: str) -> str:
+    """The text with whatever is a secret, by its form or because the environment holds it, as stars of its length."""
+    hidden = _SECRET.sub(_stars, text)
+    for name, value in os.environ.items():
+        if len(value) >= _SHORTEST and _NAMES.search(name) and value in hidden:
+            hidden = hidden.replace(value, "*" * len(value))
+    return hidden
+
+
+def holds_secret(text: str) -> bool:
+    """Whether a part of the text has the form of a token or a private key."""
+    return any(found["token"] for found in _SECRET.finditer(text))
+
+
+def _stars(found: re.Match[str]) -> str:
+    return "*" * len(found[0])
+
 
 class Terminated(BaseException):
     """SIGTERM, raised where the program stands so that every `finally` runs."""
 
 
 class CustomspecError(Exception):
-    """An end that was foreseen: shown as a sentence, never as a traceback."""
+    """An end that was foreseen: shown as a sentence, never as a traceback. No message holds a secret."""
 
     exit = Exit.STEP_FAILED
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(redact(message))
 
 
 class SpecError(CustomspecError):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,17 @@ from support import Ended, Workspace, colours, make_model
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if "faults" not in str(config.getoption("-m")):
         items[:] = [item for item in items if item.get_closest_marker("faults") is None]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A person's configuration that lets specs name whatever the tests make: models lie beside their specs."""
+    home = tmp_path_factory.mktemp("config")
+    (home / "customspec").mkdir()
+    (home / "customspec" / "config.yaml").write_text(f"allow_roots: [{json.dumps(str(home.parent))}]\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(home))
+        yield
 
 
 @pytest.fixture(scope="session")

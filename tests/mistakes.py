@@ -101,6 +101,7 @@ def _files(space: Workspace) -> None:
         space.write(name, f"{row}\n")
     space.write("lfs.jsonl", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
     os.mkfifo(space.root / "pipe.jsonl")
+    (space.root / "outside.jsonl").symlink_to("/etc/hostname")
 
 
 def _lines(space: Workspace) -> None:
@@ -138,6 +139,9 @@ def _models(space: Workspace, good: Path) -> None:
     shards = _copy(space, good, "missing_shard", "*.safetensors") / "model.safetensors.index.json"
     shards.write_text(json.dumps(index))
     space.write("models/adapter/adapter_config.json", '{"peft_type": "LORA", "base_model_name_or_path": "model"}')
+    of_links = _copy(space, good, "of_links", "config.json")
+    (of_links / "config.json").symlink_to("/etc/hostname")
+    os.mkfifo(_copy(space, good, "of_a_pipe", "config.json") / "config.json")
     space.write("models/text.gguf", "a model, one day\n")
     space.write("site/tiny_models/__init__.py", "")
     space.write("site/tiny_models/tiny.Q8.gguf", "a model, one day\n")
@@ -149,6 +153,11 @@ def _configured_models(space: Workspace, good: Path) -> None:
     _change(_copy(space, good, "unknown_type") / "config.json", model_type="no_such_type")
     _change(_copy(space, good, "no_end") / "tokenizer_config.json", eos_token=None)
     _change(_copy(space, good, "wide_tokenizer") / "config.json", vocab_size=200)
+    own = _copy(space, good, "own_code")
+    _change(own / "config.json", model_type="no_such_type", auto_map={"AutoModelForCausalLM": "modeling.Model"})
+    (own / "modeling.py").write_text("raise SystemExit('a model ran its own code')\n")
+    _change(_copy(space, good, "many_layers") / "config.json", num_hidden_layers=10**9)
+    (_copy(space, good, "deep_config") / "config.json").write_text('{"a":' * 100_000)
     (_copy(space, good, "bad_config") / "config.json").write_text('{"model_type": "llama",')
     (_copy(space, good, "bad_chat") / "chat_template.jinja").write_text("{% for message in messages %}")
     endless = "{{ messages[0].content }}{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"

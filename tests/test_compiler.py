@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from customspec.cli.roots import roots_of
 from customspec.compiler import Compiled, compile_document
 from customspec.compiler.candidates import Choices
 from customspec.errors import SpecError
@@ -22,10 +23,8 @@ FOUR = "techniques: [zero_shot, {few_shot: {shots: 2}}, {lora: {r: 2}}, full]"
 
 
 def compiled(spec: Path, **choices: Any) -> Compiled:
-    root = spec.parent
-    return compile_document(
-        read(spec), discover(), root=root, cache=root / ".customspec", choices=Choices(**choices)
-    )  # fmt: skip
+    cache = spec.parent / ".customspec"
+    return compile_document(read(spec), discover(), roots=roots_of(spec), cache=cache, choices=Choices(**choices))
 
 
 def plan_of(spec: Path, **choices: Any) -> Plan:

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from customspec.cli.roots import roots_of
 from customspec.compiler import compile_document, read_spec
 from customspec.errors import Exit, SpecError
 from customspec.prompts import TemplateError
@@ -210,16 +211,16 @@ def check_mutation(spec: Path, changes: list[Steps], folder: Path, registry: Reg
         change(tree, steps)
     document = told_or_read(json.dumps(tree))
     assert document is not None
-    cache = folder / ".customspec"
+    cache, roots = folder / ".customspec", roots_of(folder / "spec.yaml")
     told_or_valid(
-        lambda: compile_document(document, registry, root=folder, cache=cache), Exit.BAD_INPUT, Exit.ENVIRONMENT
+        lambda: compile_document(document, registry, roots=roots, cache=cache), Exit.BAD_INPUT, Exit.ENVIRONMENT
     )
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.stem)
 def test_every_spec_is_valid_before_it_is_changed(spec: Path, folder: Path, registry: Registry) -> None:
     document = parse(json.dumps(original(spec)), "spec.yaml")
-    compile_document(document, registry, root=folder, cache=folder / ".customspec")
+    compile_document(document, registry, roots=roots_of(folder / "spec.yaml"), cache=folder / ".customspec")
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.stem)

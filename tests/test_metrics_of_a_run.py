@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from customspec.cli.roots import roots_of
 from customspec.compiler import compile_document
 from customspec.errors import PluginError, StepError
 from customspec.hookspecs import Answer, Extra
@@ -32,7 +33,7 @@ GENERATION = "generation: {max_new_tokens: 4}"
 
 
 def planned(spec: Path) -> Plan:
-    return compile_document(read(spec), discover(), root=spec.parent, cache=spec.parent / ".customspec").plan
+    return compile_document(read(spec), discover(), roots=roots_of(spec), cache=spec.parent / ".customspec").plan
 
 
 def records(workspace: Workspace, document: Any, key: str, split: str = "test") -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 import signal
@@ -22,6 +23,8 @@ COMMANDS: Mapping[str, str] = {
     "plan": "show what a run would do, and what is cached",
     "run": "run a spec, or a saved plan",
     "advise": "say what is worth trying, before anything runs",
+    "lock": "write down what a spec runs on",
+    "diff": "compare two specs or locks: what would be run again, and why",
     "show": "show rows as the model sees them",
     "report": "write what a run found, with its evidence, as one page",
     "compare": "put runs side by side",
@@ -32,6 +35,8 @@ COMMANDS: Mapping[str, str] = {
     "metrics": "list the installed metrics, or describe one",
     "watchers": "list what a run can be followed with",
     "explain": "tell more about a problem's code",
+    "doctor": "check the environment, the plugins and the store; mend the store",
+    "gc": "remove stored results that no recent run refers to",
     "schema": "print the JSON Schema of specs",
 }
 
@@ -69,7 +74,17 @@ def main(arguments: list[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, _terminate)
     # idle threads sleep instead of spinning: beside another busy process spinning made training ten times slower
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "1"  # libraries ask at their import
+    _log_to_terminal()
     sys.exit(_run(arguments))
+
+
+def _log_to_terminal() -> None:
+    from customspec.report.logs import TerminalHandler
+
+    logger = logging.getLogger("customspec")
+    if not any(isinstance(handler, TerminalHandler) for handler in logger.handlers):
+        logger.addHandler(TerminalHandler())
 
 
 def _run(arguments: list[str] | None) -> int:

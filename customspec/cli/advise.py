@@ -10,6 +10,7 @@ import click
 
 from customspec.cli.common import device_option, json_option, show_json, spec_argument, store_option, store_root
 from customspec.cli.plan import goal_lines, make_plan
+from customspec.cli.roots import allow_root_option
 from customspec.compiler.advising import facts_of
 from customspec.decide.advice.advise import Advised, Finding, advise_rung, look_at_rows
 from customspec.decide.advice.facts import Facts
@@ -23,14 +24,17 @@ from customspec.report.text import escape
 @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Set a key of the spec: goal.at_least=0.9")
 @device_option
 @store_option
+@allow_root_option
 @json_option
-def command(spec: Path, store: Path | None, device: str, sets: tuple[str, ...], *, as_json: bool) -> int:
+def command(
+    spec: Path, store: Path | None, device: str, sets: tuple[str, ...], allow_root: tuple[Path, ...], *, as_json: bool
+) -> int:
     """Say which candidates are worth trying, with reasons and their sources, and what stands out in the data.
 
     Reads the spec, the rows and the model's header; runs nothing. A spec without `techniques` is advised on the ladder.
     """
     machine = detect(device)
-    compiled = make_plan(spec, store_root(spec, store), machine, sets=sets)
+    compiled = make_plan(spec, store_root(spec, store), machine, sets=sets, allow_root=allow_root)
     facts = facts_of(compiled, machine)
     advised = [advise_rung(facts, rung) for rung in facts.rungs]
     findings = look_at_rows(facts)

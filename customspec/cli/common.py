@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from customspec.cli.roots import allow_root_option
 from customspec.errors import Problem, UsageError
 from customspec.report.problems import render
 from customspec.source import Document, KeyPath, parse_scalar, read
@@ -40,7 +41,7 @@ def choice_options(command: F) -> F:
         click.option("--only", multiple=True, metavar="ID", help="Only the candidates of this id; may be repeated."),
     ):
         command = option(command)
-    return command
+    return allow_root_option(command)
 
 
 def read_document(path: Path, sets: Sequence[str] = ()) -> Document:
@@ -62,6 +63,11 @@ def store_root(spec: Path, store: Path | None) -> Path:
     return Path(named) if named else spec.resolve().parent / STORE_FOLDER
 
 
+def store_here(store: Path | None) -> Path:
+    """The store's folder for a command that reads no spec: as `store_root`, beside the specs of this folder."""
+    return store_root(Path("spec"), store)
+
+
 def show_problems(problems: Sequence[Problem]) -> None:
     """Problems with excerpts, on stderr; colour on a terminal only."""
     color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
@@ -70,7 +76,7 @@ def show_problems(problems: Sequence[Problem]) -> None:
 
 def show_json(value: object) -> None:
     """One JSON document on stdout."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    click.echo(json.dumps(value, indent=2, ensure_ascii=sys.stdout.isatty(), allow_nan=False))
 
 
 def _key_path(key: str) -> KeyPath:

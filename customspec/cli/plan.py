@@ -19,6 +19,7 @@ from customspec.cli.common import (
     store_root,
 )
 from customspec.cli.printing import print_table
+from customspec.cli.roots import roots_of
 from customspec.compiler import Compiled, compile_document
 from customspec.compiler.candidates import Choices
 from customspec.compiler.goal import PlannedClaim
@@ -27,6 +28,7 @@ from customspec.errors import Exit, UsageError
 from customspec.machine import Machine, detect
 from customspec.plan import Plan, digest
 from customspec.registry import discover
+from customspec.report.text import escape
 from customspec.store import Store, store_key
 
 
@@ -78,13 +80,15 @@ def make_plan(
     only: tuple[str, ...] = (),
     limit: int | None = None,
     max_steps: int | None = None,
+    allow_root: tuple[Path, ...] = (),
 ) -> Compiled:
-    """Compile a spec with what the command line adds. Raises SpecError."""
+    """Compile a spec with what the command line adds. Raises SpecError, UsageError."""
+    roots = roots_of(spec, allow_root)
     document = read_document(spec, sets)
     # `--set` is in the plan already: what must not change is the file it was laid over
     sources = {"spec": str(spec.resolve()), "document": digest(read_document(spec).data if sets else document.data)}
     choices = Choices(only, limit, max_steps, machine, sources)
-    return compile_document(document, discover(), root=spec.resolve().parent, cache=root, choices=choices)
+    return compile_document(document, discover(), roots=roots, cache=root, choices=choices)
 
 
 def cached_steps(plan: Plan, store: Store, machine: Machine) -> dict[str, bool]:
@@ -110,6 +114,6 @@ def _print(compiled: Compiled, cached: dict[str, bool]) -> None:
     for line in goal_lines(compiled):
         click.echo(line)
     for note in compiled.notes:
-        click.echo(f"note: {note}")
+        click.echo(f"note: {escape(note)}")
     for label in compiled.unresolved:
-        click.echo(f"unresolved: {label} is not in the local cache; `customspec run` fetches it")
+        click.echo(f"unresolved: {escape(label)} is not in the local cache; `customspec run` fetches it")

@@ -64,5 +64,6 @@ def reopened(chosen: Chosen, does: str, device: str, store: Path | None) -> Iter
     """The candidate ready to be used, for as long as the `with` block; progress is shown."""
     root = store or store_of(chosen.run)
     machine = detect(device)
-    with watching() as watcher:
-        yield Reopened(chosen.plan, chosen.key, chosen.run, Store(root), discover(), machine, watcher, does)
+    used = Store(root)
+    with watching() as watcher, used.using():
+        yield Reopened(chosen.plan, chosen.key, chosen.run, used, discover(), machine, watcher, does)

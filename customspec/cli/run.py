@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,17 +15,20 @@ from customspec.cli.common import (
     choice_options,
     device_option,
     json_option,
-    read_document,
     show_json,
     spec_argument,
     store_option,
     store_root,
 )
+from customspec.cli.locks import check_locked, locked_section, pins
 from customspec.cli.plan import make_plan
 from customspec.cli.printing import print_table
 from customspec.cli.progress import watching
-from customspec.compiler import Compiled, read_spec
+from customspec.cli.resolving import resolved_plan
+from customspec.cli.roots import roots_of
+from customspec.compiler import Compiled
 from customspec.compiler.curve import check_shares
+from customspec.compiler.locking import Section
 from customspec.errors import Exit, Terminated, UsageError
 from customspec.hookspecs import Watcher
 from customspec.machine import Machine, detect
@@ -38,32 +39,13 @@ from customspec.report.tables import decision_lines, results_table
 from customspec.report.text import escape
 from customspec.runners.calibrating import calibrate
 from customspec.runners.curve import CurveRun, run_curve
-from customspec.runners.fetching import fetch
-from customspec.runners.folder import logging_to, write_run
+from customspec.runners.folder import begun, logging_to, write_run
 from customspec.runners.freshness import check_fresh
 from customspec.runners.local import run_plan
 from customspec.runners.outcome import Outcome
 from customspec.runners.watching import find_watchers, watched
 from customspec.runners.work import CHECKPOINT_SECONDS
 from customspec.store import Store
-
-
-class _Warnings(logging.Handler):
-    """Shows what is warned of while a run goes; errors are told by their steps, with more of them in the log."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno == logging.WARNING:
-            click.echo(escape(record.getMessage()), err=True)
-
-
-@contextmanager
-def _shown_warnings() -> Iterator[None]:
-    handler, logger = _Warnings(), logging.getLogger("customspec")
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
 
 
 @click.command("run")
@@ -73,6 +55,7 @@ def _shown_warnings() -> Iterator[None]:
 @store_option
 @click.option("--watch", multiple=True, metavar="NAME", help="Follow with a watcher: tensorboard; may be repeated.")
 @click.option("--curve", metavar="25,50,100", help="Train the chosen candidate on these percentages of the rows, too.")
+@click.option("--locked", is_flag=True, help="Refuse to run unless all is as customspec.lock has it.")
 @click.option(
     "--checkpoint-minutes",
     type=click.FloatRange(0),
@@ -90,6 +73,7 @@ def command(
     curve: str | None,
     *,
     checkpoint_minutes: float,
+    locked: bool,
     require_goal: bool,
     as_json: bool,
     **choices: Any,
@@ -99,10 +83,12 @@ def command(
     shares = None if curve is None else check_shares(curve)
     compiled = None
     if spec.suffix == ".json":
+        if locked:
+            raise UsageError("--locked: a saved plan is checked against what it was made of already")
         plan, root = _saved_plan(spec, store, {**choices, "curve": shares})
     else:
         root = store_root(spec, store)
-        compiled = _compiled(spec, root, machine, choices)
+        compiled = (_locked if locked else _compiled)(spec, root, machine, choices)
         plan = compiled.plan
     if require_goal and plan.goal is None:
         raise UsageError("--require-goal: the spec has no `goal`")
@@ -111,20 +97,29 @@ def command(
     return _run(plan, Store(root), machine, watchers, after, seconds, require_goal=require_goal, as_json=as_json)
 
 
-def _compiled(spec: Path, root: Path, machine: Machine, choices: dict[str, Any]) -> Compiled:
-    compiled = make_plan(spec, root, machine, **choices)
-    if compiled.unresolved:
-        parsed, _ = read_spec(read_document(spec, choices["sets"]), discover())
-        fetch(parsed, root, lambda text: click.echo(text, err=True))
-        compiled = make_plan(spec, root, machine, **choices)
-    if calibrate(compiled.plan, Store(root), discover(), machine, lambda text: click.echo(text, err=True)):
+def _compiled(
+    spec: Path, root: Path, machine: Machine, choices: dict[str, Any], section: Section | None = None
+) -> Compiled:
+    compiled = resolved_plan(spec, root, machine, **choices)
+    if section is not None:
+        check_locked(spec, section, compiled.plan)
+    if calibrate(compiled.plan, Store(root), discover(), machine, lambda text: click.echo(escape(text), err=True)):
         compiled = make_plan(spec, root, machine, **choices)
     for note in compiled.notes:
-        click.echo(f"note: {note}", err=True)
+        click.echo(f"note: {escape(note)}", err=True)
     return compiled
 
 
+def _locked(spec: Path, root: Path, machine: Machine, choices: dict[str, Any]) -> Compiled:
+    if any(value for name, value in choices.items() if name != "allow_root"):
+        raise UsageError("--locked runs the spec as it is: without --only, --set, --limit and --max-steps")
+    roots_of(spec, choices["allow_root"])
+    section = locked_section(spec)
+    return _compiled(spec, root, machine, {**choices, "sets": pins(spec, section)}, section)
+
+
 def _saved_plan(file: Path, store: Path | None, choices: dict[str, Any]) -> tuple[Plan, Path]:
+    allowed = choices.pop("allow_root")
     if any(choices.values()):
         raise UsageError(
             "a saved plan runs as it is: --only, --set, --limit and --max-steps belong to `plan --out`, and --curve "
@@ -135,7 +130,7 @@ def _saved_plan(file: Path, store: Path | None, choices: dict[str, Any]) -> tupl
         root = store_root(Path(plan.sources["spec"]), store)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise UsageError(f"{file} is no plan of `customspec plan --out`: {error}") from error
-    check_fresh(plan, discover(), root)
+    check_fresh(plan, discover(), root, roots_of(Path(plan.sources["spec"]), allowed))
     return plan, root
 
 
@@ -150,11 +145,10 @@ def _run(
     require_goal: bool,
     as_json: bool,
 ) -> int:
-    folder = store.new_run(plan.name)
     registry = discover()
     with (
+        begun(plan, store, machine) as folder,
         logging_to(folder),
-        _shown_warnings(),
         watching() as shown,
         watched(plan, folder, shown, watchers, lambda told: click.echo(escape(told), err=True)) as following,
     ):

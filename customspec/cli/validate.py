@@ -8,10 +8,13 @@ from pathlib import Path
 import click
 
 from customspec.cli.common import json_option, read_document, show_json, show_problems, store_option, store_root
+from customspec.cli.roots import allow_root_option, roots_of
 from customspec.compiler import compile_document
 from customspec.errors import Exit, Problem, SpecError
+from customspec.inputs.paths import Roots
 from customspec.registry import Registry, discover
 from customspec.report.problems import as_json
+from customspec.report.text import escape
 from customspec.source import MAX_BYTES, Document, parse
 
 Found = Mapping[Path, Sequence[Problem]]
@@ -28,38 +31,48 @@ Found = Mapping[Path, Sequence[Problem]]
 )
 @click.option("--fix", "wants_fix", is_flag=True, help="Rename keys where that is certain, and show the difference.")
 @store_option
+@allow_root_option
 @json_option
-def command(specs: tuple[Path, ...], form: str, store: Path | None, *, wants_fix: bool, as_json: bool) -> int:
+def command(
+    specs: tuple[Path, ...],
+    form: str,
+    store: Path | None,
+    allow_root: tuple[Path, ...],
+    *,
+    wants_fix: bool,
+    as_json: bool,
+) -> int:
     """Check specs, their data and their models' headers. Runs nothing."""
     registry = discover()
+    roots = {spec: roots_of(spec, allow_root) for spec in specs}
     for spec in specs if wants_fix else ():
-        _fix(spec, store, registry)
-    found = {spec: find_problems(spec, store, registry) for spec in specs}
+        _fix(spec, store, registry, roots[spec])
+    found = {spec: find_problems(spec, store, registry, roots[spec]) for spec in specs}
     show(found, "json" if as_json else form)
     ends = [min(problem.exit for problem in problems) for problems in found.values() if problems]
     return min(ends, default=Exit.DONE)
 
 
-def find_problems(spec: Path, store: Path | None, registry: Registry) -> tuple[Problem, ...]:
+def find_problems(spec: Path, store: Path | None, registry: Registry, roots: Roots) -> tuple[Problem, ...]:
     """Every problem of one spec; none when it can run."""
-    return _problems(lambda: read_document(spec), spec, store, registry)
+    return _problems(lambda: read_document(spec), spec, store, registry, roots)
 
 
 def _problems(
-    document: Callable[[], Document], spec: Path, store: Path | None, registry: Registry
+    document: Callable[[], Document], spec: Path, store: Path | None, registry: Registry, roots: Roots
 ) -> tuple[Problem, ...]:
     try:
-        compile_document(document(), registry, root=spec.resolve().parent, cache=store_root(spec, store))
+        compile_document(document(), registry, roots=roots, cache=store_root(spec, store))
     except SpecError as error:
         return error.problems
     return ()
 
 
-def _fix(spec: Path, store: Path | None, registry: Registry) -> None:
+def _fix(spec: Path, store: Path | None, registry: Registry, roots: Roots) -> None:
     from customspec.cli.fixing import fix
 
     if spec.is_file() and spec.stat().st_size <= MAX_BYTES:
-        fix(spec, lambda text: _problems(lambda: parse(text, str(spec)), spec, store, registry))
+        fix(spec, lambda text: _problems(lambda: parse(text, str(spec)), spec, store, registry, roots))
 
 
 def show(found: Found, form: str) -> None:
@@ -78,7 +91,7 @@ def _show_text(found: Found) -> None:
         if problems:
             show_problems(problems)
         else:
-            click.echo(f"{spec}: valid")
+            click.echo(f"{escape(str(spec))}: valid")
 
 
 def _show_for_others(problems: Sequence[Problem], form: str) -> None:

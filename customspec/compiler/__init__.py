@@ -13,8 +13,9 @@ from customspec.compiler.files import look_at_files
 from customspec.compiler.findings import Findings
 from customspec.compiler.goal import PlannedClaim, check_goal, planned_claim
 from customspec.compiler.metrics import Measured, read_metrics
-from customspec.compiler.models import look_at_model
+from customspec.compiler.models import look_at_model, model_notes
 from customspec.compiler.overlap import check_overlap, overlap_notes
+from customspec.compiler.secrets import check_secrets
 from customspec.compiler.steps import (
     candidate_of,
     candidate_steps,
@@ -29,6 +30,7 @@ from customspec.decide.samples import Measure
 from customspec.errors import Code
 from customspec.inputs.digests import Digests
 from customspec.inputs.models import Unresolved
+from customspec.inputs.paths import Roots
 from customspec.plan import Plan, Step, digest
 from customspec.registry import Registry
 from customspec.sandbox.client import worker
@@ -58,6 +60,7 @@ def read_spec(document: Document, registry: Registry) -> tuple[Spec, tuple[Draft
     findings = Findings(document)
     spec = validate(Spec, document.data, findings)
     drafts = read_entries(document.data, registry, findings)
+    check_secrets(document.data, findings)
     if spec is not None:
         check_later_work(spec, drafts, findings)
     findings.stop_if_any()
@@ -66,23 +69,26 @@ def read_spec(document: Document, registry: Registry) -> tuple[Spec, tuple[Draft
 
 
 def compile_document(
-    document: Document, registry: Registry, *, root: Path, cache: Path, choices: Choices | None = None
+    document: Document, registry: Registry, *, roots: Roots, cache: Path, choices: Choices | None = None
 ) -> Compiled:
-    """The spec and its plan. `root` is the spec's folder, `cache` the store's. Raises SpecError."""
+    """The spec and its plan. Raises SpecError.
+
+    `roots` are the spec's folder and what is allowed beside it; `cache` is the store's folder.
+    """
     choices = choices or Choices()
     spec, drafts = read_spec(document, registry)
     worker().start()  # it boots while the data is read
     drafts = _only(drafts, choices.only, document)
     findings, digests = Findings(document), Digests(cache)
-    drafts = look_at_files(drafts, root, digests, findings)
+    drafts = look_at_files(drafts, roots, digests, findings)
     metrics = read_metrics(spec, registry, findings)
     measure = None if findings else Measure.of(metrics[0].metric, metrics[0].id)
     before = len(findings)
-    data = look_at_data(spec, root, cache, digests, findings)
+    data = look_at_data(spec, roots, cache, digests, findings)
     if data.given is not None and len(findings) == before:
         check_overlap(spec, data.given, findings)
     models = {
-        ref: look_at_model(ref, at, root, cache, choices.machine, digests, findings)
+        ref: look_at_model(ref, at, roots, cache, choices.machine, digests, findings)
         for ref, at in _model_places(spec, drafts).items()
     }
     ready: list[Ready] = []
@@ -96,6 +102,7 @@ def compile_document(
     plan = _plan(document, spec, ordered, data, metrics, choices.sources)
     hub = sorted({model.label for model in models.values() if isinstance(model, Unresolved)})
     notes = () if data.given is None else overlap_notes(spec, data.given)
+    notes = (*model_notes(models.values()), *notes)
     return Compiled(spec, plan, tuple(ordered), data, (*hub, *data.unresolved), claim, metrics, document, notes)
 
 

@@ -11,6 +11,7 @@ from customspec.compiler.findings import Findings
 from customspec.errors import Code
 from customspec.inputs.digests import Digests, folder_digest
 from customspec.inputs.hub_rows import cached_rows
+from customspec.inputs.paths import PathError, Roots
 from customspec.inputs.rows import RowError
 from customspec.inputs.splits import SPLITS, Files, Splits, divide, group_of, read_splits
 from customspec.source import KeyPath
@@ -29,18 +30,19 @@ class LookedData:
     unresolved: tuple[str, ...]
 
 
-def look_at_data(spec: Spec, root: Path, cache: Path, digests: Digests, findings: Findings) -> LookedData:
+def look_at_data(spec: Spec, roots: Roots, cache: Path, digests: Digests, findings: Findings) -> LookedData:
     """Find, read and divide the splits. Problems go to `findings`; `rows` is then None."""
-    files, unresolved = _find_files(spec.data, root, cache)
+    before = len(findings)
+    files, unresolved = _find_files(spec.data, roots, cache, findings)
     rule = _rule(spec)
-    given = None if unresolved else _read(files, findings)
+    given = None if unresolved or len(findings) > before else _read(files, findings)
     rows = None
     if given is not None and _check_columns(spec.data, given, findings):
         rows = _divide(given, rule, findings)
     return LookedData(files, _digests(spec.data, files, digests), rule, rows, given, unresolved)
 
 
-def _find_files(data: DataSpec, root: Path, cache: Path) -> tuple[Files, tuple[str, ...]]:
+def _find_files(data: DataSpec, roots: Roots, cache: Path, findings: Findings) -> tuple[Files, tuple[str, ...]]:
     files: dict[str, list[tuple[str, Path]]] = {}
     unresolved: list[str] = []
     for name in SPLITS:
@@ -48,12 +50,22 @@ def _find_files(data: DataSpec, root: Path, cache: Path) -> tuple[Files, tuple[s
         if split is None:
             continue
         if split.hub is None:
-            files[name] = [(path, root / path) for path in split.path or ()]
+            files[name] = _located(name, split.path or (), roots, findings)
         elif (fetched := cached_rows(split, cache)) is not None:
             files[name] = [(split.hub, fetched)]
         else:
             unresolved.append(split.hub)
     return files, tuple(unresolved)
+
+
+def _located(split: str, names: Sequence[str], roots: Roots, findings: Findings) -> list[tuple[str, Path]]:
+    located: list[tuple[str, Path]] = []
+    for index, name in enumerate(names):
+        try:
+            located.append((name, roots.locate(name)))
+        except PathError as fault:
+            findings.add(fault.code, _file_path(split, index, findings), str(fault), hint=fault.hint)
+    return located
 
 
 def _rule(spec: Spec) -> dict[str, Any]:

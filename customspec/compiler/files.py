@@ -10,29 +10,35 @@ from customspec.compiler.findings import Findings
 from customspec.errors import Code
 from customspec.hookspecs import ReadsFiles
 from customspec.inputs.digests import Digests, path_digest
+from customspec.inputs.paths import PathError, Roots, check_tree
 
 
-def look_at_files(drafts: tuple[Draft, ...], root: Path, digests: Digests, findings: Findings) -> tuple[Draft, ...]:
+def look_at_files(drafts: tuple[Draft, ...], roots: Roots, digests: Digests, findings: Findings) -> tuple[Draft, ...]:
     """The drafts, their prompting options with whole paths; without those of whose files one is missing."""
     located = []
     for draft in drafts:
-        prompting = None if draft.prompting is None else _located(draft.prompting, root, digests, findings)
+        prompting = None if draft.prompting is None else _located(draft.prompting, roots, digests, findings)
         if prompting is not None or draft.prompting is None:
             located.append(replace(draft, prompting=prompting))
     return tuple(located)
 
 
-def _located(chosen: Chosen, root: Path, digests: Digests, findings: Findings) -> Chosen | None:
+def _located(chosen: Chosen, roots: Roots, digests: Digests, findings: Findings) -> Chosen | None:
     if not isinstance(chosen.technique, ReadsFiles):
         return chosen
     with blaming(chosen):
         written = chosen.technique.files(chosen.options)
-    paths = {option: root / path for option, path in written.items()}
-    for option, path in paths.items():
-        if not path.exists():
-            findings.add(Code.DATA_MISSING, (*chosen.at, option), f"no such file or folder: {written[option]}")
+    paths: dict[str, Path] = {}
+    for option, name in written.items():
+        try:
+            paths[option] = check_tree(roots.locate(name), roots)
+        except PathError as fault:
+            findings.add(fault.code, (*chosen.at, option), str(fault), hint=fault.hint)
             return None
-    options = chosen.options.model_copy(update={option: str(path.resolve()) for option, path in paths.items()})
+        if not paths[option].exists():
+            findings.add(Code.DATA_MISSING, (*chosen.at, option), f"no such file or folder: {name}")
+            return None
+    options = chosen.options.model_copy(update={option: str(path) for option, path in paths.items()})
     return replace(
         chosen, options=options, files={option: path_digest(path, digests) for option, path in paths.items()}
     )

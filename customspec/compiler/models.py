@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from customspec.inputs.digests import Digests
 from customspec.inputs.encoding import Asking, TooLongError, encode, surely_fits
 from customspec.inputs.headers import KnownModel, read_model
 from customspec.inputs.models import ModelError, Unresolved, find_model
+from customspec.inputs.paths import PathError, Roots
 from customspec.inputs.tokens import Chat, ChatError
 from customspec.machine import Machine
 from customspec.prompts import Example
@@ -54,16 +55,18 @@ class LookedModel:
 
 
 def look_at_model(
-    ref: BaseModelSpec, at: KeyPath, root: Path, cache: Path, machine: Machine, digests: Digests, findings: Findings
+    ref: BaseModelSpec, at: KeyPath, roots: Roots, cache: Path, machine: Machine, digests: Digests, findings: Findings
 ) -> LookedModel | Unresolved | None:
     """The model at its place in the spec; None with a problem added when it cannot be used."""
     try:
-        files = find_model(ref, root, digests)
+        files = find_model(ref, roots, digests)
         if isinstance(files, Unresolved):
             return files
         known = read_model(files, cache / "headers")
         rates = _rates(machine, known, cache)
         return LookedModel(known, Chat.load(known.tokenizer), cache / "answers", rates)
+    except PathError as fault:
+        findings.add(fault.code, (*at, "path"), str(fault), hint=fault.hint)
     except ModelError as fault:
         part = next((name for name in ("hub", "path", "package") if getattr(ref, name)), "")
         where = "file" if part == "package" and fault.exit == Exit.BAD_INPUT else part
@@ -78,6 +81,15 @@ def _rates(machine: Machine, known: KnownModel, cache: Path) -> Rates:
     assumed = Rates.assumed(machine, Shape.of(known.header))
     found = Store(cache).memo(MEMO).get(memo_key(machine, known.files.digest))
     return assumed if found is None else assumed.measured(found)
+
+
+def model_notes(models: Iterable[LookedModel | Unresolved | None]) -> tuple[str, ...]:
+    """Of each model that brings code of its own, that the code is not run."""
+    return tuple(
+        f"the model {model.known.files.label} names code of its own, which is never run: {', '.join(model.known.code)}"
+        for model in models
+        if isinstance(model, LookedModel) and model.known.code
+    )
 
 
 def with_recipe(draft: Draft, model: LookedModel, rows: int, findings: Findings) -> TrainingOptions | None:

@@ -6,13 +6,13 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from customspec.errors import PluginError
+from customspec.inputs.digests import read_sealed, write_sealed
 from customspec.plan import digest
 
 LIBRARIES = ("peft", "transformers")  # whose versions an answer may depend on
@@ -25,9 +25,10 @@ def consult(technique: str, distribution: str, question: Mapping[str, Any], cach
     """
     key = digest([technique, distribution, question, [version(name) for name in LIBRARIES]])
     file = cache / f"{key.removeprefix('sha256:')}.json"
-    if not file.is_file():
-        _keep(_ask(technique, distribution, question), file)
-    answer: Mapping[str, Any] = json.loads(file.read_bytes())
+    answer: Mapping[str, Any] | None = read_sealed(file)
+    if answer is None:
+        answer = json.loads(_ask(technique, distribution, question))
+        write_sealed(file, answer)
     return answer
 
 
@@ -39,11 +40,3 @@ def _ask(technique: str, distribution: str, question: Mapping[str, Any]) -> str:
         reason = (ended.stderr.strip().splitlines() or ["it ended without a word"])[-1]
         raise PluginError(f"plugin {distribution}: technique `{technique}` gave no answer: {reason}")
     return ended.stdout.splitlines()[-1]
-
-
-def _keep(answer: str, file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=".tmp-", dir=file.parent)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-        opened.write(answer)
-    Path(name).replace(file)

@@ -100,11 +100,18 @@ def write_sealed(path: Path, value: object) -> None:
     """Replace a file by a sealed value at once: a reader sees the old one or the new one. Raises OSError."""
     content = seal(value)
     private_folder(path.parent)
+    replace_file(path, content, sync=False)
+
+
+def replace_file(path: Path, content: bytes, *, sync: bool = True) -> None:
+    """Replace a file at once: a reader sees the old one or the new one; with `sync`, after a power cut too."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".tmp", delete=False) as file:
         temporary = Path(file.name)
         try:
             file.write(content)
             file.flush()
+            if sync:
+                os.fsync(file.fileno())
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

@@ -8,14 +8,16 @@ import os
 import tempfile
 from pathlib import Path
 
+from customspec.inputs.digests import read_sealed, sha256_file, write_sealed
 from customspec.inputs.rows import read_hub
 from customspec.spec import Split
 
 
 def cached_rows(split: Split, cache: Path) -> Path | None:
-    """The kept rows of a hub split, or None when it was never fetched."""
+    """The kept rows of a hub split, or None when it was never fetched, or is no longer as it was."""
     path = _place(split, cache)
-    return path if path.is_file() else None
+    sealed = read_sealed(path.with_suffix(".json"))
+    return path if sealed is not None and path.is_file() and sha256_file(path) == sealed else None
 
 
 def fetch_rows(split: Split, cache: Path) -> Path:
@@ -28,6 +30,7 @@ def fetch_rows(split: Split, cache: Path) -> Path:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             for row in read_hub("hub", split.hub, split.revision, split.subset, split.split):
                 file.write(json.dumps(dict(row.fields), ensure_ascii=False) + "\n")
+        write_sealed(place.with_suffix(".json"), sha256_file(Path(temporary)))
         Path(temporary).replace(place)
     finally:
         Path(temporary).unlink(missing_ok=True)

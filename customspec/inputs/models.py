@@ -7,17 +7,31 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from math import prod
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from customspec.errors import Code, Exit
 from customspec.inputs.digests import Digests, folder_digest
+from customspec.inputs.paths import ALLOWING, Roots, resolved
 from customspec.spec import BaseModelSpec
 from customspec.suggest import closest
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+MOST = 256 << 20  # bytes of a file that is no weights; the largest tokenizers have 40 MB
+_WEIGHTS = (".safetensors",)
+_LAYERS = frozenset({"num_hidden_layers", "n_layer", "n_layers", "num_layers"})
+_BITS = MappingProxyType(
+    {
+        **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2"), 8),
+        **dict.fromkeys(("U16", "I16", "F16", "BF16"), 16),
+        **dict.fromkeys(("U32", "I32", "F32"), 32),
+        **dict.fromkeys(("U64", "I64", "F64"), 64),
+    }
+)
 READ_BY_US = ("*.safetensors", "*.json", "*.jinja", "*.model", "vocab.txt", "merges.txt")
 
 CARD = "README.md"  # told on export: whose model it is, and under which licence
@@ -50,27 +64,29 @@ class Unresolved:
     label: str
 
 
-def find_model(ref: BaseModelSpec, root: Path, digests: Digests) -> ModelFiles | Unresolved:
-    """The files that a spec's `base_model` names, `root` being the spec's folder. Raises ModelError."""
+def find_model(ref: BaseModelSpec, roots: Roots, digests: Digests) -> ModelFiles | Unresolved:
+    """The files that a spec's `base_model` names. Raises ModelError, and PathError for a path that leads out."""
     try:
-        return _find(ref, root, digests)
+        return _find(ref, roots, digests)
     except OSError as error:
         named = ref.hub or ref.package or ref.path
         raise ModelError(Code.MODEL_MISSING, f"model {named} cannot be read: {error.strerror}") from error
 
 
-def _find(ref: BaseModelSpec, root: Path, digests: Digests) -> ModelFiles | Unresolved:
+def _find(ref: BaseModelSpec, roots: Roots, digests: Digests) -> ModelFiles | Unresolved:
     if ref.hub is not None:
         folder = cached_snapshot(ref.hub, ref.revision)
         label = f"{ref.hub}@{ref.revision or 'main'}"
-        return Unresolved(label) if folder is None else _folder(folder, label, digests)
+        # a snapshot's files are links to blobs, which lie in the repository's folder as well
+        return Unresolved(label) if folder is None else _folder(folder, label, digests, Roots.of(folder.parents[1]))
     if ref.package is not None:
-        return _gguf_or_folder(_in_package(ref.package, ref.file or ""), f"{ref.package}/{ref.file}", digests)
-    path = root / (ref.path or "")
+        folder, path = _in_package(ref.package, ref.file or "")
+        return _gguf_or_folder(path, f"{ref.package}/{ref.file}", digests, Roots.of(folder))
+    path = roots.locate(ref.path or "")
     if not path.exists():
         message = f"no model at {ref.path} (relative to the spec)"
         raise ModelError(Code.MODEL_MISSING, message, hint=_near(ref.path or "", path), exit=Exit.BAD_INPUT)
-    return _gguf_or_folder(path, str(ref.path), digests)
+    return _gguf_or_folder(path, str(ref.path), digests, roots)
 
 
 def _near(name: str, path: Path) -> str | None:
@@ -111,7 +127,8 @@ def fetch_snapshot(hub: str, revision: str | None) -> Path:
     return Path(found)
 
 
-def _in_package(package: str, file: str) -> Path:
+def _in_package(package: str, file: str) -> tuple[Path, Path]:
+    """The package's folder, and the file in it."""
     try:
         spec = find_spec(package)
     except (ImportError, ValueError):
@@ -132,13 +149,13 @@ def _in_package(package: str, file: str) -> Path:
             hint=f"it has: {present}",
             exit=Exit.BAD_INPUT,
         )
-    return path
+    return folder, path
 
 
-def _gguf_or_folder(path: Path, label: str, digests: Digests) -> ModelFiles:
+def _gguf_or_folder(path: Path, label: str, digests: Digests, roots: Roots) -> ModelFiles:
     if path.is_dir():
-        return _folder(path, label, digests)
-    if path.suffix != ".gguf":
+        return _folder(path, label, digests, roots)
+    if path.suffix != ".gguf" or not path.is_file():
         raise ModelError(Code.MODEL_UNUSABLE, f"{label} is neither a folder nor a .gguf file", exit=Exit.BAD_INPUT)
     with path.open("rb") as file:
         if file.read(4) != b"GGUF":
@@ -146,15 +163,16 @@ def _gguf_or_folder(path: Path, label: str, digests: Digests) -> ModelFiles:
     return ModelFiles("gguf", path, label, digests.sha256(path))
 
 
-def _folder(folder: Path, label: str, digests: Digests) -> ModelFiles:
+def _folder(folder: Path, label: str, digests: Digests, roots: Roots) -> ModelFiles:
+    _check_files(folder, label, roots)
     if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
         message = f"model folder {label} holds an adapter, not a model"
         raise ModelError(Code.MODEL_UNUSABLE, message, hint="name the model that the adapter was made for")
     if not (folder / "config.json").is_file():
         raise ModelError(Code.MODEL_UNUSABLE, f"model folder {label} has no config.json")
-    _json(folder / "config.json", label)
-    for shard in _weight_files(folder, label):
-        check_safetensors(shard, f"{label}/{shard.name}")
+    shards = _weight_files(folder, label)
+    tensors = sum(len(check_safetensors(shard, f"{label}/{shard.name}")) for shard in shards)
+    _check_layers(folder, label, tensors)
     return ModelFiles("folder", folder, label, _digest(folder, digests))
 
 
@@ -164,8 +182,24 @@ def digest_of(files: ModelFiles, digests: Digests) -> str:
 
 
 def _digest(folder: Path, digests: Digests) -> str:
-    read = sorted({path for pattern in READ_BY_US for path in folder.glob(pattern)})
-    return folder_digest({path.name: digests.sha256(path) for path in read})
+    return folder_digest({path.name: digests.sha256(path) for path in _read_by_us(folder)})
+
+
+def _read_by_us(folder: Path) -> list[Path]:
+    return sorted({path for pattern in READ_BY_US for path in folder.glob(pattern)})
+
+
+def _check_files(folder: Path, label: str, roots: Roots) -> None:
+    """No file is a link that leads out, a pipe or a device."""
+    for path in _read_by_us(folder):
+        whole = resolved(path)
+        if not roots.hold(whole):
+            message = f"{label}/{path.name} is a link that leads out of the model's folder: to {whole}"
+            raise ModelError(Code.MODEL_UNUSABLE, message, hint=ALLOWING)
+        if path.suffix not in _WEIGHTS and path.stat().st_size > MOST:
+            raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{path.name} is larger than {MOST >> 20} MiB")
+        if not whole.is_file():
+            raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{path.name} is not a regular file")
 
 
 def _weight_files(folder: Path, label: str) -> list[Path]:
@@ -206,7 +240,7 @@ def check_safetensors(path: Path, label: str) -> Mapping[str, Any]:
         try:
             header: dict[str, Any] = json.loads(file.read(length))
             tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
-            data = max((int(entry["data_offsets"][1]) for entry in tensors.values()), default=0)
+            data = _data_bytes(tensors)
         except (ValueError, AttributeError, LookupError, TypeError, RecursionError) as error:
             raise ModelError(Code.MODEL_UNUSABLE, f"{label} has an unreadable safetensors header") from error
     promised = 8 + length + data
@@ -215,9 +249,39 @@ def check_safetensors(path: Path, label: str) -> Mapping[str, Any]:
     return tensors
 
 
+def _data_bytes(tensors: Mapping[str, Any]) -> int:
+    """The bytes behind the header. Raises ValueError unless each tensor fills its place, one after another."""
+    end = 0
+    for entry in sorted(tensors.values(), key=lambda entry: [int(place) for place in entry["data_offsets"]]):
+        start, stop = entry["data_offsets"]
+        bits = _BITS.get(entry["dtype"])
+        filled = bits is None or prod(map(_size, entry["shape"])) * bits == (stop - start) * 8
+        if start != end or stop < start or not filled:
+            raise ValueError("a tensor does not fill its place")
+        end = stop
+    return end
+
+
+def _size(dimension: int) -> int:
+    if dimension < 0:
+        raise ValueError("a dimension is negative")
+    return dimension
+
+
+def _check_layers(folder: Path, label: str, tensors: int) -> None:
+    """A model is laid out from its config before its weights are seen: one that is much too large is never done."""
+    config = _json(folder / "config.json", label)
+    for name in _LAYERS & config.keys():
+        if isinstance(config[name], int) and config[name] > tensors:
+            message = f"{label}/config.json promises {config[name]} layers; the weights are {tensors} tensors"
+            raise ModelError(Code.MODEL_UNUSABLE, message)
+
+
 def _json(path: Path, label: str) -> dict[str, Any]:
     try:
         value = json.loads(path.read_bytes())
+    except RecursionError:
+        raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{path.name} is nested too deeply") from None
     except ValueError as error:
         raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{path.name} is not JSON: {error}") from error
     if not isinstance(value, dict):

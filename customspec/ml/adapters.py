@@ -10,6 +10,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from customspec.errors import UsageError
+from customspec.inputs.vetting import ADAPTER, vetted
 from customspec.ml.quiet import quietly
 
 if TYPE_CHECKING:
@@ -37,8 +38,9 @@ def save(model: nn.Module, folder: Path) -> None:
 
 @quietly()
 def load(model: PreTrainedModel, folder: Path) -> nn.Module:
-    """The base with the adapter that `save` wrote."""
-    return cast(nn.Module, PeftModel.from_pretrained(model, str(folder), is_trainable=False))
+    """The base with the adapter that `save` wrote; of the folder PEFT sees no pickle, and no key that names code."""
+    with vetted(folder, ADAPTER) as view:
+        return cast(nn.Module, PeftModel.from_pretrained(model, str(view), is_trainable=False))
 
 
 @quietly()

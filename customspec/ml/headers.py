@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import torch
 from transformers import (
+    CONFIG_MAPPING,
     MODEL_FOR_CAUSAL_LM_MAPPING,
     MODEL_FOR_MASKED_LM_MAPPING,
     AutoConfig,
@@ -28,9 +31,13 @@ from transformers.pytorch_utils import Conv1D
 
 from customspec.errors import Code
 from customspec.header import Linear, ModelHeader
+from customspec.inputs.gguf import check_gguf
 from customspec.inputs.models import ModelError
+from customspec.inputs.vetting import code_named_in, vetted
 
 UNBOUNDED = 1 << 20  # tokens; state-space models name no limit
+CPU: Final = 600  # seconds; the largest models there are take a minute
+MEMORY: Final = 32 << 30  # bytes
 
 
 def read_header(path: Path) -> tuple[ModelHeader, PreTrainedTokenizerBase]:
@@ -47,6 +54,45 @@ def read_header(path: Path) -> tuple[ModelHeader, PreTrainedTokenizerBase]:
         message = f"its tokenizer has {len(tokenizer)} tokens, the model embeds {header.vocabulary}"
         raise ModelError(Code.MODEL_UNUSABLE, message)
     return header, tokenizer
+
+
+def _read(source: Path) -> tuple[ModelHeader, PreTrainedTokenizerBase, tuple[str, ...]]:
+    """The header, the tokenizer, and the keys that name code, of which neither library saw any."""
+    try:
+        if source.is_file():
+            check_gguf(source)
+            return *read_header(source), ()
+        code = code_named_in(source)
+        kind = json.loads((source / "config.json").read_bytes()).get("model_type")
+        if code and kind not in CONFIG_MAPPING:
+            message = f"it needs code of its own, which is never run ({code[0]}): transformers {transformers_version} "
+            raise ModelError(Code.MODEL_CODE, f"{message} knows no architecture `{kind}`".replace("  ", " "))
+        with vetted(source) as view:
+            return *_named(read_header, view, source), code
+    except ValueError as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(Code.MODEL_UNUSABLE, str(error)) from error
+
+
+def _named(
+    read: Callable[[Path], tuple[ModelHeader, PreTrainedTokenizerBase]], view: Path, source: Path
+) -> tuple[ModelHeader, PreTrainedTokenizerBase]:
+    """What is read of the view; a fault names the person's own folder."""
+    try:
+        header, tokenizer = read(view)
+    except ModelError as error:
+        raise ModelError(error.code, str(error).replace(str(view), str(source)), exit=error.exit) from error
+    tokenizer.name_or_path = str(source)
+    return header, tokenizer
+
+
+def _limit() -> None:
+    """A header that would take more is no header: the process ends, and says so by its signal."""
+    for what, most in ((resource.RLIMIT_CPU, CPU), (resource.RLIMIT_DATA, MEMORY)):
+        soft, hard = resource.getrlimit(what)
+        known = [limit for limit in (most, soft, hard) if limit != resource.RLIM_INFINITY]
+        resource.setrlimit(what, (min(known), hard))
 
 
 def _config(where: dict[str, Any]) -> PreTrainedConfig:
@@ -120,14 +166,16 @@ def _refuse(error: ModelError) -> int:
 
 def main(source: str, target: str) -> int:
     """Write the header and tokenizer of `source` into the folder `target`; 1 and a line of JSON when it cannot be."""
+    _limit()
     try:
-        header, tokenizer = read_header(Path(source))
+        header, tokenizer, code = _read(Path(source))
     except ModelError as error:
         return _refuse(error)
     tokenizer.save_pretrained(target)
     if not (Path(target) / "tokenizer.json").is_file():
         return _refuse(ModelError(Code.MODEL_UNUSABLE, "its tokenizer cannot be written as tokenizer.json"))
-    (Path(target) / "header.json").write_text(json.dumps(header.to_json()), encoding="utf-8")
+    known = {"header": header.to_json(), "code": code}
+    (Path(target) / "header.json").write_text(json.dumps(known), encoding="utf-8")
     return 0
 
 

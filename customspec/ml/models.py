@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, GgufConfig
 
+from customspec.inputs.gguf import check_gguf
+from customspec.inputs.vetting import vetted
 from customspec.ml.quiet import quietly, swallowing_bars
 
 if TYPE_CHECKING:
@@ -32,13 +34,13 @@ def load_model(
     of all other weights, and of what the quantized ones compute.
     """
     settings: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
-    if quantization is None:
-        model = AutoModelForCausalLM.from_pretrained(str(folder), trust_remote_code=False, **settings)
-        return cast("PreTrainedModel", model.eval().to(device))
-    # quantized where they are put, one after another: the whole model in `dtype` is never there
-    settings |= {"quantization_config": _bits_and_bytes(quantization, dtype), "device_map": {"": device}}
-    model = AutoModelForCausalLM.from_pretrained(str(folder), trust_remote_code=False, **settings)
-    return cast("PreTrainedModel", model.eval())
+    if quantization is not None:
+        # quantized where they are put, one after another: the whole model in `dtype` is never there
+        settings |= {"quantization_config": _bits_and_bytes(quantization, dtype), "device_map": {"": device}}
+    with vetted(folder) as view:
+        model = AutoModelForCausalLM.from_pretrained(str(view), trust_remote_code=False, **settings)
+    model.config.name_or_path = model.name_or_path = str(folder)
+    return cast("PreTrainedModel", model.eval() if quantization is not None else model.eval().to(device))
 
 
 def _bits_and_bytes(quantization: Mapping[str, Any], dtype: torch.dtype) -> BitsAndBytesConfig:
@@ -55,6 +57,7 @@ def _bits_and_bytes(quantization: Mapping[str, Any], dtype: torch.dtype) -> Bits
 @quietly()
 def convert_gguf(file: Path, folder: Path, dtype: torch.dtype) -> None:
     """Write a GGUF file's weights, dequantized to `dtype`, and its tokenizer as a folder of safetensors."""
+    check_gguf(file)
     where: dict[str, Any] = {
         "pretrained_model_name_or_path": str(file.parent),
         "gguf_file": file.name,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.cells import cell_len
 
-from customspec.errors import Problem
+from customspec.errors import Problem, redact
 from customspec.report.text import escape
 from customspec.source import split_lines
 
@@ -47,7 +47,7 @@ def _block(problem: Problem, lines: Sequence[str], color: bool) -> str:
     gutter = max(5, len(str(number)))
     place = _painted(f"{escape(str(problem.location))}:", _BOLD, color)
     parts = [f"{place} {_painted(problem.code.value, _RED, color)} {escape(problem.message)}"]
-    line = lines[number - 1] if number <= len(lines) else ""
+    line = redact(lines[number - 1]) if number <= len(lines) else ""
     if line:
         shown, blanks, carets = _excerpt(line, problem.location.column)
         parts.append(f"{number:>{gutter}} | {shown}")

@@ -5,21 +5,42 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from customspec.inputs.digests import replace_file
 from customspec.machine import Machine
 from customspec.plan import Candidate, Plan, Step
 from customspec.registry import Registry
+from customspec.report.logs import SafeFormatter
 from customspec.runners.evidence import evidence_of, seen_by
 from customspec.runners.outcome import Outcome, StepOutcome
 from customspec.runners.results import artifact_of, environment_of, finite, results_document
 from customspec.runners.rows import load_rows
 from customspec.runners.work import asking_of, located, template_of
-from customspec.store import link_tree
+from customspec.store import Store, link_tree
+from customspec.store.occupancy import shared
+from customspec.store.upkeep import RUNNING, leftovers, mend
 
 LOG = "log.txt"
+
+
+@contextmanager
+def begun(plan: Plan, store: Store, machine: Machine) -> Iterator[Path]:
+    """A new run's folder, which tells at once what it refers to, and is held as long as the run is on."""
+    with ExitStack() as held:
+        for fault in list(leftovers(store)):
+            mend(store, fault)
+        with store.using():  # a cleaning sees all of it, or comes before the first look into the store
+            folder = store.new_run(plan.name)
+            held.enter_context(shared(folder / RUNNING))
+            _write_json(folder / "plan.json", plan.to_json())
+            _write_json(folder / "environment.json", environment_of(machine))
+        try:
+            yield folder
+        finally:
+            (folder / RUNNING).unlink(missing_ok=True)
 
 
 def write_run(
@@ -39,8 +60,6 @@ def write_run(
     if curve is not None:
         document = {**document, "curve": finite(curve)}
     evidence = evidence_of(plan, outcome, document["decision"]["chosen_key"], registry)
-    _write_json(folder / "plan.json", plan.to_json())
-    _write_json(folder / "environment.json", environment_of(machine))
     _write_json(folder / "evidence.json", finite(evidence))
     for candidate in plan.candidates:
         steps = [(step, outcome.steps[step.id]) for step in plan.steps if step.candidate == candidate.key]
@@ -58,7 +77,7 @@ def write_run(
 def logging_to(folder: Path) -> Iterator[None]:
     """Everything that customspec logs, tracebacks of failed steps included, goes to the run's log."""
     handler = _Log(folder / LOG, encoding="utf-8", delay=False)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(SafeFormatter("%(asctime)s %(levelname)s %(message)s"))
     logger = logging.getLogger("customspec")
     level = logger.level
     logger.addHandler(handler)
@@ -110,10 +129,8 @@ def _prompt(step: Step, candidate: Candidate, outcome: Outcome, registry: Regist
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """The whole file or none: a run may be killed while it is written."""
-    unfinished = path.with_name(f".{path.name}")
-    unfinished.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    replace_file(path, text.encode())
 
 
 def read_run(folder: Path) -> tuple[Plan, dict[str, Any]]:

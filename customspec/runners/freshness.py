@@ -8,6 +8,7 @@ from pathlib import Path
 from customspec.errors import CustomspecError, RefusedError
 from customspec.inputs.digests import Digests, folder_digest, path_digest
 from customspec.inputs.models import ModelError, find_model
+from customspec.inputs.paths import PathError, Roots, resolved
 from customspec.plan import Plan, Step, canonical, digest
 from customspec.registry import Kind, Registry
 from customspec.runners.metrics import Scoring
@@ -15,12 +16,13 @@ from customspec.source import read
 from customspec.spec import BaseModelSpec
 
 
-def check_fresh(plan: Plan, registry: Registry, cache: Path) -> None:
+def check_fresh(plan: Plan, registry: Registry, cache: Path, roots: Roots) -> None:
     """Raises RefusedError, naming all that has changed since the plan was made, and PluginError for a missing extra."""
     changes = [
         *(f"{id} was edited in the plan" for id in plan.altered),
         *_spec(plan),
-        *_inputs(plan, Digests(cache)),
+        *_strays(plan, Roots(roots.folder, (*roots.allowed, cache.resolve()))),
+        *_inputs(plan, Digests(cache), roots),
         *_plugins(plan, registry),
     ]
     if changes:
@@ -40,12 +42,21 @@ def _spec(plan: Plan) -> Iterator[str]:
         yield f"{path.name} changed"
 
 
-def _inputs(plan: Plan, digests: Digests) -> Iterator[str]:
+def _strays(plan: Plan, roots: Roots) -> Iterator[str]:
+    """A plan may come from a stranger, as a spec may: what it reads must lie where its spec may lead."""
+    for step in plan.steps:
+        named = [path for paths in step.sources.values() for _, path in paths] if step.kind == "data" else []
+        for path in (*named, *step.sources.get("files", {}).values()):
+            if not roots.hold(resolved(Path(path))):
+                yield f"{path} lies out of the spec's folder"
+
+
+def _inputs(plan: Plan, digests: Digests, roots: Roots) -> Iterator[str]:
     for step in plan.steps:
         if step.kind == "data":
             yield from _data(step, digests)
         elif step.kind == "model":
-            yield from _model(step, plan, digests)
+            yield from _model(step, digests, roots)
         yield from _files(step, digests)
 
 
@@ -65,11 +76,11 @@ def _data(step: Step, digests: Digests) -> Iterator[str]:
             yield f"the {name} data changed"
 
 
-def _model(step: Step, plan: Plan, digests: Digests) -> Iterator[str]:
+def _model(step: Step, digests: Digests, roots: Roots) -> Iterator[str]:
     ref = BaseModelSpec.model_validate(step.sources["ref"])
     try:
-        files = find_model(ref, Path(plan.sources["spec"]).parent, digests)
-    except ModelError as error:
+        files = find_model(ref, roots, digests)
+    except (ModelError, PathError) as error:
         yield str(error)
         return
     if getattr(files, "digest", None) != step.params["digest"]:

@@ -37,17 +37,19 @@ def room(store: Path) -> Iterator[Path]:
 def _sweep(parent: Path) -> None:
     for folder in parent.iterdir():
         with suppress(FileNotFoundError):  # its owner, or another sweeper, was faster
-            if _is_abandoned(folder):
+            if is_abandoned(folder):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _is_abandoned(folder: Path) -> bool:
+def is_abandoned(folder: Path) -> bool:
+    """Whether the process that a draft is named after has ended. Raises FileNotFoundError."""
     pid, _, rest = folder.name.partition("@")
     if not pid.isdecimal() or rest.rpartition("-")[0] != _processes() or is_alive(int(pid)):
         return False
     # Two machines of one name may share this folder, and then a pid that is dead here may be alive there. A minute
     # spares their short steps, and costs nothing: what a dead process left can wait.
-    return time.time() - folder.stat().st_mtime > STALE
+    # A clock that was set back makes drafts of the future: they are as old as they are far.
+    return abs(time.time() - folder.stat().st_mtime) > STALE
 
 
 def _processes() -> str:

@@ -47,7 +47,8 @@ def place(draft: Path, target: Path) -> bool:
             raise
         return False
     _sync(target.parent)
-    _sync(target.parent.parent)  # `objects/<2 hex>` may be new as well
+    for above in target.parents[1:3]:  # `objects/<2 hex>` and `objects` may be new as well
+        _sync(above)
     return True
 
 

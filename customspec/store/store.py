@@ -22,7 +22,9 @@ from customspec.inputs.digests import private_folder, read_sealed, write_sealed
 from customspec.plan import Result, canonical, digest
 from customspec.store.drafts import draft, is_alive
 from customspec.store.objects import FILES, DamagedError, finish, manifest_of, place, verified
+from customspec.store.occupancy import alone, shared
 
+PATIENCE: Final = 60.0  # seconds
 FORMAT: Final = 1  # raised when an object is laid out otherwise: older objects are then never met
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:@=+-]{0,199}")
@@ -147,6 +149,31 @@ class Store:
         finally:
             holder.unlink(missing_ok=True)
             lock.release()
+
+    @contextmanager
+    def using(self) -> Iterator[None]:
+        """While results are looked up that must stay: no cleaning begins, and one that is on is waited for."""
+        with shared(self._cleaning):
+            yield
+
+    @contextmanager
+    def cleaning(self, patience: float = PATIENCE) -> Iterator[None]:
+        """While results are removed: none is looked up. Raises RefusedError when the store stays in use."""
+        with alone(self._cleaning, patience) as free:
+            if not free:
+                raise RefusedError(f"the store {self.root} is in use; try again when what uses it has ended")
+            yield
+
+    @contextmanager
+    def discarding(self, folder: Path) -> Iterator[Path]:
+        """The folder, out of its place and at once; with the `with` block it is gone."""
+        with draft(self.root / "tmp") as made:
+            folder.rename(made / folder.name)
+            yield made / folder.name
+
+    @property
+    def _cleaning(self) -> Path:
+        return self.root / "locks" / "cleaning"
 
     def _object(self, key: str) -> Path:
         return self.root / "objects" / _name(key)[:2] / key

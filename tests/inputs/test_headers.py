@@ -21,6 +21,7 @@ from customspec.inputs import headers
 from customspec.inputs.digests import Digests
 from customspec.inputs.headers import read_model
 from customspec.inputs.models import ModelError, ModelFiles, find_model
+from customspec.inputs.paths import Roots
 from customspec.ml.headers import UNBOUNDED, main, read_header
 from customspec.spec import BaseModelSpec
 from support import make_model, make_tokenizer
@@ -63,7 +64,7 @@ def real(folder: Path) -> PreTrainedModel:
 
 
 def files_of(folder: Path) -> ModelFiles:
-    files = find_model(BaseModelSpec(path=str(folder)), Path(), Digests(None))
+    files = find_model(BaseModelSpec(path="."), Roots.of(folder), Digests(None))
     assert isinstance(files, ModelFiles)
     return files
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from customspec.cli.roots import roots_of
 from customspec.compiler import compile_document
 from customspec.errors import PluginError
 from customspec.inputs.consulting import consult
@@ -20,7 +21,7 @@ Command = Callable[..., Ended]
 
 
 def planned(spec: Path) -> Plan:
-    return compile_document(read(spec), discover(), root=spec.parent, cache=spec.parent / ".customspec").plan
+    return compile_document(read(spec), discover(), roots=roots_of(spec), cache=spec.parent / ".customspec").plan
 
 
 @pytest.mark.parametrize(

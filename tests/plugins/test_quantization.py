@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from customspec.cli.roots import roots_of
 from customspec.compiler import compile_document
 from customspec.compiler import quantization as checked
 from customspec.compiler.candidates import Choices
@@ -43,7 +44,9 @@ REFUSE = ("boft", "full", "loha", "lokr")
 def planned(spec: Path, device: Device | None) -> Plan:
     choices = Choices() if device is None else Choices(machine=dataclasses.replace(UNKNOWN, device=device))
     root = spec.parent
-    return compile_document(read(spec), discover(), root=root, cache=root / ".customspec", choices=choices).plan
+    return compile_document(
+        read(spec), discover(), roots=roots_of(spec), cache=root / ".customspec", choices=choices
+    ).plan
 
 
 def problems(spec: Path, device: Device | None) -> list[Problem]:

@@ -15,6 +15,7 @@ import pytest
 
 from customspec.plan import Result
 from customspec.store import Store
+from customspec.store.store import _described
 
 Publish = Callable[..., Result]
 KEY = "ab" * 32
@@ -240,3 +241,41 @@ def test_killed_at_any_operation_a_writer_leaves_all_or_nothing(tmp_path: Path, 
     assert all(not (tmp_path / str(number) / "quarantine").exists() for number in range(1, last + 1))
     for number in range(1, last + 1):
         assert publish(Store(tmp_path / str(number)), KEY).key == KEY
+
+
+LEFT_BEHIND = """
+import os, pathlib, signal, sys, time
+from customspec.store import Store
+with Store(pathlib.Path(sys.argv[1])).lock("key"):
+    if (worker := os.fork()) == 0:
+        time.sleep(600)
+    print(worker, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_worker_that_outlives_the_holder_keeps_no_lock(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    with child(LEFT_BEHIND, store.root, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        worker = int(holder.stdout.readline())
+        try:
+            assert holder.wait() == -signal.SIGKILL
+            with store.lock("key"):
+                assert caplog.records == []
+        finally:
+            os.kill(worker, signal.SIGKILL)
+
+
+def test_a_holder_that_has_ended_is_said_to_have() -> None:
+    host = os.uname().nodename
+    with child("") as gone:
+        gone.wait()
+    assert _described({"pid": os.getpid(), "host": host}).startswith(f"process {os.getpid()} on {host} ")
+    assert "outlives it" in _described({"pid": gone.pid, "host": host})
+    assert "outlives it" not in _described({"pid": gone.pid, "host": "another"})
+
+
+def test_a_clock_that_was_set_back_hides_no_draft(store: Store, publish: Publish) -> None:
+    age(killed_draft(store), -7200)
+    publish(store, OTHER)
+    assert drafts(store) == []

@@ -72,7 +72,7 @@ def test_all_is_on_the_disk_before_the_object_has_its_place_and_the_place_itself
     content = {"files", "files/model", "files/model/weights.safetensors", "files/notes.txt", "files/empty"}
     assert set(before[:-2]) == content
     assert before[-2:] == ["manifest.json", "."]
-    assert synced[len(before) :] == [Path("objects", KEY[:2]), Path("objects")]
+    assert synced[len(before) :] == [Path("objects", KEY[:2]), Path("objects"), Path()]
 
 
 def test_reading_creates_nothing(store: Store) -> None:

@@ -1,0 +1,33 @@
+"""`customspec lock SPEC`: what the spec runs on, written down beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from customspec.cli.common import device_option, json_option, show_json, spec_argument, store_option, store_root
+from customspec.cli.locks import write_lock
+from customspec.cli.resolving import resolved_plan
+from customspec.cli.roots import allow_root_option
+from customspec.compiler.locking import section_of
+from customspec.errors import Exit
+from customspec.machine import detect
+from customspec.report.text import escape
+
+
+@click.command("lock")
+@spec_argument
+@device_option
+@store_option
+@allow_root_option
+@json_option
+def command(spec: Path, store: Path | None, device: str, allow_root: tuple[Path, ...], *, as_json: bool) -> int:
+    """Write customspec.lock beside SPEC: digests of all that its results depend on. May connect to a hub."""
+    compiled = resolved_plan(spec, store_root(spec, store), detect(device), allow_root=allow_root)
+    file = write_lock(spec, compiled.plan)
+    if as_json:
+        show_json(section_of(compiled.plan))
+    else:
+        click.echo(f"wrote {escape(str(file))}; run with: customspec run --locked {escape(str(spec))}")
+    return Exit.DONE

@@ -1,0 +1,105 @@
+"""Lock files: `customspec.lock` beside the spec, one section for each spec of the folder.
+
+YAML, since the one reader of specs reads it, with the place of every mistake; and since each line says one thing, so
+that a review sees what changed.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from customspec.cli.common import read_document
+from customspec.compiler.locking import LOCK, Section, commit_of, drift, section_of
+from customspec.errors import RefusedError, UsageError
+from customspec.inputs.paths import Roots, resolved
+from customspec.plan import Plan
+from customspec.source import read
+
+NAME: Final = "customspec.lock"
+HEAD: Final = (
+    "# What the specs beside this file run on. Written by `customspec lock`, checked by `customspec run --locked`.\n"
+)
+
+
+def lock_of(spec: Path) -> Path:
+    """Where a spec's lock is; it need not be there."""
+    return spec.resolve().parent / NAME
+
+
+def read_lock(file: Path) -> Mapping[str, Section]:
+    """The sections by spec. Raises SpecError for what is not YAML, UsageError for what is no lock."""
+    if not Roots.of(file.parent).hold(resolved(file)):
+        raise UsageError(f"{file} is a link that leads out of its folder")
+    data = read(file).data
+    specs = data.get("specs")
+    sections = specs if data.get("lock") == LOCK and isinstance(specs, dict) else {"": None}
+    if not all(isinstance(part, dict) and isinstance(part.get("steps"), dict) for part in sections.values()):
+        raise UsageError(f"{file} is no lock of this version; make it anew with `customspec lock`")
+    return dict(sections)
+
+
+def locked_section(spec: Path) -> Section:
+    """The spec's section. Raises RefusedError where there is none."""
+    file = lock_of(spec)
+    section = read_lock(file).get(spec.resolve().name) if file.is_file() else None
+    if section is None:
+        raise RefusedError(f"--locked: there is no lock of {spec}; make one with `customspec lock {spec}`")
+    return section
+
+
+def write_lock(spec: Path, plan: Plan) -> Path:
+    """Put the spec's section into its lock, beside those of its neighbours; neighbours that are gone leave it."""
+    file = lock_of(spec)
+    there = read_lock(file) if file.is_file() else {}
+    kept = {name: section for name, section in there.items() if (file.parent / name).is_file()}
+    _replace(file, lock_text({**kept, spec.resolve().name: section_of(plan)}))
+    return file
+
+
+def lock_text(sections: Mapping[str, Section]) -> str:
+    """The same text for the same sections."""
+    return HEAD + yaml.safe_dump(
+        {"lock": LOCK, "specs": dict(sections)}, sort_keys=True, width=1000, allow_unicode=True
+    )
+
+
+def pins(spec: Path, section: Section) -> tuple[str, ...]:
+    """What `--set` would say so that each hub model is the locked commit, whatever its branch has become."""
+    data = read_document(spec).data
+    places: list[tuple[str, Any]] = [("base_model", data.get("base_model"))]
+    entries = data.get("techniques") or ()
+    places += [
+        (f"techniques.{at}.base_model", entry.get("base_model"))
+        for at, entry in enumerate(entries)
+        if isinstance(entry, dict)
+    ]
+    found = [(at, commit_of(section, ref["hub"])) for at, ref in places if isinstance(ref, dict) and "hub" in ref]
+    return tuple(f'{at}.revision="{commit}"' for at, commit in found if commit is not None)
+
+
+def check_locked(spec: Path, section: Section, plan: Plan) -> None:
+    """Raises RefusedError, naming all that is not as it was locked."""
+    changes = drift(section, section_of(plan))
+    if changes:
+        listed = "; ".join(changes)
+        told = f"{spec} is not as {lock_of(spec).name} has it: {listed}"
+        raise RefusedError(f"{told}. Review what changed, then `customspec lock {spec}`")
+
+
+def _replace(file: Path, text: str) -> None:
+    with tempfile.NamedTemporaryFile(
+        "w", dir=file.parent, prefix=".", suffix=".tmp", delete=False, encoding="utf-8"
+    ) as new:
+        temporary = Path(new.name)
+        try:
+            new.write(text)
+            new.flush()
+            temporary.chmod(0o644)
+            temporary.replace(file)
+        finally:
+            temporary.unlink(missing_ok=True)

@@ -1,0 +1,68 @@
+"""Where a spec's paths may lead: into the spec's own folder, and where the person who runs it has allowed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from customspec.errors import Code
+
+ALLOWING = "files elsewhere are allowed by who runs it: `--allow-root FOLDER`, or `allow_roots` in the configuration"
+
+
+class PathError(ValueError):
+    """A path that leads where no spec may lead."""
+
+    code = Code.PATH_REFUSED
+    hint = ALLOWING
+
+
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """The folder that relative paths begin in, and the folders beside it that were allowed. All are whole paths."""
+
+    folder: Path
+    allowed: tuple[Path, ...] = ()
+
+    @classmethod
+    def of(cls, folder: Path, allowed: tuple[Path, ...] = ()) -> Roots:
+        return cls(folder.resolve(), tuple(path.resolve() for path in allowed))
+
+    def locate(self, written: str) -> Path:
+        """The whole path of what a spec names, links followed; it need not exist. Raises PathError."""
+        path, absolute = self.folder / written, Path(written).is_absolute()
+        whole = resolved(path)
+        if self._are_allowed(whole) or (not absolute and self.hold(whole)):
+            return whole
+        if absolute:
+            raise PathError(f"a spec's paths are relative to it, and {written} is absolute")
+        if not self.hold(Path(os.path.normpath(path))):
+            raise PathError(f"{written} leads out of the spec's folder")
+        raise PathError(f"{written} is a link that leads out of the spec's folder: to {whole}")
+
+    def hold(self, whole: Path) -> bool:
+        """Whether a whole path lies in one of the folders."""
+        return whole.is_relative_to(self.folder) or self._are_allowed(whole)
+
+    def _are_allowed(self, whole: Path) -> bool:
+        return any(whole.is_relative_to(folder) for folder in self.allowed)
+
+
+def check_tree(path: Path, roots: Roots) -> Path:
+    """The path, if no link below it leads out, and all is files and folders. Raises PathError."""
+    for inner in path.rglob("*") if path.is_dir() else ():
+        whole = resolved(inner)
+        if not roots.hold(whole):
+            raise PathError(f"{inner.name} is a link that leads out of the spec's folder: to {whole}")
+        if not (whole.is_file() or whole.is_dir()):
+            raise PathError(f"{inner.name} is not a regular file")
+    return path
+
+
+def resolved(path: Path) -> Path:
+    """The path with its links followed; where that cannot be done, as it is written, without `..`."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError):  # a circle of links, or a name that no file can have
+        return Path(os.path.normpath(path))

@@ -1,0 +1,28 @@
+"""Logs, on the terminal and in a run's folder: what others wrote is escaped, secrets are hidden."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from customspec.errors import redact
+from customspec.report.text import escape
+
+
+class SafeFormatter(logging.Formatter):
+    """Each line of a record, tracebacks included, holds nothing that moves a cursor, and no secret."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(escape(redact(line)) for line in super().format(record).splitlines())
+
+
+class TerminalHandler(logging.Handler):
+    """Warnings to wherever stderr is at that moment. Errors are told by their steps, with more of them in the log."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.setFormatter(SafeFormatter("%(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno == logging.WARNING:
+            sys.stderr.write(self.format(record) + "\n")

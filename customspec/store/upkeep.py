@@ -1,0 +1,150 @@
+"""The store's health, and its cleaning: what is damaged, what a dead process left, what nobody refers to any more."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from customspec.plan import Plan
+from customspec.store.drafts import STALE, is_abandoned
+from customspec.store.objects import DamagedError, verified
+from customspec.store.occupancy import is_held
+from customspec.store.store import Store, store_key
+
+DAY: Final = 86_400  # seconds
+RUNNING: Final = ".running"  # held in a run's folder for as long as it is on
+ENVIRONMENT: Final = ("device", "compute_dtype", "torch", "transformers", "peft")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something in the store that should not be there, or not as it is. Mending it costs no result that is whole."""
+
+    kind: Literal["damaged object", "abandoned draft", "leftover"]
+    path: Path
+    reason: str
+
+
+def find_faults(store: Store) -> Iterator[Fault]:
+    """Every object is read and verified; nothing is changed. Raises OSError."""
+    for folder in objects(store):
+        try:
+            verified(folder, folder.name)
+        except DamagedError as damage:
+            yield Fault("damaged object", folder, str(damage))
+    yield from leftovers(store)
+
+
+def leftovers(store: Store) -> Iterator[Fault]:
+    """What processes that were killed left behind."""
+    for draft in _entries(store.root / "tmp"):
+        with suppress(FileNotFoundError):
+            if is_abandoned(draft):
+                yield Fault("abandoned draft", draft, "the process that made it has ended")
+    for place in ("", "headers", "answers", "hub", "locks", *_below(store, "memo"), *_below(store, "runs")):
+        for path in _entries(store.root / place):
+            with suppress(FileNotFoundError):
+                if _is_temporary(path) and _is_stale(path):
+                    yield Fault("leftover", path, "the process that made it has ended")
+
+
+def mend(store: Store, fault: Fault) -> None:
+    """Set a damaged object aside; remove what was left. Raises RefusedError, OSError."""
+    if fault.kind == "damaged object":
+        store.get(fault.path.name)  # verifies once more, since another process may have mended it
+    elif fault.path.is_dir():
+        shutil.rmtree(fault.path, ignore_errors=True)
+    else:
+        fault.path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """An object, or what was set aside, that a cleaning removes."""
+
+    path: Path
+    step: str
+    size: int
+
+
+def unreferred(store: Store, keep_seconds: float, now: float) -> Iterator[Removal]:
+    """The objects that are older and that no run of that time refers to; what was set aside before it.
+
+    Who removes them must hold `store.cleaning()`: a run that begins then waits, and one that is on is a recent run.
+    """
+    runs = [run for run in _entries(store.runs) if is_held(run / RUNNING) or _is_recent(run, keep_seconds, now)]
+    kept = {key for run in runs for key in keys_of(run)}
+    for folder in objects(store):
+        if folder.name not in kept and not _is_recent(folder, keep_seconds, now):
+            yield Removal(folder, _step_of(folder), _size(folder))
+    for folder in _entries(store.root / "checkpoints"):
+        if folder.name not in kept and not _is_recent(folder, keep_seconds, now):
+            yield Removal(folder, "checkpoints", _size(folder))
+    for folder in _entries(store.root / "quarantine"):
+        if not _is_recent(folder, keep_seconds, now):
+            yield Removal(folder, "set aside", _size(folder))
+
+
+def remove(removal: Removal, store: Store) -> None:
+    """By way of the drafts' folder, so that a process that is killed meanwhile leaves no half of an object."""
+    with store.discarding(removal.path) as aside:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def keys_of(run: Path) -> frozenset[str]:
+    """The keys of all results that a run refers to; none for a folder that tells no plan."""
+    try:
+        plan = Plan.from_json(json.loads((run / "plan.json").read_bytes()))
+        told: Mapping[str, Any] = json.loads((run / "environment.json").read_bytes())
+        environment = {name: str(told[name]) for name in ENVIRONMENT}
+    except (OSError, ValueError, TypeError, KeyError):
+        return frozenset()
+    return frozenset(store_key(step.fingerprint, environment) for step in plan.steps)
+
+
+def objects(store: Store) -> list[Path]:
+    """The places of all objects, sorted."""
+    return sorted(folder for group in _entries(store.root / "objects") for folder in _entries(group))
+
+
+def _below(store: Store, place: str) -> list[str]:
+    return [f"{place}/{folder.name}" for folder in _entries(store.root / place)]
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _is_temporary(path: Path) -> bool:
+    name = path.name
+    return name.startswith(".tmp-") or name.endswith(".tmp")
+
+
+def _is_stale(path: Path) -> bool:
+    return abs(time.time() - path.lstat().st_mtime) > STALE
+
+
+def _is_recent(path: Path, seconds: float, now: float) -> bool:
+    """Also when a clock that jumped says that it is of the future."""
+    try:
+        newest = max(part.lstat().st_mtime for part in (path, *_entries(path)))
+    except FileNotFoundError:
+        return True  # somebody is at it
+    return now - newest < seconds
+
+
+def _step_of(folder: Path) -> str:
+    try:
+        return str(json.loads((folder / "manifest.json").read_bytes())["value"]["step"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return "?"
+
+
+def _size(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0

