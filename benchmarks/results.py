@@ -24,7 +24,8 @@ is the whole process's, libraries included.
 TAIL = """\
 ## On a GPU
 
-`python -m benchmarks.gpu` has not run on a GPU: none was at hand. It was tried on a CPU, at toy size.
+`python -m benchmarks.gpu` has not run on a GPU: none was at hand. On a CPU, at toy size, only customspec's LoRA side
+has been tried.
 """
 FULL = {
     "scoring": ("--rows", "100", "--rival-rows", "10", "--repeats", "3"),
