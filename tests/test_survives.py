@@ -72,7 +72,7 @@ POINTS = {
     "mid step, with checkpoints": ("os.rename", 4, "checkpoints/"),
     "mid write of a checkpoint": ("open", 3, "optimizer.safetensors"),
     "before a checkpoint's rename": ("os.rename", 1, "checkpoints/"),
-    "after a checkpoint's rename": ("open", 2, "weights.safetensors"),
+    "while a checkpoint is put on the disk": ("open", 2, "weights.safetensors"),
     "while an old checkpoint goes": ("os.remove", 2, "checkpoints/"),
     "mid publish": ("os.chmod", 1, "adapter_config.json"),
     "before the result's rename": ("os.rename", 3, "objects/"),
