@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-LETTER, HEIGHT, GAP = 6.4, 13.0, 8.0  # pixels: a letter's mean width, a line's height, from a point to its name
+LETTER, HEIGHT, GAP = 7.2, 13.0, 8.0  # pixels: a letter's mean width, a line's height, from a point to its name
 
 Align = Literal["left", "right", "center"]
 

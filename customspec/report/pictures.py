@@ -187,7 +187,9 @@ def _curve(points: list[dict[str, Any]], width: int, height: int, *, mark: int |
     values = [point["value"] for point in points]
     low, high = min(values), max(values)
     flat = low == high  # of which no scale can be made
-    scale = alt.Scale(domain=[low - 0.1, high + 0.1]) if flat else alt.Scale(zero=False)
+    scale = (
+        alt.Scale(domain=[max(low - 0.1, 0) if low >= 0 else low - 0.1, high + 0.1]) if flat else alt.Scale(zero=False)
+    )
     y = alt.Y("value:Q", scale=scale, axis=alt.Axis(title=None, tickCount=4))
     base = alt.Chart(alt.Data(values=points)).encode(x=x, y=y)
     layers = [
