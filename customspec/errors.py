@@ -61,6 +61,7 @@ class Code(StrEnum):
     METRIC_ENTRY = "CS312"
     TEMPLATE_LIMIT = "CS313"
     GOAL_ROWS = "CS314"
+    BUDGET = "CS315"
 
     DATA_MISSING = "CS401"
     DATA_EMPTY = "CS402"

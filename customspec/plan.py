@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-Kind = Literal["model", "data", "train", "evaluate", "decide"]
+Kind = Literal["model", "data", "search", "train", "evaluate", "decide"]
 
 # Raised when a kind's executor changes what it computes: older results no longer answer the same question.
-REVISION: Mapping[Kind, int] = {"model": 1, "data": 1, "train": 1, "evaluate": 3, "decide": 2}
+REVISION: Mapping[Kind, int] = {"model": 1, "data": 1, "search": 1, "train": 1, "evaluate": 4, "decide": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,10 @@ class Candidate:
     total_parameters: int | None
     estimate: Mapping[str, float | None] = field(default_factory=dict)
     """The fields of `customspec.estimate.Estimate`; no part of the plan's digest."""
+    gauge: bool = False
+    """Whether it shows what a larger model could do, and is never chosen."""
+    skipped: str | None = None
+    """Why it has no steps: what of the budget it would break, by the estimate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,8 @@ class Plan:
     metrics: tuple[str, ...]
     candidates: tuple[Candidate, ...]
     steps: tuple[Step, ...]
+    budget: Mapping[str, Any] | None = None
+    cost: Mapping[str, Any] | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
     """Where the spec lies on this machine, and the digest of what stood in it; no part of the plan's digest."""
     plan: int = 1

@@ -6,10 +6,12 @@ hands them to the technique, so that an error's path is always a path in the per
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 MetricName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]  # rougeL is its name everywhere
@@ -233,11 +235,92 @@ class Goal(Strict):
         return value >= self.threshold if self.at_least is not None else value <= self.threshold
 
 
+SIZE = r"^[0-9]+([.][0-9]+)? ?([kKMGT]i?)?B$"
+_POWERS = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def _bytes(value: object) -> object:
+    """`8GiB` is 8 * 1024^3 bytes, `8 GB` is 8 * 1000^3."""
+    found = re.fullmatch(r"([0-9.]+) ?([kKMGT]?)(i?)B", value) if isinstance(value, str) else None
+    if not found or not re.fullmatch(SIZE, str(value)):
+        if isinstance(value, str):
+            raise ValueError(f"a size is a number of bytes, or text such as 8GiB or 500 MB; found {value!r}")
+        return value
+    return int(Fraction(found[1]) * (1024 if found[3] else 1000) ** _POWERS[found[2]])
+
+
+Sized = BeforeValidator(_bytes, json_schema_input_type=int | Annotated[str, Field(pattern=SIZE)])
+
+
 class Budget(Strict):
-    """What a run may cost."""
+    """What a run, and the candidate that it chooses, may cost."""
 
     minutes: float | None = Field(None, gt=0)
     """Wall-clock minutes of the whole run."""
+    memory: Annotated[int, Field(gt=0), Sized] | None = None
+    """Peak memory of any step: bytes, or text such as `8GiB` or `8 GB`."""
+    trainable_parameters: int | None = Field(None, ge=0)
+    """Most parameters that a candidate trains."""
+    prompt_tokens: float | None = Field(None, gt=0)
+    """Most tokens of a request's prompt, demonstrations included, in the mean."""
+    artifact: Annotated[int, Field(ge=0), Sized] | None = None
+    """Largest size of what a training leaves: bytes, or text such as `20MB`."""
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Budget:
+        if not self.model_fields_set:
+            raise ValueError(
+                f"a budget needs at least one of {', '.join(f'`{key}`' for key in type(self).model_fields)}"
+            )
+        return self
+
+
+class Cost(Strict):
+    """What requests are expected and what a device costs: for the totals beside the quality."""
+
+    requests_per_month: int = Field(gt=0, le=10**12)
+    """Requests that the chosen candidate is to answer in a month."""
+    price_per_device_hour: float = Field(gt=0, le=10**6)
+    """Price of the device that a run is on, for an hour, in any currency."""
+
+
+class SearchTrials(Strict):
+    """How long a search may be."""
+
+    trials: int = Field(ge=1, le=1000)
+    """Combinations that are tried."""
+
+
+class Range(Strict):
+    """An interval of which a search draws."""
+
+    low: float | int
+    """Smallest value."""
+    high: float | int
+    """Largest value."""
+    log: bool = False
+    """Whether factors count, and not differences: right for learning rates."""
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Range:
+        if self.low >= self.high:
+            raise ValueError("`low` must be below `high`")
+        if self.log and self.low <= 0:
+            raise ValueError("with `log`, `low` must be above 0")
+        return self
+
+
+SearchSpace = Annotated[
+    dict[str, Any],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "properties": {"trials": SearchTrials.model_json_schema()["properties"]["trials"]},
+            "additionalProperties": {"anyOf": [{"type": "array", "minItems": 1}, Range.model_json_schema()]},
+            "minProperties": 1,
+        }
+    ),
+]
 
 
 class Quantization(Strict):
@@ -298,8 +381,9 @@ class TechniqueEntry(KeyedEntry):
     """The candidate's own base model."""
     seeds: Seeds | None = None
     """The candidate's own seeds."""
-    search: dict[str, Any] | None = None
-    """Lists or ranges of options to search."""
+    search: SearchSpace | None = None
+    """Options of the technique to search on the validation rows: for each a list of values, or `{low, high, log}`;
+    `trials` says how many combinations are tried."""
     quantization: Quantization | None = None
     """Fewer bits for the base model's weights: an adapter's quantized sibling (QLoRA). Needs a CUDA GPU."""
     resources: dict[str, Any] | None = None
@@ -343,7 +427,12 @@ class Spec(Strict):
     """Without a goal: a candidate must be shown to lose less than this to the best, in the first metric's own unit.
     Absent: 0.02 of the metric's range; 0.02 where the range has no end."""
     budget: Budget | None = None
-    """What the run may cost."""
+    """What the run and its answer may cost."""
+    cost: Cost | None = None
+    """Requests and prices, for what every candidate costs in all."""
+    gauge: Literal["reference", "candidate"] = "reference"
+    """The gauge is a first entry that prompts a larger `base_model` of its own. `reference`: it shows what is possible,
+    and is never chosen. `candidate`: it is one as the others are."""
     seeds: Seeds = (0,)
     """The first decides and ships; others show the spread."""
 

@@ -57,6 +57,16 @@ def test_the_plan_says_what_the_test_rows_can_show(workspace: Workspace, customs
     assert "with 80 % confidence takes 5 test rows" in customspec("plan", spec, "--set", "confidence=0.8").out
 
 
+def test_the_rows_for_a_stated_true_value_are_told(workspace: Workspace, customspec: Command) -> None:
+    spec = workspace.spec(TWO, "goal: {metric: accuracy, at_least: 0.9}")
+    ended = customspec("plan", spec, "--true-value", "0.93")
+    assert "if the true accuracy is 0.93, 593 show it four times in five (80 % power)" in ended.out
+    for beyond in ("0.9", "0.5", "1.5"):
+        ended = customspec("plan", spec, "--true-value", beyond)
+        assert ended.code == 2
+        assert "does not lie between the goal, 0.9, and 1" in ended.err
+
+
 def test_a_plan_without_a_goal_says_nothing_of_it(workspace: Workspace, customspec: Command) -> None:
     spec = workspace.spec(TWO)
     assert "confidence" not in customspec("plan", spec).out

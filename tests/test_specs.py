@@ -15,7 +15,7 @@ import pytest
 from customspec.source import read
 
 SPECS = sorted((Path(__file__).parent.parent / "specs").glob("*.yaml"))
-SHORT = ("--limit", "2", "--max-steps", "1", "--json")
+SHORT = ("--limit", "2", "--max-steps", "1")
 
 pytestmark = [
     pytest.mark.slow,
@@ -42,8 +42,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run_offline(spec: Path, store: Path, *arguments: str) -> Any:
-    """The results document of a short run, in a process that may open no socket."""
-    command = [sys.executable, "-c", OFFLINE, "run", str(spec), "--store", str(store), *SHORT, *arguments]
+    """The results document of a run, in a process that may open no socket."""
+    command = [sys.executable, "-c", OFFLINE, "run", str(spec), "--store", str(store), "--json", *arguments]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env={**os.environ, "HF_HUB_OFFLINE": "1"}
     )
@@ -51,13 +51,13 @@ def run_offline(spec: Path, store: Path, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-def test_there_are_seven_specs() -> None:
-    assert len(SPECS) == 7
+def test_there_are_eight_specs() -> None:
+    assert len(SPECS) == 8
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
 def test_a_spec_runs(spec: Path, store: Path) -> None:
-    document = run_offline(spec, store)
+    document = run_offline(spec, store, *SHORT)
     wanted = [entry if isinstance(entry, str) else next(iter(entry)) for entry in read(spec).data["techniques"]]
     assert sorted(candidate["technique"] for candidate in document["candidates"]) == sorted(wanted)
     ran = [candidate for candidate in document["candidates"] if candidate["status"] != "skipped"]
@@ -68,3 +68,15 @@ def test_a_spec_runs(spec: Path, store: Path) -> None:
                 assert 0 <= measured["value"] <= 1
                 assert measured["n"] == 2
     assert document["decision"]["chosen_key"] in {candidate["key"] for candidate in ran}
+
+
+def test_a_ladder_on_a_task_that_prompting_solves_stops_there_and_trains_nothing(store: Path) -> None:
+    document = run_offline(next(spec for spec in SPECS if spec.stem == "two_languages"), store)
+    decision = document["decision"]
+    assert decision["ending"] == "shown", decision["answer"]
+    chosen = next(one for one in document["candidates"] if one["key"] == decision["chosen_key"])
+    assert chosen["family"] == "prompting"
+    assert {one["status"] for one in document["candidates"] if one["family"] == "tuning"} == {"skipped"}
+    reached = "already reaches the goal: accuracy"
+    assert all(reached in one["reason"] for one in document["candidates"] if one["id"] == "lora")
+    assert not [id for id, step in document["steps"].items() if id.startswith("train:") and step["status"] == "done"]

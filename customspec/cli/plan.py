@@ -38,8 +38,18 @@ from customspec.store import Store, store_key
 @device_option
 @store_option
 @click.option("--out", type=click.Path(path_type=Path), help="Write the plan, for `customspec run PLAN`.")
+@click.option("--true-value", type=float, help="How many rows show the goal if this is the metric's true value.")
 @json_option
-def command(spec: Path, store: Path | None, out: Path | None, device: str, *, as_json: bool, **choices: Any) -> int:
+def command(
+    spec: Path,
+    store: Path | None,
+    out: Path | None,
+    device: str,
+    true_value: float | None,
+    *,
+    as_json: bool,
+    **choices: Any,
+) -> int:
     """Show what `customspec run SPEC` would do. Runs nothing, opens no connection."""
     machine = detect(device)
     root = store_root(spec, store)
@@ -47,28 +57,37 @@ def command(spec: Path, store: Path | None, out: Path | None, device: str, *, as
     cached = cached_steps(compiled.plan, Store(root), machine)
     if out is not None:
         _write(compiled, out)
-    prospect = _prospect(compiled.claim)
+    prospect = _prospect(compiled.claim, true_value)
     if as_json:
         goal_rows = None if prospect is None else prospect.to_json()
         told = {"digest": compiled.plan.digest, "cached": cached, "goal_rows": goal_rows}
         show_json({**compiled.plan.to_json(), **told})
     else:
-        _print(compiled, cached)
+        _print(compiled, cached, true_value)
     return Exit.DONE
 
 
-def _prospect(claim: PlannedClaim | None) -> before.Prospect | None:
+def _prospect(claim: PlannedClaim | None, true: float | None) -> before.Prospect | None:
     if claim is None:
         return None
-    return before.prospect(claim.measure, claim.goal, claim.confidence, claim.rows, claim.counted)
+    if true is not None and not (_beyond(claim, true) and claim.measure.lowest <= true <= claim.measure.highest):
+        best = claim.measure.highest if claim.goal.at_least is not None else claim.measure.lowest
+        raise UsageError(
+            f"--true-value: {true:g} does not lie between the goal, {claim.goal.threshold:g}, and {best:g}"
+        )
+    return before.prospect(claim.measure, claim.goal, claim.confidence, claim.rows, claim.counted, true)
 
 
-def goal_lines(compiled: Compiled) -> list[str]:
-    """What so many test rows can show of the goal, in words."""
+def _beyond(claim: PlannedClaim, value: float) -> bool:
+    return claim.goal.reached_by(value) and value != claim.goal.threshold
+
+
+def goal_lines(compiled: Compiled, true: float | None = None) -> list[str]:
+    """What so many test rows can show of the goal, in words; `true` is a value to ask about."""
     claim = compiled.claim
     if claim is None:
         return []
-    return before.sentences(_prospect(claim), claim.measure, claim.goal, claim.confidence)
+    return before.sentences(_prospect(claim, true), claim.measure, claim.goal, claim.confidence)
 
 
 def make_plan(
@@ -102,16 +121,21 @@ def _write(compiled: Compiled, out: Path) -> None:
     out.write_text(json.dumps(compiled.plan.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _print(compiled: Compiled, cached: dict[str, bool]) -> None:
+def _print(compiled: Compiled, cached: dict[str, bool], true: float | None) -> None:
     from customspec.report.tables import candidates_table, plan_table
 
     plan = compiled.plan
     print_table(candidates_table(plan))
+    for candidate in plan.candidates:
+        if candidate.skipped is not None:
+            click.echo(f"skipped: {candidate.key}: {candidate.skipped}")
+        elif candidate.gauge:
+            click.echo(f"gauge: {candidate.key} shows what a larger model does, and is not chosen")
     click.echo()
     print_table(plan_table(plan, cached))
     done = sum(cached.values())
     click.echo(f"\n{plan.name}: {len(plan.steps) - done} steps to run, {done} cached ({plan.digest[:19]})")
-    for line in goal_lines(compiled):
+    for line in goal_lines(compiled, true):
         click.echo(line)
     for note in compiled.notes:
         click.echo(f"note: {escape(note)}")

@@ -11,7 +11,9 @@ from customspec.compiler.data import LookedData, look_at_data
 from customspec.compiler.entries import Draft, check_later_work, read_entries
 from customspec.compiler.files import look_at_files
 from customspec.compiler.findings import Findings
+from customspec.compiler.gauge import check_gauge
 from customspec.compiler.goal import PlannedClaim, check_goal, planned_claim
+from customspec.compiler.lineup import Lineup, line_up
 from customspec.compiler.metrics import Measured, read_metrics
 from customspec.compiler.models import look_at_model, model_notes
 from customspec.compiler.overlap import check_overlap, overlap_notes
@@ -24,6 +26,7 @@ from customspec.compiler.steps import (
     evaluated_splits,
     gate_of,
     model_step,
+    search_step,
 )
 from customspec.compiler.validation import validate
 from customspec.decide.samples import Measure
@@ -62,7 +65,8 @@ def read_spec(document: Document, registry: Registry) -> tuple[Spec, tuple[Draft
     drafts = read_entries(document.data, registry, findings)
     check_secrets(document.data, findings)
     if spec is not None:
-        check_later_work(spec, drafts, findings)
+        check_later_work(drafts, findings)
+        check_gauge(spec, drafts, findings)
     findings.stop_if_any()
     assert spec is not None
     return spec, drafts
@@ -94,16 +98,16 @@ def compile_document(
     ready: list[Ready] = []
     for draft in drafts:
         ready += make_ready(draft, spec, data, models, findings, choices)
-    claim = None if measure is None else planned_claim(spec, data, measure, len(drafts), choices.limit)
+    lineup = line_up(spec, ready, models[spec.base_model], findings)
+    claim = None if measure is None else planned_claim(spec, data, measure, lineup.choosable, choices.limit)
     if claim is not None and spec.strategy == "ladder" and choices.limit is None:
         check_goal(claim, findings)
     findings.stop_if_any()
-    ordered = _ordered(spec, ready)
-    plan = _plan(document, spec, ordered, data, metrics, choices.sources)
+    plan = _plan(document, spec, lineup, data, metrics, choices.sources)
     hub = sorted({model.label for model in models.values() if isinstance(model, Unresolved)})
     notes = () if data.given is None else overlap_notes(spec, data.given)
     notes = (*model_notes(models.values()), *notes)
-    return Compiled(spec, plan, tuple(ordered), data, (*hub, *data.unresolved), claim, metrics, document, notes)
+    return Compiled(spec, plan, lineup.ordered, data, (*hub, *data.unresolved), claim, metrics, document, notes)
 
 
 def _only(drafts: tuple[Draft, ...], only: Sequence[str], document: Document) -> tuple[Draft, ...]:
@@ -126,20 +130,10 @@ def _model_places(spec: Spec, drafts: Sequence[Draft]) -> dict[BaseModelSpec, Ke
     return places
 
 
-def _ordered(spec: Spec, ready: Sequence[Ready]) -> list[Ready]:
-    """As written, but a ladder of the spec's own candidates is climbed from cheap to expensive."""
-    if spec.strategy != "ladder" or spec.techniques is None:
-        return list(ready)
-    rungs: dict[str, list[Ready]] = {}
-    for candidate in ready:
-        rungs.setdefault(candidate.draft.id, []).append(candidate)
-    return [candidate for rung in sorted(rungs.values(), key=lambda r: r[0].estimate.rung) for candidate in rung]
-
-
 def _plan(
     document: Document,
     spec: Spec,
-    ordered: Sequence[Ready],
+    lineup: Lineup,
     data: LookedData,
     metrics: tuple[Measured, ...],
     sources: Mapping[str, str],
@@ -147,25 +141,32 @@ def _plan(
     rows, splits = data_step(data), evaluated_splits(data)
     models: dict[BaseModelSpec, Step] = {}
     own: list[Step] = []
+    searches: dict[str, Step] = {}
     deciding: list[Step] = []
-    for ready in ordered:
+    for ready in lineup.running:
         if ready.ref not in models:
             models[ready.ref] = model_step(ready.ref, ready, "model" if not models else f"model:{len(models) + 1}")
         model = models[ready.ref]
         earlier = [step for step in deciding if not (step.candidate or "").startswith(f"{ready.draft.id}@")]
         gate = gate_of(spec.goal, earlier) if spec.strategy == "ladder" else None
-        steps = candidate_steps(ready, spec, model, rows, splits, metrics, gate)
+        if ready.ships and (search := search_step(ready, spec, model, rows, metrics, gate)) is not None:
+            searches[ready.draft.id] = search
+            own.append(search)
+        found = searches.get(ready.draft.id)
+        steps = candidate_steps(ready, spec, model, rows, splits, metrics, gate, found)
         own += steps
-        if ready.ships:
+        if ready.ships and ready.draft.id != lineup.gauge:
             deciding.append(next(step for step in steps if step.kind == "evaluate"))
-    decide = decide_step(spec, ordered, rows, own, metrics[0])
+    decide = decide_step(spec, lineup, rows, own, metrics[0])
     return Plan(
         name=spec.name,
         spec_digest=digest(document.data),
         strategy=spec.strategy,
         goal=None if spec.goal is None else spec.goal.model_dump(exclude_none=True),
         metrics=tuple(metric.id for metric in metrics),
-        candidates=tuple(candidate_of(ready) for ready in ordered),
+        candidates=tuple(candidate_of(ready, lineup) for ready in lineup.ordered),
         steps=(*models.values(), rows, *own, decide),
+        budget=None if spec.budget is None else spec.budget.model_dump(exclude_none=True),
+        cost=None if spec.cost is None else spec.cost.model_dump(),
         sources=sources,
     )

@@ -8,11 +8,11 @@ from functools import cached_property
 from typing import ParamSpec, TypeVar
 
 from customspec.compiler.costs import Counted, count, estimate_of, tree_of
-from customspec.compiler.data import LookedData
+from customspec.compiler.data import LookedData, chooses_by_validation
 from customspec.compiler.demonstrations import check_prompting, check_shots
 from customspec.compiler.entries import Chosen, Draft, blaming, prompting_of, tuning_of
 from customspec.compiler.findings import Findings
-from customspec.compiler.models import LookedModel, check_lengths, with_recipe
+from customspec.compiler.models import LookedModel, check_lengths, with_most_weights, with_recipe
 from customspec.compiler.prompting import Rendered, render_all
 from customspec.compiler.quantization import check_quantization
 from customspec.errors import Code
@@ -146,11 +146,16 @@ def make_ready(
     train = None if data.rows is None else data.rows.train
     check_quantization(draft, choices.device, findings)
     check_shots(draft, train, findings, has_train=spec.data.train is not None)
+    if draft.search is not None and not chooses_by_validation(data):
+        message = "`search` chooses by validation rows, and there are none"
+        hint = "add `validation`, or `train`, of which a part is then split off"
+        findings.add(Code.DATA_NEEDED, draft.search.at, message, hint=hint, key=True)
     rendered = render_all(spec.prompt, draft.entry.prompt, draft.at, data.rows, findings)
     if rendered is not None and len(findings) == before:
         check_prompting(draft, rendered, findings)
     options = None
     if draft.tuning is not None and isinstance(model, LookedModel) and train:
+        draft = with_most_weights(draft, model, len(train), findings)
         options = with_recipe(draft, model, len(train), findings)
     unread = data.rows is None and not data.unresolved
     if rendered is None or model is None or unread or len(findings) > before:

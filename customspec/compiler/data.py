@@ -42,6 +42,11 @@ def look_at_data(spec: Spec, roots: Roots, cache: Path, digests: Digests, findin
     return LookedData(files, _digests(spec.data, files, digests), rule, rows, given, unresolved)
 
 
+def chooses_by_validation(data: LookedData) -> bool:
+    """Whether there are validation rows, given or to be split off."""
+    return bool(data.rule["split_off"] or "validation" in data.files or "validation" in data.digests)
+
+
 def _find_files(data: DataSpec, roots: Roots, cache: Path, findings: Findings) -> tuple[Files, tuple[str, ...]]:
     files: dict[str, list[tuple[str, Path]]] = {}
     unresolved: list[str] = []

@@ -9,12 +9,13 @@ from typing import Any
 
 from customspec.compiler.findings import Findings
 from customspec.compiler.renames import certain_rename
+from customspec.compiler.search import Searched, read_search, with_most_shots
 from customspec.compiler.validation import not_a_mapping, validate
 from customspec.errors import Code, CustomspecError, Exit, PluginError
 from customspec.hookspecs import PromptingTechnique, Technique, TuningTechnique
 from customspec.registry import Offer, Registry
 from customspec.source import KeyPath
-from customspec.spec import LADDER, RESERVED, Options, PromptingOptions, Spec, TechniqueEntry, TrainingOptions
+from customspec.spec import LADDER, RESERVED, Options, PromptingOptions, TechniqueEntry, TrainingOptions
 from customspec.suggest import NAMES, NO_KEYS, closest
 
 
@@ -51,6 +52,7 @@ class Draft:
     at: KeyPath
     prompting: Chosen | None
     tuning: Chosen | None
+    search: Searched | None = None
 
     @property
     def main(self) -> Chosen:
@@ -71,14 +73,11 @@ def read_entries(data: Mapping[str, Any], registry: Registry, findings: Findings
     return tuple(drafts)
 
 
-def check_later_work(spec: Spec, drafts: tuple[Draft, ...], findings: Findings) -> None:
+def check_later_work(drafts: tuple[Draft, ...], findings: Findings) -> None:
     """What the format knows and this version does not do yet is refused in a sentence, never ignored."""
     later: list[tuple[KeyPath, str]] = []
-    if spec.budget is not None:
-        later.append((("budget",), "a budget is not enforced"))
     for draft in drafts:
         for key, what in {
-            "search": "options are not searched",
             "resources": "resources are not assigned",
         }.items():
             if getattr(draft.entry, key) is not None:
@@ -138,12 +137,16 @@ def _draft(at: KeyPath, entry: TechniqueEntry, main: Chosen, registry: Registry,
             key=True,
         )
     tuned = main.technique.family == "tuning"
+    searched = None if entry.search is None else read_search(entry.search, main, (*at, "search"), findings)
+    if searched is not None and not tuned:
+        main = with_most_shots(main, searched)
     return Draft(
         id=entry.id or main.technique.name,
         entry=entry,
         at=at,
         prompting=beside if tuned else main,
         tuning=main if tuned else None,
+        search=searched,
     )
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from customspec.compiler.entries import Chosen, Draft, blaming, tuning_of
 from customspec.compiler.findings import Findings
+from customspec.compiler.search import varied
 from customspec.errors import Code, Exit
 from customspec.estimate import training_steps
 from customspec.estimate.rates import MEMO, Rates, memo_key
 from customspec.estimate.shape import Shape
 from customspec.header import ModelHeader
-from customspec.hookspecs import Consulting, Refusal
+from customspec.hookspecs import Consulting, Refusal, TuningTechnique
 from customspec.inputs.consulting import consult
 from customspec.inputs.digests import Digests
 from customspec.inputs.encoding import Asking, TooLongError, encode, surely_fits
@@ -104,11 +108,17 @@ def with_recipe(draft: Draft, model: LookedModel, rows: int, findings: Findings)
             refuse(refusal, draft.main, findings)
             return None
         given = options.model_dump(exclude_none=True)
-        recipe = dict(technique.recipe(options, header, rows))
-        if "max_steps" in given:
-            recipe.pop("num_train_epochs", None)
-        filled = technique.options.model_validate({**recipe, **given})
+        filled = fill(technique, options, header, rows)
     return filled if _warms_up_in_time(given, filled, rows, draft, findings) else None
+
+
+def fill(technique: TuningTechnique, options: TrainingOptions, header: ModelHeader, rows: int) -> TrainingOptions:
+    """The options with every open one filled by the recipe."""
+    given = options.model_dump(exclude_none=True)
+    recipe = dict(technique.recipe(options, header, rows))
+    if "max_steps" in given:
+        recipe.pop("num_train_epochs", None)
+    return technique.options.model_validate({**recipe, **given})
 
 
 def _warms_up_in_time(
@@ -122,6 +132,41 @@ def _warms_up_in_time(
     message = f"a warm-up of {warmup:g} steps is as long as the training of {steps}: its rate would never be reached"
     findings.add(Code.WRONG_VALUE, (*draft.main.at, "warmup_steps"), message, hint="a number below 1 is a share: 0.1")
     return False
+
+
+def with_most_weights(draft: Draft, model: LookedModel, rows: int, findings: Findings) -> Draft:
+    """A tuning technique whose options are searched, as it costs most; values that the model refuses are told."""
+    tuning, searched = tuning_of(draft), draft.search
+    if tuning is None or searched is None:
+        return draft
+    technique, options = tuning
+    for option in searched.space:
+        weighed: list[tuple[int, int, int, TrainingOptions]] = []
+        for at, value in searched.ends(option):
+            with suppress(ValidationError):
+                tried = varied(technique.options, options, {option: value})
+                assert isinstance(tried, TrainingOptions)
+                weighed += _weigh(replace(draft.main, options=tried), model, rows, at, len(weighed), findings)
+        options = max(weighed, key=lambda one: one[:2], default=(0, 0, 0, options))[-1]
+    return replace(draft, tuning=replace(draft.main, options=options))
+
+
+def _weigh(
+    chosen: Chosen, model: LookedModel, rows: int, at: KeyPath, index: int, findings: Findings
+) -> list[tuple[int, int, int, TrainingOptions]]:
+    """Trained parameters and steps; nothing, with a problem at the searched value, where the model refuses it."""
+    technique, options = chosen.technique, chosen.options
+    assert technique.family == "tuning"
+    assert isinstance(options, TrainingOptions)
+    with blaming(chosen):
+        header = model.header_for(chosen, options)
+        refusal = technique.refusal(options, header)
+        if refusal is not None:
+            message = f"technique `{technique.name}`: {refusal.message}"
+            findings.add(Code.MODEL_REFUSES_TECHNIQUE, at, message, hint=refusal.hint)
+            return []
+        filled = fill(technique, options, header, rows)
+        return [(technique.trainable_parameters(filled, header), training_steps(filled, rows), index, options)]
 
 
 def check_lengths(

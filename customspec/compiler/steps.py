@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from customspec.compiler.candidates import Ready
-from customspec.compiler.data import LookedData
+from customspec.compiler.data import LookedData, chooses_by_validation
+from customspec.compiler.lineup import Lineup
 from customspec.compiler.metrics import Measured
 from customspec.compiler.quantization import quantization_of
 from customspec.inputs.models import Unresolved
@@ -42,23 +43,22 @@ def candidate_steps(
     splits: Sequence[str],
     metrics: Sequence[Measured],
     gate: Gate | None,
+    search: Step | None = None,
 ) -> tuple[Step, ...]:
-    """Train, where there is something to train, then evaluate each split."""
+    """Train, where there is something to train, then evaluate each split. `search` is the search for the options."""
     common, sources = _common(ready, spec), _files(ready)
     needs: tuple[Step, ...] = (model, data)
+    found = () if search is None else (search,)
     steps: list[Step] = []
-    if ready.draft.tuning is not None:
-        options = (
-            ready.options.model_dump(mode="json") if ready.options is not None else dict(ready.draft.entry.options)
-        )
-        technique = {**_named(ready.draft.tuning.offer), "options": options}
-        selection = None if "validation" not in splits else {**_answering(ready), "metric": _scored(metrics[0])}
-        own = {"technique": technique, "max_steps": ready.choices.max_steps, "selection": selection}
+    if ready.draft.tuning is None:
+        needs = (*needs, *found)
+    else:
+        tuning = _tuning(ready, metrics, selects="validation" in splits)
         train = make_step(
             f"train:{ready.key}",
             "train",
-            {**common, **own},
-            needs,
+            {**common, **tuning},
+            (*needs, *found),
             gate=gate,
             sources=sources,
             resources=Resources(1),
@@ -66,7 +66,7 @@ def candidate_steps(
         )
         steps.append(train)
         needs = (*needs, train)
-        common = {**common, "technique": technique}
+        common = {**common, "technique": tuning["technique"]}
     for split in splits:
         params = {**common, **_evaluation(ready, metrics), "split": split, "group": spec.data.group}
         id = f"evaluate:{ready.key}:{split}"
@@ -77,10 +77,32 @@ def candidate_steps(
     return tuple(steps)
 
 
+def search_step(
+    ready: Ready, spec: Spec, model: Step, data: Step, metrics: Sequence[Measured], gate: Gate | None
+) -> Step | None:
+    """Try options of the technique on the validation rows; None where none are searched."""
+    searched = ready.draft.search
+    if searched is None:
+        return None
+    tuning = {} if ready.draft.tuning is None else _tuning(ready, metrics, selects=True)
+    asked = {**_answering(ready), "metric": _scored(metrics[0]), "limit": ready.choices.limit}
+    space = {option: dict(part) for option, part in searched.space.items()}
+    params = {**_common(ready, spec), **tuning, "asked": asked, "space": space, "trials": searched.trials}
+    return make_step(
+        f"search:{ready.draft.id}",
+        "search",
+        params,
+        (model, data),
+        gate=gate,
+        sources=_files(ready),
+        resources=Resources(1),
+        candidate=ready.key,
+    )
+
+
 def evaluated_splits(data: LookedData) -> tuple[str, ...]:
     """Validation where there are rows for it, and test."""
-    has_validation = data.rule["split_off"] or "validation" in data.files or "validation" in data.digests
-    return EVALUATED if has_validation else ("test",)
+    return EVALUATED if chooses_by_validation(data) else ("test",)
 
 
 def gate_of(goal: Goal | None, earlier: Sequence[Step]) -> Gate | None:
@@ -90,7 +112,7 @@ def gate_of(goal: Goal | None, earlier: Sequence[Step]) -> Gate | None:
     return Gate(goal.metric, tuple(step.id for step in earlier), goal.at_least, goal.at_most)
 
 
-def candidate_of(ready: Ready) -> Candidate:
+def candidate_of(ready: Ready, lineup: Lineup) -> Candidate:
     """What the plan shows of a candidate."""
     main = ready.draft.main
     return Candidate(
@@ -104,12 +126,15 @@ def candidate_of(ready: Ready) -> Candidate:
         trainable_parameters=ready.trainable,
         total_parameters=ready.total,
         estimate=ready.estimate.to_json(),
+        gauge=ready.draft.id == lineup.gauge,
+        skipped=lineup.skipped.get(ready.draft.id),
     )
 
 
-def decide_step(spec: Spec, ordered: Sequence[Ready], data: Step, measured: Sequence[Step], metric: Measured) -> Step:
+def decide_step(spec: Spec, lineup: Lineup, data: Step, measured: Sequence[Step], metric: Measured) -> Step:
     """Choose among the candidates that ran; each id stands with its first seed. The data has each row's group."""
-    shipping = [ready.key for ready in ordered if ready.ships]
+    shipping = [ready.key for ready in lineup.running if ready.ships]
+    gauge = next((ready.key for ready in lineup.running if ready.ships and ready.draft.id == lineup.gauge), None)
     params = {
         "strategy": spec.strategy,
         "goal": None if spec.goal is None else spec.goal.model_dump(exclude_none=True),
@@ -118,6 +143,8 @@ def decide_step(spec: Spec, ordered: Sequence[Ready], data: Step, measured: Sequ
         "group": spec.data.group,
         "confidence": spec.confidence,
         "margin": spec.margin,
+        "gauge": gauge,
+        "cost": None if spec.cost is None else spec.cost.model_dump(),
     }
     needs = (data, *(step for step in measured if step.candidate in shipping))
     return make_step("decide", "decide", params, needs)
@@ -125,17 +152,38 @@ def decide_step(spec: Spec, ordered: Sequence[Ready], data: Step, measured: Sequ
 
 def _common(ready: Ready, spec: Spec) -> dict[str, Any]:
     prompting, quantization = ready.draft.prompting, quantization_of(ready.draft)
+    options: dict[str, Any] = {}
+    if prompting is not None:
+        # what a file holds counts, not where it lies
+        options = {**prompting.options.model_dump(mode="json"), **prompting.files}
+        options = _unsearched(options, ready) if ready.draft.tuning is None else options
     return {
         "prompt": ready.rendered.prompt.model_dump(include={"system", "user", "answer", "messages"}),
-        "prompting": None
-        if prompting is None
-        # what a file holds counts, not where it lies
-        else {**_named(prompting.offer), "options": {**prompting.options.model_dump(mode="json"), **prompting.files}},
+        "prompting": None if prompting is None else {**_named(prompting.offer), "options": options},
         "technique": None,
         "seed": ready.seed,
         "on_long": spec.data.on_long,
         **({} if quantization is None else {"quantization": quantization}),
     }
+
+
+def _tuning(ready: Ready, metrics: Sequence[Measured], *, selects: bool) -> dict[str, Any]:
+    """The technique with its options, those left out that a search finds; how the state that is kept is chosen."""
+    assert ready.draft.tuning is not None
+    options = ready.options.model_dump(mode="json") if ready.options is not None else dict(ready.draft.entry.options)
+    if ready.draft.search is not None:
+        given = ready.draft.tuning.options.model_dump(mode="json", exclude_none=True)
+        options = _unsearched(given, ready)  # the recipe fills the rest in for each combination
+    return {
+        "technique": {**_named(ready.draft.tuning.offer), "options": options},
+        "max_steps": ready.choices.max_steps,
+        "selection": {**_answering(ready), "metric": _scored(metrics[0])} if selects else None,
+    }
+
+
+def _unsearched(options: Mapping[str, Any], ready: Ready) -> dict[str, Any]:
+    searched = ready.draft.search
+    return {option: value for option, value in options.items() if searched is None or option not in searched.space}
 
 
 def _files(ready: Ready) -> dict[str, Any]:

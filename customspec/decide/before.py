@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from customspec.decide.power import POWER, fewest_rows, goal_share, least_shown, rows_for_power
+from customspec.decide.power import POWER, fewest_rows, goal_share, least_shown, rows_for_power, share_of
 from customspec.decide.samples import Measure
 from customspec.decide.wording import bound, percent
 from customspec.spec import Goal
@@ -15,9 +15,10 @@ from customspec.spec import Goal
 class Prospect:
     """What the test rows can show. `rows` counts groups where there are groups, of which the claim draws.
 
-    `fewest`: rows that could show the goal, every one right; None: no number could. `true`: a value halfway between
-    the goal and the best possible. `for_true`: rows that show the goal four times in five when that is the truth.
-    `shows`: the smallest true value that the rows at hand show four times in five; None: they cannot.
+    `fewest`: rows that could show the goal, every one right; None: no number could. `true`: the value that is asked
+    about, or one halfway between the goal and the best possible. `for_true`: rows that show the goal four times in five
+    when that is the truth. `shows`: the smallest true value that the rows at hand show four times in five; None: they
+    cannot.
     """
 
     rows: int
@@ -35,15 +36,21 @@ class Prospect:
         return {name: getattr(self, name) for name in self.__slots__} | {"power": POWER}
 
 
-def prospect(measure: Measure, goal: Goal, confidence: float, rows: int, counted: str = "rows") -> Prospect | None:
-    """What so many rows can show; None where the metric has no worst or best value, and so nothing can be said."""
+def prospect(
+    measure: Measure, goal: Goal, confidence: float, rows: int, counted: str = "rows", true: float | None = None
+) -> Prospect | None:
+    """What so many rows can show; None where the metric has no worst or best value, and so nothing can be said.
+
+    `true` is a value beyond the goal to ask about.
+    """
     share = goal_share(goal, measure)
     if share is None:
         return None
     fewest = fewest_rows(share, confidence)
     if fewest is None or share <= 0:
         return Prospect(rows, counted, fewest, None, None, goal.threshold if fewest else None)
-    halfway = (1 + share) / 2
+    asked = None if true is None else share_of(true, measure, at_least=goal.at_least is not None)
+    halfway = (1 + share) / 2 if asked is None else asked
     least = least_shown(rows, share, confidence)
     return Prospect(
         rows=rows,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from customspec.decide.best import Loss, losses
 from customspec.decide.claim import Claim, claim
+from customspec.decide.costs import BreakEven, Spending, about, break_evens
+from customspec.decide.gauge import Gauged, gauge, told
 from customspec.decide.samples import Measure, Sample
 from customspec.decide.wording import amount, at_least, at_most, bound, percent, shown
-from customspec.spec import Goal
+from customspec.spec import Cost, Goal
 
 Split = Literal["validation", "test"]
 Ending = Literal["shown", "not_shown", "not_reached", "within_margin", "undecided", "only_one", "nothing"]
@@ -18,7 +20,7 @@ Ending = Literal["shown", "not_shown", "not_reached", "within_margin", "undecide
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is to be decided. `candidates` is how many the plan has, those included that a ladder left out."""
+    """What is to be decided. `candidates` is how many the plan could choose, those included that a ladder left out."""
 
     measure: Measure
     goal: Goal | None
@@ -26,6 +28,9 @@ class Question:
     confidence: float
     margin: float
     candidates: int
+    cost: Cost | None = None
+    gauge: str | None = None
+    """Key of the candidate that shows what is possible and is never chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class Standing:
     prompt_tokens: float
     artifact_bytes: int
     train_seconds: float
+    spending: Spending = field(default_factory=Spending)
 
     @property
     def cost(self) -> tuple[float, ...]:
@@ -60,6 +66,8 @@ class Decision:
     claim: Claim | None = None
     loss: Loss | None = None
     reasons: tuple[str, ...] = ()
+    gauge: Gauged | None = None
+    break_even: tuple[BreakEven, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -72,6 +80,8 @@ class Decision:
             "reasons": list(self.reasons),
             "claim": None if self.claim is None else self.claim.to_json(),
             "loss": None if self.loss is None else self.loss.to_json(),
+            "gauge": None if self.gauge is None else self.gauge.to_json(),
+            "break_even": [found.to_json() for found in self.break_even],
         }
 
 
@@ -100,14 +110,49 @@ class _Field:
 
 def decide(question: Question, standings: Sequence[Standing]) -> Decision:
     """The ladder's first rung, or the cheapest candidate, that reaches the goal; without a goal, the cheapest that is
-    shown to be nearly the best. Where none is, the best estimate is named."""
+    shown to be nearly the best. Where none is, the best estimate is named. What the gauge says is told beside."""
     split: Split = "validation" if any(standing.validation is not None for standing in standings) else "test"
     # one split for all: a test estimate is never weighed against others' validation estimates
     measured = [standing for standing in standings if getattr(standing, split) is not None]
-    if not measured:
-        return Decision("nothing", "no candidate was evaluated", None if question.goal is None else False)
-    field = _Field(question, split, measured)
-    return _nearly_best(field) if question.goal is None else _reaching(field, question.goal)
+    field = _Field(question, split, [standing for standing in measured if standing.key != question.gauge])
+    return _with_costs(_with_gauge(_choice(field), field, measured), question, measured)
+
+
+def _choice(field: _Field) -> Decision:
+    goal = field.question.goal
+    if not field.measured:
+        return Decision("nothing", "no candidate was evaluated", None if goal is None else False)
+    return _nearly_best(field) if goal is None else _reaching(field, goal)
+
+
+def _with_gauge(decision: Decision, field: _Field, measured: Sequence[Standing]) -> Decision:
+    question = field.question
+    found = next((standing for standing in measured if standing.key == question.gauge), None)
+    if found is None:
+        return decision
+    said = gauge(found.key, field.sample(found), question.measure, question.goal, question.confidence)
+    sentences = [told(said, question.measure, question.goal, field.split)]
+    chosen = next((standing for standing in field.measured if standing.key == decision.chosen_key), None)
+    if chosen is not None and said.finding in {"reaches", "measured"}:
+        beside = [f"{one.id} {shown(field.value(one))}, {_per_request(one, question)}" for one in (found, chosen)]
+        sentences.append(f"side by side, {question.measure.name} and a request's cost: {'; '.join(beside)}")
+    # what the gauge says of prompt, labels and data comes before all that was tried with them
+    first = said.finding == "falls_far_short"
+    reasons = (*sentences, *decision.reasons) if first else (*decision.reasons, *sentences)
+    return replace(decision, gauge=said, reasons=reasons)
+
+
+def _per_request(standing: Standing, question: Question) -> str:
+    told = f"{standing.prompt_tokens:.0f} prompt tokens and {1000 * standing.spending.per_request:.3g} ms"
+    if question.cost is None:
+        return told
+    return f"{told}, {standing.spending.priced(question.cost)['per_request']:.2g} in money"
+
+
+def _with_costs(decision: Decision, question: Question, measured: Sequence[Standing]) -> Decision:
+    spendings = {standing.id: standing.spending for standing in measured}
+    reasons = about(decision.chosen, spendings, question.cost) if decision.chosen is not None else ()
+    return replace(decision, break_even=tuple(break_evens(spendings)), reasons=(*decision.reasons, *reasons))
 
 
 def _reaching(field: _Field, goal: Goal) -> Decision:

@@ -53,6 +53,7 @@ def candidates_table(plan: Plan) -> Table:
 def results_table(document: Mapping[str, Any], metric: str) -> Table:
     """One line per candidate: quality with its interval, and what it cost."""
     percent = int(100 * _confidence(document))
+    priced = any(candidate["cost"].get("price") for candidate in document["candidates"])
     table = plain_table(
         "candidate",
         f"{metric}\nvalidation",
@@ -63,15 +64,16 @@ def results_table(document: Mapping[str, Any], metric: str) -> Table:
         "trained\nparameters",
         "artifact",
         "memory",
+        *(["cost"] if priced else []),
         "status",
-        right=range(1, 9),
+        right=range(1, 10 if priced else 9),
     )
     chosen = document["decision"]["chosen_key"]
     for candidate in document["candidates"]:
         cost = candidate["cost"]
         speed = cost["rows_per_second"]
         table.add_row(
-            ("→ " if candidate["key"] == chosen else "  ") + candidate["key"],
+            ("→ " if candidate["key"] == chosen else "  ") + candidate["key"] + _role(candidate),
             _value(candidate["metrics"]["validation"], metric),
             _with_interval(candidate["metrics"]["test"], metric),
             seconds(cost["train_seconds"]),
@@ -80,6 +82,7 @@ def results_table(document: Mapping[str, Any], metric: str) -> Table:
             count(cost["trainable_parameters"]),
             size(cost["artifact_bytes"]),
             size(cost["peak_memory_bytes"]),
+            *([_money(cost["price"])] if priced else []),
             candidate["status"] + (f": {escape(candidate['reason'])}" if candidate["reason"] else ""),
         )
     return table
@@ -88,8 +91,17 @@ def results_table(document: Mapping[str, Any], metric: str) -> Table:
 def decision_lines(document: Mapping[str, Any]) -> list[str]:
     """The answer in one sentence, then what it rests on."""
     decision = document["decision"]
-    told = [*decision["reasons"], *_pair_lines(decision), *_seed_lines(decision)]
+    told = [*decision["reasons"], *_search_lines(document), *_pair_lines(decision), *_seed_lines(decision)]
     return [f"answer: {escape(decision['answer'])}", *(f"  - {escape(line)}" for line in told)]
+
+
+def _search_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    """The options that each search found; a search serves all seeds of its candidate."""
+    searched = {one["id"]: one["search"] for one in document.get("candidates", ()) if one.get("search")}
+    for id, search in searched.items():
+        chosen = ", ".join(f"{option} {_option(value)}" for option, value in search["chosen"].items())
+        trials = f"the best of {search['trials']} trials, {search['stopped']} of them stopped early"
+        yield f"{id}: {chosen}: {trials}; {search['metric']} {search['value']:.3f} on the validation rows"
 
 
 def _pair_lines(decision: Mapping[str, Any]) -> Iterator[str]:
@@ -111,6 +123,18 @@ def _seed_lines(decision: Mapping[str, Any]) -> Iterator[str]:
         for split, spread in splits.items():
             count, ends = len(spread["seeds"]), f"{spread['min']:.3f} to {spread['max']:.3f}"
             yield f"{id}, {count} seeds on the {split} rows: {ends}, standard deviation {spread['sd']:.3f}"
+
+
+def _role(candidate: Mapping[str, Any]) -> str:
+    return " (gauge)" if candidate.get("gauge") else ""
+
+
+def _option(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _money(price: Mapping[str, float] | None) -> str:
+    return "-" if price is None else f"{price['total']:.3g}"
 
 
 def plain_table(*titles: str, right: Container[int] = ()) -> Table:

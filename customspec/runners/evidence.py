@@ -20,7 +20,7 @@ from customspec.runners.answers import reserve_of
 from customspec.runners.metrics import Scoring
 from customspec.runners.outcome import Outcome
 from customspec.runners.rows import load_rows, read_lines
-from customspec.runners.work import Need, Work, encode_rows, located, template_of
+from customspec.runners.work import Need, Work, encode_rows, located, settled, template_of
 
 log = logging.getLogger("customspec")
 VERSION = 1
@@ -53,7 +53,7 @@ def seen_by(step: Step, outcome: Outcome, plan: Plan, registry: Registry, machin
     assert result is not None
     first = read_lines(result.folder / "predictions.jsonl")[0]["id"]
     work = Work(_needs(step, outcome, plan), registry, machine, cache, lambda *_: None)
-    params = located(step)
+    params = settled(step, work)
     try:
         _, chat = work.header_and_chat
         query = next(row for row in work.rows(params["split"]) if row.id == first)

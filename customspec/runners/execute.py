@@ -21,6 +21,7 @@ from customspec.store import Checkpoints, Store, store_key, trouble
 KINDS: Mapping[Kind, str] = {
     "model": "customspec.runners.kinds.model",
     "data": "customspec.runners.kinds.data",
+    "search": "customspec.runners.kinds.search",
     "train": "customspec.runners.kinds.train",
     "evaluate": "customspec.runners.kinds.evaluate",
     "decide": "customspec.runners.kinds.decide",
@@ -50,14 +51,17 @@ def execute(
     tell: Tell,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     warm: Warm | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> tuple[Result, bool]:
-    """The step's result, and whether this call did the work. Raises CustomspecError; nothing is then published.
+    """The step's result, and whether this call did the work. Raises CustomspecError, that of `check` included, which is
+    called as the work goes on; nothing is then published.
 
     A training that was cut off goes on from its newest checkpoint; one is written every `checkpoint_seconds`. `warm`
     is what the steps of a run share in memory.
     """
     key = store_key(step.fingerprint, machine.key())
-    work = Work(needs, registry, machine, store.root, tell, key, checkpoint_seconds, warm or Warm())
+    shared, tell = warm or Warm(), _checked(tell, check)
+    work = Work(needs, registry, machine, store.root, tell, key, checkpoint_seconds, shared, check)
     if set(needs) != set(step.needs):
         # decided among what is there: another question than the fingerprint's, so its answer is not kept
         return Result(step.id, key, _run(step, work, store.root), store.root), True
@@ -77,6 +81,14 @@ def _published(step: Step, work: Work, store: Store) -> Result:
             return draft.publish(_run(step, work, draft.folder))
     except OSError as error:
         raise trouble(error, store.root) or StepError(f"{step.id}: {error}") from error
+
+
+def _checked(tell: Tell, check: Callable[[], None]) -> Tell:
+    def told(done: int, total: int | None, note: str, values: Mapping[str, float] | None = None, /) -> None:
+        check()
+        tell(done, total, note, values)
+
+    return told
 
 
 def _run(step: Step, work: Work, folder: Path) -> dict[str, Any]:

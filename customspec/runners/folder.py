@@ -16,9 +16,9 @@ from customspec.registry import Registry
 from customspec.report.logs import SafeFormatter
 from customspec.runners.evidence import evidence_of, seen_by
 from customspec.runners.outcome import Outcome, StepOutcome
-from customspec.runners.results import artifact_of, environment_of, finite, results_document
+from customspec.runners.results import artifact_of, environment_of, finite, results_document, searched_of
 from customspec.runners.rows import load_rows
-from customspec.runners.work import asking_of, located, template_of
+from customspec.runners.work import asking_of, located, template_of, with_options
 from customspec.store import Store, link_tree
 from customspec.store.occupancy import shared
 from customspec.store.upkeep import RUNNING, leftovers, mend
@@ -63,12 +63,14 @@ def write_run(
     _write_json(folder / "evidence.json", finite(evidence))
     for candidate in plan.candidates:
         steps = [(step, outcome.steps[step.id]) for step in plan.steps if step.candidate == candidate.key]
-        if all(taken.result is not None for _, taken in steps):
+        if steps and all(taken.result is not None for _, taken in steps):
             target = folder / artifact_of(candidate.key)
             _link_candidate(target, steps)
             evaluation = next(step for step, _ in reversed(steps) if step.kind == "evaluate")
+            found = searched_of((step for step, _ in steps), outcome)
             seen = seen_by(evaluation, outcome, plan, registry, machine, cache)
-            _write_json(target / "prompt.json", {**_prompt(evaluation, candidate, outcome, registry), "seen": seen})
+            prompt = _prompt(evaluation, found, candidate, outcome, registry)
+            _write_json(target / "prompt.json", {**prompt, "seen": seen})
     _write_json(folder / "results.json", document)
     return document
 
@@ -99,15 +101,19 @@ def _link_candidate(folder: Path, steps: list[tuple[Step, StepOutcome]]) -> None
     (folder / "predictions").mkdir(parents=True)
     for step, taken in steps:
         assert taken.result is not None
-        if step.kind == "train":
+        if step.kind in {"train", "search"}:
             link_tree(taken.result.folder, folder)
         else:
             link_tree(taken.result.folder, folder / "predictions" / step.params["split"])
 
 
-def _prompt(step: Step, candidate: Candidate, outcome: Outcome, registry: Registry) -> dict[str, Any]:
-    """The prompt, and the demonstrations as the first evaluated row saw them."""
-    params = located(step)
+def _prompt(
+    step: Step, found: Mapping[str, Any] | None, candidate: Candidate, outcome: Outcome, registry: Registry
+) -> dict[str, Any]:
+    """The prompt, and the demonstrations as the first evaluated row saw them; options as a search found them."""
+    options = {} if found is None else found["options"]
+    told = with_options(step.params, options) if options else step.params
+    params = with_options(located(step), options) if options else located(step)
     data = outcome.steps["data"].result
     shown: list[dict[str, str]] = []
     if params["prompting"] is not None and data is not None:
@@ -122,8 +128,8 @@ def _prompt(step: Step, candidate: Candidate, outcome: Outcome, registry: Regist
         **params["prompt"],
         "choices": params["choices"],
         "generation": params["generation"],
-        "prompting": step.params["prompting"],
-        "technique": params["technique"],
+        "prompting": told["prompting"],
+        "technique": told["technique"],
         "shots": shown,
     }
 

@@ -12,6 +12,7 @@ from customspec.machine import Machine
 from customspec.plan import Gate, Plan, Result, Step
 from customspec.registry import Registry
 from customspec.runners.execute import execute, find
+from customspec.runners.limits import Limits, OverBudgetError
 from customspec.runners.outcome import Outcome, StepOutcome
 from customspec.runners.warm import Warm
 from customspec.runners.work import CHECKPOINT_SECONDS, Need, Tell
@@ -31,15 +32,18 @@ def run_plan(
     machine: Machine,
     watcher: Progress,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    limits: Limits | None = None,
 ) -> Outcome:
     """Every step of the plan, in its order: from the store, worked on, skipped, or failed. Never raises for a step, nor
-    for an interrupt, which the outcome holds; a refusal (the inputs changed under the run) ends the run at once."""
+    for an interrupt, which the outcome holds; a refusal (the inputs changed under the run) ends the run at once.
+    `limits` are the plan's budget unless others are given: what passes them is skipped."""
+    limits = limits or Limits.of(plan)
     taken: dict[str, StepOutcome] = {}
     warm = Warm()
     for step in plan.steps:
         began = time.monotonic()
         try:
-            ended = _take(step, plan, taken, store, registry, machine, watcher, warm, checkpoint_seconds)
+            ended = _take(step, plan, taken, store, registry, machine, watcher, warm, checkpoint_seconds, limits)
             watcher.finished(step.id, ended.status, time.monotonic() - began, ended.reason, ended.values or None)
         except (KeyboardInterrupt, Terminated) as interrupt:
             left = StepOutcome("skipped", reason=INTERRUPTED)
@@ -58,6 +62,7 @@ def _take(
     watcher: Progress,
     warm: Warm,
     checkpoint_seconds: float,
+    limits: Limits,
 ) -> StepOutcome:
     closed = _closed(step, taken)
     if closed is not None:
@@ -66,12 +71,17 @@ def _take(
     if complete and (found := find(step, store, machine)) is not None:
         return StepOutcome("cached", found)
     needs = {need: Need(plan.step(need), result) for need in step.needs if (result := taken[need].result) is not None}
-    watcher.started(step.id, None)
     try:
+        if step.kind != "decide":
+            limits.check_time()
+        watcher.started(step.id, None)
+        check = limits.watch(step, machine) if step.kind != "decide" else lambda: None
         tell = _teller(step, watcher)
-        result, worked = execute(step, needs, store, registry, machine, tell, checkpoint_seconds, warm=warm)
+        result, worked = execute(step, needs, store, registry, machine, tell, checkpoint_seconds, warm, check)
     except RefusedError:
         raise
+    except OverBudgetError as spent:
+        return StepOutcome("skipped", reason=str(spent))
     except CustomspecError as error:
         log.error("%s failed", step.id, exc_info=error)
         return StepOutcome("failed", reason=str(error), exit=error.exit)

@@ -12,7 +12,7 @@ from customspec.prompts import Row, TemplateError
 from customspec.runners.answers import answer, load_candidate, reserve_of
 from customspec.runners.containment import contained
 from customspec.runners.reopened import Reopened, check_there
-from customspec.runners.work import encode_rows, located, template_of
+from customspec.runners.work import encode_rows, settled, template_of
 
 
 def predict(opened: Reopened, rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -25,7 +25,8 @@ def predict(opened: Reopened, rows: Sequence[Row]) -> list[dict[str, Any]]:
     if not rows:
         return []
     _check_columns(step, rows)
-    work, params = opened.work, located(step)
+    work = opened.work
+    params = settled(step, work)
     _, chat = work.header_and_chat
     try:
         encoded = encode_rows(params, tuple(rows), work, reserve=reserve_of(params, chat), answered=False)

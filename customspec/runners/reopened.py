@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -56,6 +57,8 @@ class Reopened:
             needed = self.plan.step(id)
             if needed.kind == "train":
                 result = Result(id, "", {}, self.artifact)
+            elif needed.kind == "search":
+                result = Result(id, "", json.loads((self.artifact / "search.json").read_bytes()), self.artifact)
             else:
                 given = {name: needs[name] for name in needed.needs}
                 result, _ = execute(needed, given, self.store, self.registry, self.machine, self._tell)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from customspec.decide.decision import Decision
@@ -11,6 +11,8 @@ from customspec.decide.seeds import spread_of
 from customspec.machine import Machine
 from customspec.plan import Candidate, Plan, Step
 from customspec.runners.outcome import Outcome, StepOutcome
+from customspec.runners.spending import spending_of
+from customspec.spec import Cost
 
 VERSION = 1
 TRAINING = ("steps", "kept_step", "untrained_loss", "losses", "evaluations", "notes")
@@ -69,7 +71,7 @@ def finite(value: Any) -> Any:
 
 def _candidate(candidate: Candidate, plan: Plan, outcome: Outcome) -> dict[str, Any]:
     steps = [(step, outcome.steps[step.id]) for step in plan.steps if step.candidate == candidate.key]
-    status, reason = _status([taken for _, taken in steps])
+    status, reason = _status([taken for _, taken in steps], candidate.skipped)
     evaluated = {step.params["split"]: taken for step, taken in steps if step.kind == "evaluate" and taken.result}
     metrics = {split: taken.values["metrics"] for split, taken in evaluated.items()}
     return {
@@ -81,15 +83,19 @@ def _candidate(candidate: Candidate, plan: Plan, outcome: Outcome) -> dict[str, 
         "status": status,
         "reason": reason,
         "metrics": {"validation": metrics.get("validation"), "test": metrics.get("test")},
-        "cost": _cost(candidate, steps),
         "notes": [note for _, taken in steps for note in taken.values.get("notes", ())],
         "estimate": dict(candidate.estimate),
         "training": _training(steps),
+        "gauge": candidate.gauge,
+        "search": _search(steps, outcome),
+        "cost": {**_cost(candidate, steps), "price": _price(plan.cost, steps)},
         "artifact": artifact_of(candidate.key) if status in {"done", "cached"} else None,
     }
 
 
-def _status(steps: Sequence[StepOutcome]) -> tuple[str, str | None]:
+def _status(steps: Sequence[StepOutcome], skipped: str | None) -> tuple[str, str | None]:
+    if skipped is not None:
+        return "skipped", skipped
     for status in ("failed", "skipped"):
         found = [step for step in steps if step.status == status]
         if found:
@@ -113,10 +119,12 @@ def _cost(candidate: Candidate, steps: Sequence[tuple[Step, StepOutcome]]) -> di
     tokens = sum(values["prompt_tokens_per_example"] * values["rows"] for values in evaluated)
     return {
         "train_seconds": trained.get("train_seconds", 0.0 if candidate.family == "prompting" else None),
+        "search_seconds": next((taken.values["search_seconds"] for step, taken in done if step.kind == "search"), None),
         "train_rows_per_second": trained.get("rows_per_second"),
         "evaluate_seconds": seconds if evaluated else None,
         "rows_per_second": rows / seconds if seconds else None,
-        "trainable_parameters": candidate.trainable_parameters,
+        "latency_seconds": next(filter(None, (values["latency_seconds"] for values in evaluated)), None),
+        "trainable_parameters": trained.get("trainable_parameters", candidate.trainable_parameters),
         "total_parameters": candidate.total_parameters,
         "peak_memory_bytes": max(peaks, default=None),
         "artifact_bytes": trained.get("artifact_bytes", 0 if candidate.family == "prompting" else None),
@@ -124,6 +132,29 @@ def _cost(candidate: Candidate, steps: Sequence[tuple[Step, StepOutcome]]) -> di
         "dropped_rows": sum(len(taken.values.get("dropped", ())) for _, taken in done),
         "cut_rows": sum(len(taken.values.get("cut", ())) for _, taken in done),
     }
+
+
+def searched_of(steps: Iterable[Step], outcome: Outcome) -> Mapping[str, Any] | None:
+    """The values of the search that a candidate's steps rest on; a search serves all seeds."""
+    needed = (outcome.steps[need] for step in steps for need in step.needs if need.startswith("search:"))
+    return next((taken.values for taken in needed if taken.result), None)
+
+
+def _search(steps: Sequence[tuple[Step, StepOutcome]], outcome: Outcome) -> dict[str, Any] | None:
+    found = searched_of((step for step, _ in steps), outcome)
+    if found is None:
+        return None
+    ended = [trial["ended"] for trial in found["trials"]]
+    counts = {"trials": len(ended), **{kind: ended.count(kind) for kind in ("done", "stopped", "failed")}}
+    return {**{key: found[key] for key in ("chosen", "metric", "value")}, **counts}
+
+
+def _price(cost: Mapping[str, Any] | None, steps: Sequence[tuple[Step, StepOutcome]]) -> dict[str, float] | None:
+    """In money: once, for each request, and for a month's requests; None where nothing was evaluated or asked."""
+    done = [taken.values for _, taken in steps if taken.result]
+    if cost is None or not any("evaluate_seconds" in values for values in done):
+        return None
+    return spending_of(done).priced(Cost.model_validate(cost))
 
 
 def _decision(plan: Plan, outcome: Outcome) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -91,15 +91,14 @@ def selection_of(
     encoded = encode_rows(params, work.rows("validation"), work, reserve=reserve_of(params, chat))
     if not encoded.rows:
         return None
-    silent = replace(work, tell=_silently)  # the training's own progress goes on
+    # the training's own progress goes on
+    silent = replace(work, tell=lambda done, total, note, values=None: work.check())
 
     def measure(model: nn.Module) -> float:
         answers = answer(params, model, encoded.rows, chat, silent)
-        return scoring.score(answers_of(records_of(answers, encoded.rows, [scoring], model, silent)))
+        value = scoring.score(answers_of(records_of(answers, encoded.rows, [scoring], model, silent)))
+        work.measured(value)
+        return value
 
     every = evaluation_interval(options, steps)
     return Selection(measure, save, scoring.metric.higher_is_better, every, options.early_stopping_patience)
-
-
-def _silently(done: int, total: int | None, note: str, values: Mapping[str, float] | None = None, /) -> None:
-    pass

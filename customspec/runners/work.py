@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -57,6 +57,10 @@ class Work:
     """Under which the step's result will lie in the store."""
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     warm: Warm = field(default_factory=Warm)
+    check: Callable[[], None] = lambda: None
+    """Raises where the step must stop; `tell` does it too."""
+    measured: Callable[[float], None] = lambda value: None
+    """Called with each measurement on the validation rows in the course of a training; may raise to end it."""
 
     def need(self, kind: str) -> Need:
         """The one need of a kind; every step has at most one of each but `evaluate`."""
@@ -101,6 +105,19 @@ def located(step: Step) -> Mapping[str, Any]:
         return step.params
     prompting = step.params["prompting"]
     return {**step.params, "prompting": {**prompting, "options": {**prompting["options"], **step.sources["files"]}}}
+
+
+def settled(step: Step, work: Work) -> Mapping[str, Any]:
+    """The step's parameters, located, with the options that a search has found."""
+    params = located(step)
+    found = next((need.result.values["options"] for need in work.needs.values() if need.step.kind == "search"), None)
+    return params if found is None else with_options(params, found)
+
+
+def with_options(params: Mapping[str, Any], found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The parameters with other options of what is searched: the tuning technique, else the prompting technique."""
+    part = "prompting" if params["technique"] is None else "technique"
+    return {**params, part: {**params[part], "options": {**params[part]["options"], **found}}}
 
 
 def template_of(params: Mapping[str, Any]) -> AnyTemplate:

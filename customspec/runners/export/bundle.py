@@ -9,7 +9,7 @@ from typing import Any
 from customspec.hookspecs import Decodes
 from customspec.prompts import Example
 from customspec.runners.reopened import Reopened
-from customspec.runners.work import asking_of, located, prompting_of, template_of
+from customspec.runners.work import asking_of, prompting_of, settled, template_of
 
 VERSION = 1
 LOOKED = 32  # questions that are asked about their demonstrations, to see whether all get the same
@@ -18,7 +18,8 @@ LOOKED = 32  # questions that are asked about their demonstrations, to see wheth
 def bundle(opened: Reopened) -> tuple[dict[str, Any], list[dict[str, str]]]:
     """The bundle, and the pool of demonstrations where each question gets its own of them."""
     step = opened.evaluation("validation")
-    work, params = opened.work, located(step)
+    work = opened.work
+    params = settled(step, work)
     template = template_of(params)
     queries = template.render_all(work.rows(step.params["split"])[:LOOKED])
     train = tuple(template.render_all(work.rows("train"))) if params["prompting"] is not None else ()

@@ -15,7 +15,7 @@ from customspec.runners.answers import load_candidate, reserve_of
 from customspec.runners.blame import told
 from customspec.runners.export.parity import Parity, ask, compare, tolerance_of
 from customspec.runners.reopened import Reopened
-from customspec.runners.work import Work, encode_rows, located
+from customspec.runners.work import Work, encode_rows, settled
 
 if TYPE_CHECKING:
     from torch import nn
@@ -62,7 +62,8 @@ def merge(opened: Reopened, technique: TuningTechnique, folder: Path) -> Parity:
             "export it without --merge"
         )
     step = opened.evaluation("validation")
-    work, params = opened.work, located(step)
+    work = opened.work
+    params = settled(step, work)
     if "quantization" in params:
         bits = params["quantization"]["bits"]
         raise UsageError(

@@ -14,8 +14,9 @@ from customspec.plan import Step
 from customspec.runners.metrics import Scoring
 from customspec.runners.rows import read_lines
 from customspec.runners.samples import sample_of
+from customspec.runners.spending import spending_of
 from customspec.runners.work import Need, Work
-from customspec.spec import Goal
+from customspec.spec import Cost, Goal
 
 Samples = Mapping[str, Mapping[str, Sample]]
 """For each split, each evaluated candidate's answers."""
@@ -44,7 +45,9 @@ def _question(params: Mapping[str, Any], scoring: Scoring) -> Question:
         strategy=params["strategy"],
         confidence=params["confidence"],
         margin=measure.default_margin if params["margin"] is None else params["margin"],
-        candidates=len(params["order"]),
+        candidates=len(params["order"]) - (params["gauge"] is not None),
+        cost=None if params["cost"] is None else Cost.model_validate(params["cost"]),
+        gauge=params["gauge"],
     )
 
 
@@ -86,4 +89,5 @@ def _standing(key: str, needs: list[Need], samples: Samples) -> Standing:
         prompt_tokens=max((values["prompt_tokens_per_example"] for values in evaluated), default=0.0),
         artifact_bytes=trained.get("artifact_bytes", 0),
         train_seconds=trained.get("train_seconds", 0.0),
+        spending=spending_of([need.result.values for need in needs]),
     )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
-from statistics import fmean
-from typing import Any
+from statistics import fmean, median
+from typing import TYPE_CHECKING, Any
 
 from customspec.decide.intervals import CONFIDENCE, interval_of
 from customspec.decide.samples import Measure
 from customspec.errors import StepError
+from customspec.inputs.encoding import Encoded
 from customspec.inputs.splits import group_of
+from customspec.inputs.tokens import Chat
 from customspec.plan import Step
 from customspec.prompts import Row
 from customspec.runners.answers import answer, load_candidate, reserve_of
@@ -21,12 +24,18 @@ from customspec.runners.metrics import Record, Scoring
 from customspec.runners.records import records_of, scored
 from customspec.runners.rows import write_lines
 from customspec.runners.samples import sample_of
-from customspec.runners.work import Work, encode_rows, located
+from customspec.runners.work import Work, encode_rows, settled
+
+if TYPE_CHECKING:
+    from torch import nn
+
+ALONE = 5  # rows that are answered one by one, to see how long a single request waits
+ALONE_SECONDS = 2.0  # after which no further one begins
 
 
 def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     """Writes `predictions.jsonl`; the values are the metrics and the costs."""
-    params, machine = located(step), work.machine
+    params, machine = settled(step, work), work.machine
     scorings = [Scoring.of(named, work.registry) for named in params["metrics"]]
     make_way(params, work)
     peak = measuring(machine.device, machine.torch_device)
@@ -39,6 +48,11 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
         )
     work.tell(0, None, "loading the model")
     model = load_candidate(params, work)
+    silent = replace(work, tell=lambda done, total, note, values=None: work.check())
+    if params["generation"] is None:
+        answer(
+            params, model, encoded.rows[:1], chat, silent
+        )  # the first pass of a process is slow, and none of the cost
     answers = answer(params, model, encoded.rows, chat, work)
     records = scored(records_of(answers, encoded.rows, scorings, model, work), scorings)
     write_lines(folder / "predictions.jsonl", records)
@@ -48,12 +62,23 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
         "rows": len(records),
         "evaluate_seconds": answers.seconds,
         "rows_per_second": len(records) / answers.seconds,
+        "latency_seconds": _latency(params, model, encoded.rows, chat, silent) if params["split"] == "test" else None,
         "prompt_tokens_per_example": fmean(len(row.prompt) for row in encoded.rows),
         "peak_memory_bytes": peak(),
         "notes": list(answers.notes),
         "dropped": list(encoded.dropped),
         "cut": list(encoded.cut),
     }
+
+
+def _latency(params: Mapping[str, Any], model: nn.Module, rows: Sequence[Encoded], chat: Chat, work: Work) -> float:
+    """Seconds of a request that comes alone: the median over some rows."""
+    taken: list[float] = []
+    for row in rows[:ALONE]:
+        taken.append(answer(params, model, [row], chat, work).seconds)
+        if sum(taken) > ALONE_SECONDS:
+            break
+    return median(taken)
 
 
 def _groups(rows: Sequence[Row], column: str | None, answered: Collection[str]) -> list[str] | None:

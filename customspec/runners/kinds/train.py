@@ -17,7 +17,7 @@ from customspec.runners.bases import load_base, make_way
 from customspec.runners.containment import containing
 from customspec.runners.measure import measuring
 from customspec.runners.tuning import checkpointing_of, consulted, extras_of, selection_of, task_of
-from customspec.runners.work import Work, encode_rows, located
+from customspec.runners.work import Work, encode_rows, settled
 from customspec.spec import TrainingOptions
 from customspec.store import Checkpoints, room
 
@@ -43,7 +43,7 @@ class _Training:
 
     @classmethod
     def of(cls, step: Step, work: Work) -> _Training:
-        params = located(step)
+        params = settled(step, work)
         technique = work.registry.tuning(params["technique"]["name"])
         options = technique.options.model_validate(params["technique"]["options"])
         encoded = encode_rows(params, work.rows("train"), work, reserve=None)
@@ -64,7 +64,7 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     """Writes the artifact into `folder`; the values are what the training cost and how the loss went."""
     from customspec.ml.checkpointing import UnusableError
 
-    make_way(located(step), work)
+    make_way(settled(step, work), work)
     peak = measuring(work.machine.device, work.machine.torch_device)
     training = _Training.of(step, work)
     checkpoints = Checkpoints(work.cache, work.key, step.id)

@@ -1,0 +1,61 @@
+"""The budget while it is spent: a step that would pass it is stopped, and what it was at is not kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from customspec.errors import CustomspecError
+from customspec.machine import Machine
+from customspec.plan import Plan, Step
+from customspec.report.quantities import duration, size
+from customspec.runners.measure import measuring
+
+
+class OverBudgetError(CustomspecError):
+    """The budget is used up: no failure, but what the person asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run may take. `clock` counts seconds; the run began at `began`."""
+
+    minutes: float | None = None
+    memory_bytes: int | None = None
+    clock: Callable[[], float] = time.monotonic
+    began: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def of(cls, plan: Plan) -> Limits:
+        """The plan's, from now on."""
+        budget = plan.budget or {}
+        return cls(budget.get("minutes"), budget.get("memory"))
+
+    @property
+    def seconds_left(self) -> float | None:
+        return None if self.minutes is None else self.began + 60 * self.minutes - self.clock()
+
+    def check_time(self) -> None:
+        """Raises OverBudgetError when the time is up."""
+        left = self.seconds_left
+        if left is not None and left <= 0:
+            assert self.minutes is not None
+            raise OverBudgetError(f"the budget of {duration(60 * self.minutes)} is used up")
+
+    def watch(self, step: Step, machine: Machine) -> Callable[[], None]:
+        """To be called while a step works, as often as it can stop: raises OverBudgetError. Peaks count from here."""
+        peak = (
+            None
+            if self.memory_bytes is None or step.candidate is None
+            else measuring(machine.device, machine.torch_device)
+        )
+
+        def check() -> None:
+            self.check_time()
+            found = None if peak is None else peak()
+            if found is not None and self.memory_bytes is not None and found > self.memory_bytes:
+                taken = f"{step.id} took {size(found)} of memory"
+                raise OverBudgetError(f"{taken}; the budget allows {size(self.memory_bytes)}")
+
+        return check

@@ -1,0 +1,17 @@
+"""What a candidate's steps measured of its costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from customspec.decide.costs import Spending
+
+
+def spending_of(values: Sequence[Mapping[str, Any]]) -> Spending:
+    """From the values of a candidate's steps, as far as they ran."""
+    once = sum(step.get("search_seconds", 0.0) + step.get("train_seconds", 0.0) for step in values)
+    evaluated = [step for step in values if "evaluate_seconds" in step]
+    seconds = sum(step["evaluate_seconds"] for step in evaluated)
+    rows = sum(step["rows"] for step in evaluated)
+    return Spending(once, seconds / rows if rows else 0.0)

@@ -1,0 +1,214 @@
+"""The budget: what breaks it by the estimate is skipped, what breaks it while it runs is stopped, the rest goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from customspec.cli.plan import make_plan
+from customspec.errors import Code, SpecError
+from customspec.machine import detect
+from customspec.plan import Plan
+from customspec.registry import discover
+from customspec.runners.limits import Limits, OverBudgetError
+from customspec.runners.local import run_plan
+from customspec.runners.outcome import Outcome
+from customspec.spec import Budget
+from customspec.store import Store
+from support import Ended, Workspace
+
+Command = Callable[..., Ended]
+
+ALL = "techniques: [zero_shot, {few_shot: {shots: 4}}, {lora: {r: 2, max_steps: 4}}, {full: {max_steps: 2}}]"
+
+
+class Silent:
+    """Follows a run without a word."""
+
+    def started(self, *_: Any) -> None: ...
+
+    def progress(self, *_: Any) -> None: ...
+
+    def finished(self, *_: Any) -> None: ...
+
+
+def run(customspec: Command, *arguments: str | Path) -> Any:
+    ended = customspec("run", *arguments, "--json")
+    assert ended.code == 0, ended.err
+    return ended.json
+
+
+def statuses(document: Any) -> dict[str, str]:
+    return {candidate["id"]: candidate["status"] for candidate in document["candidates"]}
+
+
+def planned(workspace: Workspace, *lines: str) -> Plan:
+    return make_plan(workspace.spec(*lines), workspace.root / ".customspec", detect("cpu")).plan
+
+
+# ------------------------------------------------------------------------------------------------------ by the estimate
+
+
+@pytest.mark.parametrize(
+    ("size", "found"),
+    [
+        ("8GiB", 8 * 2**30),
+        ("8 GB", 8 * 10**9),
+        ("1.5 MiB", 3 * 2**19),
+        ("20kB", 20_000),
+        ("7 B", 7),
+        ("10KiB", 10240),
+        (4096, 4096),
+    ],
+)
+def test_a_size_is_a_number_of_bytes_or_text(size: object, found: int) -> None:
+    assert Budget.model_validate({"memory": size}).memory == found
+
+
+@pytest.mark.parametrize(
+    ("budget", "left"),
+    [
+        ("trainable_parameters: 0", ["zero_shot", "few_shot"]),
+        ("trainable_parameters: 2176", ["zero_shot", "few_shot", "lora"]),
+        ("artifact: 10KiB", ["zero_shot", "few_shot", "lora"]),
+        ("prompt_tokens: 100", ["zero_shot", "lora", "full"]),
+        ("prompt_tokens: 100, trainable_parameters: 0", ["zero_shot"]),
+    ],
+)
+def test_what_would_break_the_budget_has_no_steps_and_a_reason(
+    workspace: Workspace, budget: str, left: list[str]
+) -> None:
+    plan = planned(workspace, ALL, f"budget: {{{budget}}}")
+    assert [candidate.id for candidate in plan.candidates if candidate.skipped is None] == left
+    assert list(dict.fromkeys(step.candidate for step in plan.steps if step.candidate)) == [f"{id}@0" for id in left]
+
+
+def test_the_reason_is_in_plan_and_results_and_the_rest_is_compared(workspace: Workspace, customspec: Command) -> None:
+    spec = workspace.spec(ALL, "budget: {trainable_parameters: 0}", "goal: {metric: accuracy, at_least: 0.1}")
+    reason = "over the budget: needs 2,176 trained parameters by the estimate; `trainable_parameters` allows 0"
+    assert f"skipped: lora@0: {reason}" in customspec("plan", spec).out
+    document = run(customspec, spec)
+    assert statuses(document) == {"zero_shot": "done", "few_shot": "done", "lora": "skipped", "full": "skipped"}
+    lora = document["candidates"][2]
+    assert (lora["reason"], lora["artifact"]) == (reason, None)
+    assert document["decision"]["chosen"] == "zero_shot"
+
+
+def test_a_ladder_goes_on_with_what_fits(workspace: Workspace) -> None:
+    plan = planned(
+        workspace,
+        ALL,
+        "strategy: ladder",
+        "goal: {metric: accuracy, at_least: 0.5}",
+        "budget: {prompt_tokens: 100}",
+    )
+    gate = plan.step("train:lora@0").gate
+    assert gate is not None
+    assert gate.after == ("evaluate:zero_shot@0:validation",)
+
+
+def test_the_budget_changes_no_step(workspace: Workspace) -> None:
+    free = planned(workspace, ALL)
+    bounded = planned(workspace, ALL, "budget: {minutes: 60, memory: 100GiB, trainable_parameters: 1000000}")
+    assert free.digest == bounded.digest
+
+
+def test_a_budget_that_no_candidate_fits_is_an_error(workspace: Workspace) -> None:
+    with pytest.raises(SpecError) as none:
+        planned(workspace, "techniques: [{lora: {r: 2}}, full]", "budget: {trainable_parameters: 10}")
+    (problem,) = none.value.problems
+    assert problem.code == Code.BUDGET
+    assert problem.message == (
+        "no candidate fits the budget: the least that one needs by the estimate is 2,176 trained parameters, of `lora`"
+    )
+    with pytest.raises(SpecError, match=r"few_shot is over the budget: needs .* prompt tokens per request"):
+        planned(
+            workspace,
+            "techniques: [{few_shot: {shots: 8}}, {lora: {r: 2}}]",
+            "budget: {trainable_parameters: 10, prompt_tokens: 100}",
+        )
+
+
+# ---------------------------------------------------------------------------------------------------- while it is spent
+
+
+class Hurrying(Silent):
+    """A clock, and a follower that moves it far ahead once a training has done two steps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.steps = 0
+
+    def progress(self, step: str, done: int, *_: Any) -> None:
+        if step.startswith("train:"):
+            self.steps = max(self.steps, done)
+            self.now = 1e6 if done >= 2 else self.now
+
+
+def spent(workspace: Workspace, limits: Limits, store: str, follower: Silent | None = None) -> Outcome:
+    """A run under these limits."""
+    plan = planned(workspace, "techniques: [zero_shot, {lora: {r: 2, max_steps: 6}}]")
+    watcher = follower or Silent()
+    return run_plan(plan, Store(workspace.root / store), discover(), detect("cpu"), watcher, limits=limits)
+
+
+def test_a_run_whose_time_is_up_stops_within_a_step_and_keeps_what_it_has(workspace: Workspace) -> None:
+    hurrying = Hurrying()
+    outcome = spent(workspace, Limits(minutes=1.0, clock=lambda: hurrying.now, began=0.0), "store", hurrying)
+    assert hurrying.steps == 2  # of six
+    assert not outcome.failed
+    assert {id: step.reason for id, step in outcome.steps.items() if step.status == "skipped"} == {
+        "train:lora@0": "the budget of 60.0 s is used up",
+        "evaluate:lora@0:validation": "train:lora@0 skipped",
+        "evaluate:lora@0:test": "train:lora@0 skipped",
+    }
+    assert outcome.steps["decide"].values["chosen"] == "zero_shot"
+
+
+def test_what_was_stopped_is_made_in_the_next_run_and_what_is_there_takes_no_time(workspace: Workspace) -> None:
+    over = Limits(minutes=1.0, clock=lambda: 61.0, began=0.0)
+    stopped = spent(workspace, over, "store")
+    assert {id: step.status for id, step in stopped.steps.items() if step.status != "skipped"} == {"decide": "done"}
+    assert stopped.steps["model"].reason == "the budget of 60.0 s is used up"
+    assert stopped.steps["train:lora@0"].reason == "model skipped"
+    assert stopped.exit == 0
+    made = spent(workspace, Limits(), "store")
+    assert {step.status for step in made.steps.values()} == {"done"}
+    again = spent(workspace, over, "store")
+    assert {step.status for step in again.steps.values()} == {"cached"}
+
+
+def test_the_time_of_a_plan_is_weighed_once_the_machine_is_measured(workspace: Workspace, customspec: Command) -> None:
+    spec = workspace.spec("techniques: [zero_shot]")
+    tiny = ("--set", "budget={minutes: 0.0000001}")
+    assert customspec("plan", spec, *tiny).code == 0
+    run(customspec, spec)
+    ended = customspec("plan", spec, *tiny)
+    assert ended.code == 2
+    assert "no candidate fits the budget" in ended.err
+
+
+def test_a_step_that_takes_too_much_memory_is_stopped_and_the_others_go_on(workspace: Workspace) -> None:
+    plan = planned(workspace, "techniques: [zero_shot]")
+    machine = detect("cpu")
+    check = Limits(memory_bytes=1).watch(plan.step("evaluate:zero_shot@0:test"), machine)
+    with pytest.raises(
+        OverBudgetError, match=r"evaluate:zero_shot@0:test took .* GiB of memory; the budget allows 1 B"
+    ):
+        check()
+    Limits(memory_bytes=1).watch(plan.step("data"), machine)()  # no candidate's
+    Limits(memory_bytes=2**50).watch(plan.step("evaluate:zero_shot@0:test"), machine)()
+    outcome = spent(workspace, Limits(memory_bytes=1), "store")
+    assert {id: step.status for id, step in outcome.steps.items()} == {
+        "model": "done",
+        "data": "done",
+        "evaluate:zero_shot@0:validation": "skipped",
+        "evaluate:zero_shot@0:test": "skipped",
+        "train:lora@0": "skipped",
+        "evaluate:lora@0:validation": "skipped",
+        "evaluate:lora@0:test": "skipped",
+        "decide": "done",
+    }
