@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from customspec.cli.plan import make_plan
+from customspec.compiler.budget import over_budget
 from customspec.errors import Code, SpecError
+from customspec.estimate import Estimate
 from customspec.machine import detect
 from customspec.plan import Plan
 from customspec.registry import discover
@@ -181,23 +184,22 @@ def test_what_was_stopped_is_made_in_the_next_run_and_what_is_there_takes_no_tim
     assert {step.status for step in again.steps.values()} == {"cached"}
 
 
-def test_the_time_of_a_plan_is_weighed_once_the_machine_is_measured(workspace: Workspace, customspec: Command) -> None:
-    spec = workspace.spec("techniques: [zero_shot]")
-    tiny = ("--set", "budget={minutes: 0.0000001}")
-    assert customspec("plan", spec, *tiny).code == 0
-    run(customspec, spec)
-    ended = customspec("plan", spec, *tiny)
-    assert ended.code == 2
-    assert "no candidate fits the budget" in ended.err
+def test_a_time_counts_once_the_machine_is_measured_and_the_gauge_keeps_to_it() -> None:
+    budget = Budget(minutes=1.0, prompt_tokens=10.0)
+    measured: Any = SimpleNamespace(estimate=Estimate(seconds=120.0, prompt_tokens=50.0, calibrated=True))
+    assert set(over_budget(measured, budget, gauge=False)) == {"minutes", "prompt_tokens"}
+    assert over_budget(measured, budget, gauge=True) == {
+        "minutes": "over the budget: needs 2 min by the estimate; `minutes` allows 60.0 s"
+    }
+    assumed: Any = SimpleNamespace(estimate=Estimate(seconds=120.0, prompt_tokens=5.0))
+    assert over_budget(assumed, budget, gauge=False) == {}
 
 
 def test_a_step_that_takes_too_much_memory_is_stopped_and_the_others_go_on(workspace: Workspace) -> None:
     plan = planned(workspace, "techniques: [zero_shot]")
     machine = detect("cpu")
     check = Limits(memory_bytes=1).watch(plan.step("evaluate:zero_shot@0:test"), machine)
-    with pytest.raises(
-        OverBudgetError, match=r"evaluate:zero_shot@0:test took .* GiB of memory; the budget allows 1 B"
-    ):
+    with pytest.raises(OverBudgetError, match=r"evaluate:zero_shot@0:test took .* of memory; the budget allows 1 B"):
         check()
     Limits(memory_bytes=1).watch(plan.step("data"), machine)()  # no candidate's
     Limits(memory_bytes=2**50).watch(plan.step("evaluate:zero_shot@0:test"), machine)()

@@ -44,7 +44,7 @@ def test_the_schema_in_the_repository_is_current(schema: dict[str, Any]) -> None
     assert kept == schema, "the schema is stale; mend it with: make schema"
 
 
-def test_there_are_seven_specs() -> None:
+def test_there_are_eight_specs() -> None:
     assert [path.stem for path in SPECS] == [
         "chain_of_thought",
         "chat",
@@ -53,6 +53,7 @@ def test_there_are_seven_specs() -> None:
         "meetings",
         "quickstart",
         "summarize",
+        "two_languages",
     ]
 
 

@@ -187,7 +187,9 @@ def test_a_prompting_technique_is_searched_evaluated_and_predicts_with_what_was_
     assert len(prompt["shots"]) == prompt["prompting"]["options"]["shots"] == shots
     fixed = run(customspec, workspace.spec(f"techniques: [{{few_shot: {{shots: {shots}}}}}]"))
     assert fixed["candidates"][0]["metrics"] == few["metrics"]
-    told = customspec("predict", workspace.root / ".customspec" / "runs" / document["run"], "test.jsonl")
+    told = customspec(
+        "predict", workspace.root / ".customspec" / "runs" / document["run"], workspace.root / "test.jsonl"
+    )
     assert told.code == 0, told.err
     records = [json.loads(line) for line in told.out.splitlines()]
     lines = (folder_of(workspace, document, "few_shot@0") / "predictions" / "test" / "predictions.jsonl").read_text()
@@ -231,7 +233,7 @@ def test_options_under_which_a_training_fails_are_a_trial_that_failed(
     whole = train.run
 
     def fragile(step: Any, *arguments: Any) -> Any:
-        if step.params["technique"]["options"]["learning_rate"] == 0.1:
+        if step.params["technique"]["options"].get("learning_rate") == 0.1:
             raise StepError("the loss is not finite at step 3")
         return whole(step, *arguments)
 
