@@ -88,6 +88,7 @@ class Code(StrEnum):
 
     DEVICE_MISSING = "CS701"
     EXTRA_MISSING = "CS702"
+    MEMORY = "CS703"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from functools import cache
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, Literal, cast
@@ -110,15 +111,20 @@ def check_extra(kind: Kind, item: Metric | Watcher) -> None:
 def discover(found: Iterable[EntryPoint] | None = None) -> Registry:
     """All that the installed distributions offer, without importing any of it."""
     offers: dict[tuple[Kind, str], tuple[Offer, ...]] = {}
+    described = cache(_described)  # a distribution's metadata is read once, however much it offers
     for entry in entry_points(group=GROUP) if found is None else found:
-        offer = _read(entry)
+        offer = _read(entry, *described(entry.dist))
         key = (offer.kind, offer.name)
         offers[key] = (*offers.get(key, ()), offer)
     return Registry(offers)
 
 
-def _read(entry: EntryPoint) -> Offer:
-    distribution, version = (entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "0")
+def _described(distribution: Distribution | None) -> tuple[str, str]:
+    """Its name and version."""
+    return ("unknown", "0") if distribution is None else (distribution.name, distribution.version)
+
+
+def _read(entry: EntryPoint, distribution: str, version: str) -> Offer:
     for prefix, kind in PREFIXES.items():
         if entry.name.startswith(prefix):
             return Offer(kind, entry.name.removeprefix(prefix), distribution, version, entry)

@@ -23,7 +23,7 @@ BASE = {
     "techniques": "techniques: [zero_shot]",
 }
 WHOLE = {Code.YAML_EMPTY, Code.YAML_NOT_MAPPING}
-PLANNED = {Code.DEVICE_MISSING}  # what depends on the machine is found where something is to run
+PLANNED = {Code.DEVICE_MISSING, Code.MEMORY}  # what depends on the machine is found where something is to run
 Run = Callable[..., Ended]
 
 

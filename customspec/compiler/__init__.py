@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from customspec.compiler.candidates import Choices, Ready, make_ready
+from customspec.compiler.costs import Shared
 from customspec.compiler.data import LookedData, look_at_data
 from customspec.compiler.entries import Draft, check_later_work, read_entries
 from customspec.compiler.files import look_at_files
@@ -17,6 +18,7 @@ from customspec.compiler.lineup import Lineup, line_up
 from customspec.compiler.metrics import Measured, read_metrics
 from customspec.compiler.models import look_at_model, model_notes
 from customspec.compiler.overlap import check_overlap, overlap_notes
+from customspec.compiler.room import make_room
 from customspec.compiler.secrets import check_secrets
 from customspec.compiler.steps import (
     candidate_of,
@@ -96,8 +98,10 @@ def compile_document(
         for ref, at in _model_places(spec, drafts).items()
     }
     ready: list[Ready] = []
+    shared = Shared()
     for draft in drafts:
-        ready += make_ready(draft, spec, data, models, findings, choices)
+        ready += make_ready(draft, spec, data, models, findings, choices, shared)
+    ready, smaller = make_room(ready, findings)
     lineup = line_up(spec, ready, models[spec.base_model], findings)
     claim = None if measure is None else planned_claim(spec, data, measure, lineup.choosable, choices.limit)
     if claim is not None and spec.strategy == "ladder" and choices.limit is None:
@@ -106,7 +110,7 @@ def compile_document(
     plan = _plan(document, spec, lineup, data, metrics, choices.sources)
     hub = sorted({model.label for model in models.values() if isinstance(model, Unresolved)})
     notes = () if data.given is None else overlap_notes(spec, data.given)
-    notes = (*model_notes(models.values()), *notes)
+    notes = (*model_notes(models.values()), *notes, *smaller)
     return Compiled(spec, plan, lineup.ordered, data, (*hub, *data.unresolved), claim, metrics, document, notes)
 
 

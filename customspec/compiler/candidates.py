@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ParamSpec, TypeVar
 
-from customspec.compiler.costs import Counted, count, estimate_of, tree_of
+from customspec.compiler.costs import Counted, Shared, count, estimate_of, tree_of
 from customspec.compiler.data import LookedData, chooses_by_validation
 from customspec.compiler.demonstrations import check_prompting, check_shots
 from customspec.compiler.entries import Chosen, Draft, blaming, prompting_of, tuning_of
@@ -16,7 +16,7 @@ from customspec.compiler.models import LookedModel, check_lengths, with_most_wei
 from customspec.compiler.prompting import Rendered, render_all
 from customspec.compiler.quantization import check_quantization
 from customspec.errors import Code
-from customspec.estimate import Estimate
+from customspec.estimate import Estimate, memory
 from customspec.estimate.rates import UNKNOWN
 from customspec.hookspecs import Decodes, Reads, Writes
 from customspec.inputs.encoding import Asking
@@ -24,6 +24,7 @@ from customspec.inputs.models import Unresolved
 from customspec.inputs.splits import SPLITS, Splits
 from customspec.inputs.tokens import Chat
 from customspec.machine import Machine
+from customspec.prompts import Example
 from customspec.source import KeyPath
 from customspec.spec import BaseModelSpec, Generation, Spec, TrainingOptions
 
@@ -68,6 +69,7 @@ class Ready:
     options: TrainingOptions | None
     generation: Generation | None
     choices: Choices
+    shared: Shared
 
     @property
     def key(self) -> str:
@@ -93,25 +95,44 @@ class Ready:
         """What it will cost on this machine."""
         return estimate_of(self)
 
-    @cached_property
+    @property
+    def room(self) -> int | None:
+        """Bytes that it may take on this machine; None where that is not known."""
+        return memory.usable(self.choices.machine)
+
+    @property
     def counted(self) -> Counted | None:
         """Tokens of a request; None while the model or the data is not there."""
         asked = self.rendered.examples.get("validation") or self.rendered.examples.get("test") or ()
-        return None if isinstance(self.model, Unresolved) else count(self, self.model, asked, answered=False)
+        return self._count("asked", asked, answered=False)
 
-    @cached_property
+    @property
     def counted_training(self) -> Counted | None:
         """Tokens of a training row; None where nothing trains."""
-        if isinstance(self.model, Unresolved) or self.options is None:
-            return None
-        return count(self, self.model, self.rendered.examples.get("train", ()), answered=True)
+        return None if self.options is None else self._count("taught", self.rendered.examples["train"], answered=True)
 
-    @cached_property
+    def _count(self, what: str, examples: Sequence[Example], *, answered: bool) -> Counted | None:
+        model = self.model
+        if isinstance(model, Unresolved):
+            return None
+        # another seed shows other demonstrations, of about as many tokens
+        return self.shared.once((what, self.ask), lambda: count(self, model, examples, answered=answered))
+
+    @property
     def tree(self) -> int:
         """Nodes of the choices' tree that scoring feeds."""
-        if isinstance(self.model, Unresolved):
+        model = self.model
+        if isinstance(model, Unresolved):
             return 0
-        return tree_of([self.model.chat.answer_ids(choice) for choice in self.rendered.choices or ()])
+        answers = self.rendered.choices or ()
+        return self.shared.once(("tree", self.ask), lambda: tree_of([model.chat.answer_ids(one) for one in answers]))
+
+    @cached_property
+    def ask(self) -> Hashable:
+        """Two candidates of which this is equal ask the same model in the same way, but for the seed."""
+        prompting = self.draft.prompting
+        chosen = None if prompting is None else (str(prompting.offer), prompting.options.model_dump_json())
+        return self.ref, id(self.rendered), chosen  # equal prompts are rendered once; `rendered` lives as long as this
 
     @cached_property
     def asking(self) -> Asking:
@@ -139,6 +160,7 @@ def make_ready(
     models: Mapping[BaseModelSpec, LookedModel | Unresolved | None],
     findings: Findings,
     choices: Choices,
+    shared: Shared,
 ) -> tuple[Ready, ...]:
     """One candidate per seed; none, with problems added, where something is wrong."""
     ref = draft.entry.base_model or spec.base_model
@@ -150,7 +172,7 @@ def make_ready(
         message = "`search` chooses by validation rows, and there are none"
         hint = "add `validation`, or `train`, of which a part is then split off"
         findings.add(Code.DATA_NEEDED, draft.search.at, message, hint=hint, key=True)
-    rendered = render_all(spec.prompt, draft.entry.prompt, draft.at, data.rows, findings)
+    rendered = _rendered(draft, spec, data, findings, shared)
     if rendered is not None and len(findings) == before:
         check_prompting(draft, rendered, findings)
     options = None
@@ -163,12 +185,21 @@ def make_ready(
     generation = _generation(spec, draft, rendered, model)
     seeds = draft.entry.seeds or spec.seeds
     ready = tuple(
-        Ready(draft, seed, seed == seeds[0], rendered, model, ref, options, generation, choices) for seed in seeds
+        Ready(draft, seed, seed == seeds[0], rendered, model, ref, options, generation, choices, shared)
+        for seed in seeds
     )
     if isinstance(model, LookedModel) and data.rows is not None and spec.data.on_long == "error":
         for candidate in ready:
-            _check_lengths(candidate, model, data.rows, findings)
+            _check_lengths_once(candidate, model, data.rows, findings)
     return ready
+
+
+def _rendered(draft: Draft, spec: Spec, data: LookedData, findings: Findings, shared: Shared) -> Rendered | None:
+    """The candidate's prompt over all rows; the spec's own is rendered once for all that have no other."""
+    patch = draft.entry.prompt
+    if patch is None:
+        return shared.once("prompt", lambda: render_all(spec.prompt, None, (), data.rows, findings))
+    return render_all(spec.prompt, patch, draft.at, data.rows, findings)
 
 
 def _generation(spec: Spec, draft: Draft, rendered: Rendered, model: LookedModel | Unresolved) -> Generation | None:
@@ -205,6 +236,22 @@ def reserve_for(ready: Ready, chat: Chat) -> int | None:
     if ready.generation is not None:
         return ready.generation.max_new_tokens
     return max((len(chat.answer_ids(choice)) for choice in ready.rendered.choices or ()), default=None)
+
+
+def _check_lengths_once(ready: Ready, model: LookedModel, rows: Splits, findings: Findings) -> None:
+    """Candidates that show the same rows the same demonstrations are checked once, while there is nothing to say."""
+    chosen = prompting_of(ready.draft)
+    seed = ready.seed if chosen is not None and chosen[0].shots(chosen[1]) else None
+    generated = None if ready.generation is None else ready.generation.max_new_tokens
+    key = ("lengths", ready.ask, seed, ready.draft.tuning is not None, generated)
+
+    def is_fine() -> bool:
+        before = len(findings)
+        _check_lengths(ready, model, rows, findings)
+        return len(findings) == before
+
+    if not ready.shared.once(key, is_fine):
+        _check_lengths(ready, model, rows, findings)
 
 
 def _check_lengths(ready: Ready, model: LookedModel, rows: Splits, findings: Findings) -> None:

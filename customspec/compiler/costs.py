@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from customspec.compiler.entries import blaming, prompting_of, tuning_of
 from customspec.compiler.models import LookedModel
@@ -23,7 +23,8 @@ from customspec.spec import TrainingOptions
 if TYPE_CHECKING:
     from customspec.compiler.candidates import Ready
 
-SAMPLE = 16  # rows of a split whose tokens are counted
+T = TypeVar("T")
+SAMPLE = 8  # rows of a split whose tokens are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,21 @@ class Counted:
     own: float
     longest: int
     answer: float
+
+
+class Shared:
+    """What candidates of one plan have in common, found once: by a key of all that it depends on. It never leaves the
+    compiler."""
+
+    def __init__(self) -> None:
+        self._found: dict[Hashable, Any] = {}
+
+    def once(self, key: Hashable, find: Callable[[], T]) -> T:
+        """What was found under the key, or is found now."""
+        if key not in self._found:
+            self._found[key] = find()
+        found: T = self._found[key]
+        return found
 
 
 def estimate_of(ready: Ready, options: TrainingOptions | None = None) -> Estimate:

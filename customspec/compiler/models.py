@@ -21,7 +21,7 @@ from customspec.header import ModelHeader
 from customspec.hookspecs import Consulting, Refusal, TuningTechnique
 from customspec.inputs.consulting import consult
 from customspec.inputs.digests import Digests
-from customspec.inputs.encoding import Asking, TooLongError, encode, surely_fits
+from customspec.inputs.encoding import Asking, TooLongError, encode, plainly_fits, surely_fits
 from customspec.inputs.headers import KnownModel, read_model
 from customspec.inputs.models import ModelError, Unresolved, find_model
 from customspec.inputs.paths import PathError, Roots
@@ -184,7 +184,8 @@ def check_lengths(
         most = model.chat.most_tokens(asking.write(row) + model.chat.end) if reserve is None else reserve
         shots = asking.select(row)
         try:
-            if surely_fits(asking.conversation(row, shots), model.chat, context - most):
+            conversation = asking.conversation(row, shots)
+            if plainly_fits(conversation, context - most) or surely_fits(conversation, model.chat, context - most):
                 continue
             encode([row], asking, model.chat, context=context, reserve=reserve, on_long="error")
         except TooLongError as fault:

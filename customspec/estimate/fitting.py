@@ -30,6 +30,7 @@ class Passed:
         return Taught(1, 1, self.rows, 0, self.width, self.width, self.learned)
 
 
+NEVER = 2**62  # tokens from which on what rows share would be run apart
 Pair = tuple[Passed, Passed]
 """A short pass and a long one."""
 
@@ -44,12 +45,13 @@ def rates_of(
     frozen: Pair,
     adapted: Pair,
     optimizer: float,
+    kept_frozen: int | None,
     kept: int | None,
     resident_bytes: int | None,
 ) -> Rates:
     """`adapted`: passes with an adapter beside each of `linears`, the first layer's inputs having gradients too.
 
-    `kept`: bytes that the long one of them needed beyond the model.
+    `kept_frozen` and `kept`: bytes that the long pass without and with adapters needed beyond the model.
     """
     rate, fixed = _line(forward, [_forward_flops(shape, one) for one in forward], assumed.forward)
     training, launch = _line(frozen, [_training_flops(shape, one) for one in frozen], assumed.training)
@@ -66,7 +68,8 @@ def rates_of(
             "adapter_seconds": extra[0] / len(linears) if linears else assumed.adapter_seconds,
             "optimizer": optimizer,
             "resident_bytes": assumed.resident_bytes if resident_bytes is None else resident_bytes,
-            "activations": _activations(shape, dtype, linears, adapted[1], kept),
+            "activations": _activations(shape, dtype, frozen[1], kept_frozen),
+            "inputs": _inputs(shape, dtype, linears, adapted[1], kept_frozen, kept),
         }
     )
 
@@ -90,10 +93,19 @@ def _attention(shape: Shape, one: Passed) -> float:
     return 4 * shape.layers * shape.queries * one.tokens * one.width
 
 
-def _activations(shape: Shape, dtype: str, linears: Sequence[Linear], long: Passed, kept: int | None) -> float:
+def _activations(shape: Shape, dtype: str, long: Passed, kept: int | None) -> float:
     """Measured over counted. Half as much or twice as much is no measurement of activations."""
     if kept is None:
         return 1.0
-    never = 2**62  # tokens from which on what rows share would be run apart
-    counted = memory.activations(shape, long.taught, linears, False, dtype, never)
+    counted = memory.activations(shape, long.taught, dtype, NEVER)
     return min(2.0, max(0.5, (kept - memory.logits(shape, long.taught, dtype)) / counted))
+
+
+def _inputs(
+    shape: Shape, dtype: str, linears: Sequence[Linear], long: Passed, without: int | None, kept: int | None
+) -> float:
+    """Measured over counted, of what adapters keep; libraries keep more beside small products than their inputs."""
+    counted = memory.inputs(shape, long.taught, linears, False, dtype, NEVER)
+    if kept is None or without is None or not counted:
+        return 1.0
+    return min(10.0, max(0.5, (kept - without) / counted))

@@ -16,6 +16,7 @@ from customspec.estimate.rates import Rates
 from customspec.estimate.shape import Shape
 from customspec.estimate.work import Asked, Taught
 from customspec.header import Linear
+from customspec.machine import Machine
 
 MASTER = 4  # bytes; whatever trains is float32
 STATE = 4 + 8  # bytes a trained weight: its gradient, and AdamW's two moments
@@ -24,28 +25,33 @@ SUMMED_AT_ONCE = 2**20  # bytes twice over, of the float32 copy of some rows of 
 
 
 def training(shape: Shape, taught: Taught, trained: int, adapted: Sequence[Linear], dtype: str, rates: Rates) -> int:
-    """`adapted` are the linear maps whose inputs are kept because something beside them trains."""
+    """`adapted` are the linear maps beside which something trains."""
     size, whole = BYTES[dtype], trained >= shape.parameters
     weights = MASTER * trained if whole else size * shape.parameters + MASTER * trained
     # autocast keeps the bfloat16 copies of what trains until the pass is over
     copies = 0 if size == MASTER else size * trained
-    kept = rates.activations * activations(shape, taught, adapted, whole, dtype, rates.apart)
+    kept = rates.activations * activations(shape, taught, dtype, rates.apart)
+    kept += (1.0 if whole else rates.inputs) * inputs(shape, taught, adapted, whole, dtype, rates.apart)
     return ceil(rates.resident_bytes + weights + copies + STATE * trained + kept + logits(shape, taught, dtype))
 
 
-def activations(shape: Shape, taught: Taught, adapted: Sequence[Linear], whole: bool, dtype: str, apart: int) -> float:
-    """Bytes that the widest batch keeps for its backward pass, all layers together."""
+def activations(shape: Shape, taught: Taught, dtype: str, apart: int) -> float:
+    """Bytes that the widest batch keeps for the backward pass through frozen maps, all layers together."""
     size = BYTES[dtype]
     once, width, keys = taught.tokens(apart, longest=True)
     tokens = once + taught.batch * width
-    seen = once * once if once else 0.0
     # a layer's two norms keep their inputs in float32; attention its query and output; SwiGLU both maps and the gate
     a_token = 2 * shape.hidden * 4 + size * (2 * shape.queries + (3 if shape.gated else 4) * shape.inner)
     # keys and values as wide as the queries: fused attention gets them repeated
     a_key = size * 2 * shape.queries
-    attended = (once if seen else 0.0) + taught.batch * keys
-    kept = shape.layers * (tokens * a_token + attended * a_key)
-    return kept + tokens * _inputs(shape, adapted, whole, size)
+    attended = once + taught.batch * keys
+    return shape.layers * (tokens * a_token + attended * a_key)
+
+
+def inputs(shape: Shape, taught: Taught, adapted: Sequence[Linear], whole: bool, dtype: str, apart: int) -> float:
+    """Bytes that the widest batch keeps beside them for the gradients of weights."""
+    once, width, _ = taught.tokens(apart, longest=True)
+    return (once + taught.batch * width) * _inputs(shape, adapted, whole, BYTES[dtype])
 
 
 def logits(shape: Shape, taught: Taught, dtype: str) -> float:
@@ -78,10 +84,19 @@ def rows_at_once(shape: Shape, asked: Asked, rates: Rates) -> int:
     return max(1, min(asked.rows, fitting))
 
 
+def usable(machine: Machine) -> int | None:
+    """Bytes that a candidate may take; None where the machine's memory is not known.
+
+    On an accelerator its context takes about a GiB, and what lies between allocations some more.
+    """
+    if machine.memory_bytes is None or machine.device == "cpu":
+        return machine.memory_bytes
+    return max(0, int(0.93 * machine.memory_bytes) - 2**30)
+
+
 def _inputs(shape: Shape, adapted: Sequence[Linear], whole: bool, size: int) -> float:
-    """Bytes a token of the inputs that linear maps keep because weights train on them, over all layers."""
+    """Bytes a token that linear maps keep because weights train on them or beside them, over all layers."""
     if whole:  # each once: before attention, its output, before the perceptron, its inside; and what the norms scale
         return size * shape.layers * (4 * shape.hidden + shape.queries + shape.inner)
-    if size == MASTER:  # maps of one module that read the same thing keep it together
-        return size * sum(width for _, width in {(linear.name.rpartition(".")[0], linear.inputs) for linear in adapted})
-    return size * sum(linear.inputs for linear in adapted)  # each keeps its own copy in the compute type
+    # an adapter keeps what its map reads and what comes out: measured, LoRA in float32 keeps 1.1 times that
+    return size * sum(linear.inputs + linear.outputs for linear in adapted)

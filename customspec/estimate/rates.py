@@ -42,8 +42,9 @@ class Rates:
 
     `forward` and `training` are FLOP/s of passes beyond their fixed `forward_seconds` and `training_seconds`. An
     adapter beside a linear map costs `adapter_seconds` a pass, and takes `adapted` numbers of inputs and outputs a
-    second. `optimizer` is trained weights a second. `resident_bytes` is the process without a model; `activations` is
-    measured over counted. `apart`, `scored_tokens` and `generated_tokens` are the device's limits in `customspec.ml`.
+    second. `optimizer` is trained weights a second. `resident_bytes` is the process without a model. `activations` is
+    what a pass keeps, `inputs` what it keeps beside for adapters, both measured over counted. `apart`, `scored_tokens`
+    and `generated_tokens` are the device's limits in `customspec.ml`.
     """
 
     forward: float
@@ -55,6 +56,7 @@ class Rates:
     optimizer: float
     resident_bytes: int
     activations: float
+    inputs: float
     apart: int
     scored_tokens: int
     generated_tokens: int
@@ -76,6 +78,7 @@ class Rates:
             optimizer=3e8 if cpu else 3e10,
             resident_bytes=600 * 2**20 if cpu else 0,
             activations=1.0,
+            inputs=1.0,
             apart=64 if cpu else 2048,
             scored_tokens=1024 if cpu else 16384,
             generated_tokens=8192 if cpu else 16384,

@@ -42,16 +42,15 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """What was measured. `optimizer` is weights a second; `kept` the bytes that one long pass with an adapter needs
-    beyond the model, None where that cannot be known; `adapters` the number of linear maps that had one."""
+    """What was measured. `optimizer` is weights a second; `kept_frozen` and `kept` are the bytes that one long training
+    pass needs beyond the model, without and with an adapter beside every linear map; None where nobody can know."""
 
     forward: tuple[Tried, Tried]
     frozen: tuple[Tried, Tried]
     adapted: tuple[Tried, Tried]
     optimizer: float
+    kept_frozen: int | None
     kept: int | None
-    adapters: int
-    rank: int = RANK
     learned: int = LEARNED
 
 
@@ -67,14 +66,16 @@ def probe(
     with computing(kind, compute_dtype):
         forward = _both(_forward(model), tokens)
         model.requires_grad_(False)
+        peak = measuring()
         frozen = _both(_backward(model), tokens // 2)
+        kept_frozen = peak()
         names = linear_names(model)
         config = LoraConfig(task_type="CAUSAL_LM", r=RANK, target_modules=names)
         learning = attach(model, config).train()
         peak = measuring()
         adapted = _both(_backward(learning), tokens // 2)
         kept = peak()
-    return Probed(forward, frozen, adapted, _optimizer(device), kept, len(names))
+    return Probed(forward, frozen, adapted, _optimizer(device), kept_frozen, kept)
 
 
 def _affordable(weights: int, compute_dtype: str, device: torch.device) -> int:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from customspec.errors import CustomspecError
 from customspec.estimate.fitting import Pair, Passed, rates_of
 from customspec.estimate.rates import MEMO, Rates, memo_key
 from customspec.estimate.shape import Shape
 from customspec.header import ModelHeader
 from customspec.machine import Machine
-from customspec.plan import Plan, Step
+from customspec.plan import Plan, Result, Step
 from customspec.registry import Registry
 from customspec.runners.execute import execute, find
 from customspec.runners.measure import gaining, resident
@@ -32,16 +33,24 @@ def calibrate(
     measured = False
     for model in _to_measure(plan, store, machine):
         tell(f"measuring this machine with {model.sources['label']}, once")
-        result, _ = execute(model, {}, store, registry, machine, lambda *_: None)
-        work = Work({model.id: Need(model, result)}, registry, machine, store.root, lambda *_: None)
         try:
-            rates = _measure(work, machine)
-        except (RuntimeError, MemoryError) as error:  # torch's out-of-memory error is one of them
+            rates = _measure(_surroundings(model, store, registry, machine), machine)
+        except (CustomspecError, RuntimeError, MemoryError) as error:  # torch's out-of-memory error is a RuntimeError
+            # whatever is wrong with the model, the run will meet it and say so
             log.warning("this machine could not be measured, its times stay assumed: %s", error)
             continue
         store.memo(MEMO).put(memo_key(machine, str(model.params["digest"])), rates)
         measured = True
     return measured
+
+
+def _surroundings(model: Step, store: Store, registry: Registry, machine: Machine) -> Work:
+    """With the model's folder: the person's own, or a GGUF file's weights, which the run then finds in the store."""
+    if model.params["kind"] == "gguf":
+        result, _ = execute(model, {}, store, registry, machine, lambda *_: None)
+    else:
+        result = Result(model.id, "", {}, store.root)
+    return Work({model.id: Need(model, result)}, registry, machine, store.root, lambda *_: None)
 
 
 def _to_measure(plan: Plan, store: Store, machine: Machine) -> list[Step]:
@@ -87,6 +96,7 @@ def _rates(probed: Probed, header: ModelHeader, shape: Shape, machine: Machine, 
         frozen=both(probed.frozen, probed.learned),
         adapted=both(probed.adapted, probed.learned),
         optimizer=probed.optimizer,
+        kept_frozen=probed.kept_frozen,
         kept=probed.kept,
         resident_bytes=before,
     )

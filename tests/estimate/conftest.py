@@ -40,6 +40,7 @@ def rates() -> Rates:
         optimizer=10.0,
         resident_bytes=1_000_000,
         activations=1.0,
+        inputs=1.0,
         apart=64,
         scored_tokens=100,
         generated_tokens=200,

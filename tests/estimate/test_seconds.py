@@ -48,7 +48,8 @@ def test_rates_come_back_out_of_the_passes_that_they_take(shape: Shape, rates: R
         return passed(1, 8, trains=trains, adapted=adapted), passed(8, 64, trains=trains, adapted=adapted)
 
     long = Taught(1, 1, 8, 0, 64, 64, 4)
-    kept = 1.25 * memory.activations(shape, long, LINEARS, False, "float32", 2**62)
+    kept = 1.25 * memory.activations(shape, long, "float32", 2**62) + memory.logits(shape, long, "float32")
+    more = 3 * memory.inputs(shape, long, LINEARS, False, "float32", 2**62)
     found = rates_of(
         Rates.assumed(UNKNOWN, shape),
         shape,
@@ -58,7 +59,8 @@ def test_rates_come_back_out_of_the_passes_that_they_take(shape: Shape, rates: R
         frozen=both(trains=True),
         adapted=both(trains=True, adapted=LINEARS),
         optimizer=10.0,
-        kept=round(kept + memory.logits(shape, long, "float32")),
+        kept_frozen=round(kept),
+        kept=round(kept + more),
         resident_bytes=1_000_000,
     )
     assert found.calibrated
@@ -70,6 +72,7 @@ def test_rates_come_back_out_of_the_passes_that_they_take(shape: Shape, rates: R
     # the short pass has tokens too: what they take is counted with the fixed part
     assert found.adapter_seconds == pytest.approx(rates.adapter_seconds + 8 * 48 / 100 / 2)
     assert found.activations == pytest.approx(1.25, rel=0.01)
+    assert found.inputs == pytest.approx(3, rel=0.01)
 
 
 def test_a_long_pass_that_was_faster_says_nothing(shape: Shape) -> None:
@@ -84,11 +87,12 @@ def test_a_long_pass_that_was_faster_says_nothing(shape: Shape) -> None:
         frozen=(short, long),
         adapted=(short, long),
         optimizer=1.0,
+        kept_frozen=None,
         kept=None,
         resident_bytes=None,
     )
     assert (found.forward, found.training, found.adapted) == (assumed.forward, assumed.training, assumed.adapted)
-    assert (found.activations, found.resident_bytes) == (1.0, assumed.resident_bytes)
+    assert (found.activations, found.inputs, found.resident_bytes) == (1.0, 1.0, assumed.resident_bytes)
 
 
 def test_rates_are_remembered_by_machine_and_model() -> None:

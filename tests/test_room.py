@@ -1,0 +1,103 @@
+"""What cannot fit the machine's memory never runs: smaller batches where they were left open, else a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from customspec import machine as machines
+from customspec.estimate.memory import usable
+from customspec.estimate.rates import UNKNOWN
+from support import Ended, Workspace, colours
+
+Command = Callable[..., Ended]
+LORA = "techniques: [zero_shot, {lora: {r: 2}}]"
+GIVEN = "techniques: [zero_shot, {lora: {r: 2, per_device_train_batch_size: 8}}]"
+
+
+@pytest.fixture
+def workspace(workspace: Workspace) -> Workspace:
+    """With training rows so long that a training needs more memory than an evaluation."""
+    rows = [{**row, "text": row["text"] + ", so to say" * 25} for row in colours(24)]
+    workspace.rows("train.jsonl", rows)
+    return workspace
+
+
+@pytest.fixture
+def shrink(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Make this a machine of so many bytes."""
+    return lambda size: monkeypatch.setattr(machines, "_memory", lambda: size)
+
+
+def peaks(customspec: Command, *arguments: Any) -> list[int]:
+    told = customspec("plan", *arguments, "--json", "--device", "cpu").json
+    return [candidate["estimate"]["peak_memory_bytes"] for candidate in told["candidates"]]
+
+
+def training_options(customspec: Command, *arguments: Any) -> dict[str, Any]:
+    told = customspec("plan", *arguments, "--json", "--device", "cpu").json
+    (step,) = (step for step in told["steps"] if step["kind"] == "train")
+    options: dict[str, Any] = step["params"]["technique"]["options"]
+    return options
+
+
+def batch(options: dict[str, Any]) -> tuple[int, int]:
+    return options["per_device_train_batch_size"], options["gradient_accumulation_steps"] or 1
+
+
+def test_recipes_stay_where_they_fit(workspace: Workspace, customspec: Command) -> None:
+    assert batch(training_options(customspec, workspace.spec(LORA))) == (8, 1)
+
+
+def test_an_open_batch_becomes_the_largest_that_fits_with_as_many_rows_a_step(
+    workspace: Workspace, customspec: Command, shrink: Callable[[int], None]
+) -> None:
+    spec = workspace.spec(LORA)
+    four = peaks(customspec, spec, "--set", "techniques.1.lora.per_device_train_batch_size=4")[1]
+    assert peaks(customspec, spec)[0] < four < peaks(customspec, spec)[1]
+    shrink(four)
+    assert batch(training_options(customspec, spec)) == (4, 2)
+    assert peaks(customspec, spec)[1] == four
+    said = customspec("plan", spec, "--device", "cpu").out
+    assert "note: lora@0: per_device_train_batch_size: 4 with gradient_accumulation_steps: 2, to fit" in said
+
+
+def test_a_given_batch_is_refused_at_its_place_and_told_which_one_fits(
+    workspace: Workspace, customspec: Command, shrink: Callable[[int], None]
+) -> None:
+    spec = workspace.spec(GIVEN)
+    shrink(peaks(customspec, spec, "--set", "techniques.1.lora.per_device_train_batch_size=2")[1])
+    ended = customspec("plan", spec, "--device", "cpu")
+    assert ended.code == 4
+    assert "spec.yaml:10:39: CS703 `lora` needs about" in ended.err
+    assert "per_device_train_batch_size: 2 with gradient_accumulation_steps: 4 fit" in ended.err
+    assert customspec("run", spec, "--device", "cpu").code == 4
+    assert customspec("validate", spec).code == 0  # a spec is right or wrong on every machine
+
+
+def test_a_model_that_is_too_large_by_itself_is_told_so(
+    workspace: Workspace, customspec: Command, shrink: Callable[[int], None]
+) -> None:
+    shrink(2**16)
+    ended = customspec("plan", workspace.spec("techniques: [zero_shot]"), "--device", "cpu")
+    assert ended.code == 4
+    assert "the model's weights alone take 156 KiB: take a smaller base_model" in ended.err
+
+
+def test_the_largest_technique_that_fits_is_named(
+    workspace: Workspace, customspec: Command, shrink: Callable[[int], None]
+) -> None:
+    spec = workspace.spec("techniques: [lora, {p_tuning: {encoder_hidden_size: 4096}}]")
+    shrink(peaks(customspec, spec)[1] // 2)
+    ended = customspec("plan", spec, "--device", "cpu")
+    assert ended.code == 4
+    assert "`lora` fits: " in ended.err
+
+
+def test_an_accelerator_keeps_some_memory_to_itself() -> None:
+    assert usable(UNKNOWN) is None
+    assert usable(replace(UNKNOWN, memory_bytes=2**34)) == 2**34
+    assert usable(replace(UNKNOWN, device="cuda", memory_bytes=2**34)) == int(0.93 * 2**34) - 2**30
