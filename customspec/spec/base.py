@@ -1,0 +1,34 @@
+"""What every part of a spec is made of: names, texts, seeds, and the strictness of its models."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+MetricName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]  # rougeL is its name everywhere
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+
+
+def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("`seeds` must be distinct: each seed is a candidate of its own")
+    return seeds
+
+
+Seeds = Annotated[tuple[Seed, ...], Field(strict=False, min_length=1), AfterValidator(_distinct)]
+Text = Annotated[str, Field(min_length=1)]
+Texts = Annotated[tuple[Text, ...], Field(strict=False, min_length=1)]
+
+
+class Strict(BaseModel):
+    """Unknown keys, wrong types and non-finite numbers are errors; nothing is coerced; nothing changes later."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class Options(Strict):
+    """Base of the options of techniques and metrics. A field's docstring is its help, schema text and reference."""

@@ -1,0 +1,91 @@
+"""Where the model and the rows come from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from customspec.spec.base import Strict, Text, Texts
+
+
+class BaseModelSpec(Strict):
+    """Where the base model comes from: exactly one of `hub`, `path`, `package`."""
+
+    hub: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
+    """Repository on the Hugging Face hub, `owner/name`."""
+    revision: Text | None = None
+    """Commit, tag or branch of the hub repository."""
+    path: Text | None = None
+    """Folder of safetensors, or a .gguf file; relative to the spec."""
+    package: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")] | None = None
+    """Installed Python package that holds the model file; it is located, never imported."""
+    file: Text | None = None
+    """File inside the package."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> BaseModelSpec:
+        given = [name for name in ("hub", "path", "package") if getattr(self, name) is not None]
+        if len(given) != 1:
+            found = " and ".join(f"`{name}`" for name in given) or "none"
+            raise ValueError(f"a model needs exactly one of `hub`, `path`, `package`; found {found}")
+        if (self.package is None) != (self.file is None):
+            raise ValueError("`package` and `file` belong together: the package and the file inside it")
+        if self.revision is not None and self.hub is None:
+            raise ValueError("`revision` belongs to `hub`")
+        return self
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return {"path": [value]}
+    if isinstance(value, list):
+        return {"path": value}
+    if isinstance(value, dict) and isinstance(value.get("path"), str):
+        return {**value, "path": [value["path"]]}
+    return value
+
+
+class Split(Strict):
+    """Rows: one or more files, or a data set on the hub."""
+
+    path: Texts | None = None
+    """File or files: jsonl, json, csv, parquet; relative to the spec."""
+    hub: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
+    """Data set on the Hugging Face hub, `owner/name`."""
+    revision: Text | None = None
+    """Commit, tag or branch of the data set."""
+    subset: Text | None = None
+    """Configuration of the data set."""
+    split: Text | None = None
+    """Split of the data set, for instance `train` or `train[:500]`."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Split:
+        if (self.path is None) == (self.hub is None):
+            raise ValueError("a split needs exactly one of `path` and `hub`")
+        if self.hub is None and (self.revision or self.subset or self.split):
+            raise ValueError("`revision`, `subset` and `split` belong to `hub`")
+        if self.hub is not None and self.split is None:
+            raise ValueError("a hub data set needs `split`, for instance `split: train`")
+        return self
+
+
+AnySplit = Annotated[Split, BeforeValidator(_split, json_schema_input_type=str | list[str] | Split)]
+
+
+class DataSpec(Strict):
+    """The rows: to learn from, to choose by, to claim on."""
+
+    train: AnySplit | None = None
+    """Rows to learn from, and to take demonstrations from."""
+    validation: AnySplit | None = None
+    """Rows to choose by. Absent: split off the training rows by the first seed, stratified, whole groups together."""
+    test: AnySplit
+    """Rows to claim on; nothing else touches them."""
+    group: Text | None = None
+    """Column whose equal values belong together: never divided between splits, and resampled whole for intervals."""
+    allow_overlap: int | None = Field(None, ge=0)
+    """How many test rows are also training rows: exactly that many. Absent: none."""
+    on_long: Literal["error", "truncate", "drop"] = "error"
+    """A row longer than the model's context: refuse, cut the prompt (never the answer), or drop the row and say so."""
