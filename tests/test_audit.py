@@ -32,6 +32,7 @@ MEANT = ("customspec.sandbox.worker", "customspec.ml.headers", "customspec.ml.co
 PROGRAM = r"""
 import json, os, sys
 
+SILENCED = {(b"HF_HUB_DISABLE_TELEMETRY", b"1"), (b"DO_NOT_TRACK", b"1")}  # what libraries ask before they phone home
 HARMLESS = {
     "builtins.id", "code.__new__", "compile", "exec", "import", "marshal.loads", "object.__getattr__",
     "object.__setattr__", "object.__delattr__", "os.listdir", "os.scandir", "os.walk", "os.fwalk", "glob.glob",
@@ -65,6 +66,8 @@ def watched(event, args):
         bad = args[0].startswith(("claims_", "broken_", "tiny_models", "mypkg", "utils"))
     elif event == "ctypes.dlopen":
         bad = args[0] is not None  # None is the interpreter itself
+    elif event == "os.putenv":
+        bad = args not in SILENCED
     else:
         bad = event not in HARMLESS
     if bad:

@@ -89,12 +89,21 @@ def test_a_decision_over_a_failure_is_not_kept(
         assert ended.json["steps"]["decide"]["status"] == "done"
 
 
+LISTENING = """
+import signal
+from customspec.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main(["run", "spec.yaml"])
+"""
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_run_keeps_what_was_finished_and_continues(
     workspace: Workspace, number: signal.Signals, code: int
 ) -> None:
     workspace.spec("techniques: [zero_shot, {lora: {r: 2, max_steps: 100000}}]")
-    command = [sys.executable, "-m", "customspec", "run", "spec.yaml"]
+    # a shell's background job ignores SIGINT, and so would what it starts
+    command = [sys.executable, "-c", LISTENING]
     process = subprocess.Popen(command, cwd=workspace.root, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
     assert process.stderr is not None
     for line in process.stderr:

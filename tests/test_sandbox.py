@@ -94,8 +94,9 @@ def test_a_prompts_part_is_named_with_the_row() -> None:
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("{{ 9999999999 * 'a' }}", "memory"),
-        ("{{ ('a' * 3 * 10 * 1000 * 1000 * 1000) | length }}", "memory"),
+        # which limit is met first depends on how busy the machine is
+        ("{{ 9999999999 * 'a' }}", "memory|computing"),
+        ("{{ ('a' * 3 * 10 * 1000 * 1000 * 1000) | length }}", "memory|computing"),
         ("{{ [[[]] * 1000000] * 1000000 }}", "memory|computing"),
     ],
 )

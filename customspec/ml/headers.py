@@ -128,6 +128,8 @@ def _tokenizer(where: dict[str, Any]) -> PreTrainedTokenizerBase:
 
 def _header(model: PreTrainedModel, config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase) -> ModelHeader:
     text = config.get_text_config()
+    plain = json.loads(config.to_json_string(use_diff=False))
+    plain.pop("_name_or_path", None)  # where it lies on this machine is no part of what it is
     head = model.get_output_embeddings()
     linears = [
         _linear(name, module)
@@ -144,7 +146,7 @@ def _header(model: PreTrainedModel, config: PreTrainedConfig, tokenizer: PreTrai
         layers=int(text.num_hidden_layers),
         parameters={name: tuple(parameter.shape) for name, parameter in model.named_parameters()},
         linears=tuple(linears),
-        config=json.loads(config.to_json_string(use_diff=False)),
+        config=plain,
     )
 
 
