@@ -77,7 +77,6 @@ POINTS = {
     "mid publish": ("os.chmod", 1, "adapter_config.json"),
     "before the result's rename": ("os.rename", 3, "objects/"),
     "while the checkpoints of a finished training go": ("shutil.rmtree", 5, "checkpoints/"),
-    "between the result and the run's folder": ("open", 1, ".results.json"),
 }
 QUICK = ["mid write of a checkpoint", "before the result's rename"]
 

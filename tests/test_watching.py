@@ -154,7 +154,9 @@ def test_an_interrupt_from_within_a_watcher_ends_the_run_like_any_other(
     watch(notes := Notes("started", KeyboardInterrupt()))
     ended = customspec("run", workspace.spec("techniques: [zero_shot]"), "--watch", "notes")
     assert ended.code == 130
-    assert notes.told[-1] == ("run_finished", (None,))
+    method, (results,) = notes.told[-1]
+    assert method == "run_finished"
+    assert [candidate["status"] for candidate in results["candidates"]] == ["skipped"]
 
 
 def test_a_watcher_cannot_change_what_others_see() -> None:

@@ -56,4 +56,4 @@ class Watcher(Progress, Protocol):
         """The plan as `plan.json` has it, and the run's folder, in which a watcher may make one of its own name."""
 
     def run_finished(self, results: Mapping[str, Any] | None) -> None:
-        """The results as `results.json` has them; None when the run was cut short."""
+        """The results as `results.json` has them, of an interrupted run what was finished; None when there are none."""
