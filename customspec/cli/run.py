@@ -45,7 +45,7 @@ from customspec.runners.local import run_plan
 from customspec.runners.outcome import Outcome
 from customspec.runners.watching import find_watchers, watched
 from customspec.runners.work import CHECKPOINT_SECONDS
-from customspec.store import Store
+from customspec.store import Store, writing_under
 
 
 @click.command("run")
@@ -88,13 +88,15 @@ def command(
         plan, root = _saved_plan(spec, store, {**choices, "curve": shares})
     else:
         root = store_root(spec, store)
-        compiled = (_locked if locked else _compiled)(spec, root, machine, choices)
+        with writing_under(root):
+            compiled = (_locked if locked else _compiled)(spec, root, machine, choices)
         plan = compiled.plan
     if require_goal and plan.goal is None:
         raise UsageError("--require-goal: the spec has no `goal`")
     after = None if shares is None or compiled is None else partial(run_curve, compiled, shares)
     seconds = 60 * checkpoint_minutes
-    return _run(plan, Store(root), machine, watchers, after, seconds, require_goal=require_goal, as_json=as_json)
+    with writing_under(root):
+        return _run(plan, Store(root), machine, watchers, after, seconds, require_goal=require_goal, as_json=as_json)
 
 
 def _compiled(

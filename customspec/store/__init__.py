@@ -8,9 +8,20 @@ runs/<name>-0001/   memo/<kind>/<key>.json   locks/   tmp/   quarantine/
 from __future__ import annotations
 
 from customspec.store.checkpoints import Checkpoint, Checkpoints
-from customspec.store.disk import trouble
+from customspec.store.disk import trouble, writing_under
 from customspec.store.drafts import room
 from customspec.store.objects import link_tree
 from customspec.store.store import Draft, Memo, Store, store_key
 
-__all__ = ["Checkpoint", "Checkpoints", "Draft", "Memo", "Store", "link_tree", "room", "store_key", "trouble"]
+__all__ = [
+    "Checkpoint",
+    "Checkpoints",
+    "Draft",
+    "Memo",
+    "Store",
+    "link_tree",
+    "room",
+    "store_key",
+    "trouble",
+    "writing_under",
+]

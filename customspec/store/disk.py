@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +35,16 @@ def trouble(error: BaseException, place: Path) -> MachineError | None:
         return None
     failed = _probe(place)
     return None if failed is None else _told(_TOLD.get(failed.errno or 0, str(failed)), place)
+
+
+@contextmanager
+def writing_under(place: Path) -> Iterator[None]:
+    """Raises MachineError, with `place` where the system names none, in place of an OSError for which a disk is to
+    blame."""
+    try:
+        yield
+    except OSError as error:
+        raise trouble(error, place) or error from error
 
 
 def _told(what: str, path: Path) -> MachineError:
