@@ -95,7 +95,7 @@ def test_a_prompts_part_is_named_with_the_row() -> None:
     ("source", "said"),
     [
         # which limit is met first depends on how busy the machine is
-        ("{{ 9999999999 * 'a' }}", "memory|computing"),
+        ("{{ 9999999999 * 'a' }}", "memory"),
         ("{{ ('a' * 3 * 10 * 1000 * 1000 * 1000) | length }}", "memory|computing"),
         ("{{ [[[]] * 1000000] * 1000000 }}", "memory|computing"),
     ],
