@@ -237,6 +237,26 @@ def test_a_run_without_evidence_still_has_a_report(folder: Path, tmp_path: Path,
     assert "Where the candidates disagree" not in (older / "report.html").read_text(encoding="utf-8")
 
 
+def test_costs_and_the_curve_that_the_spec_asks_for_are_shown(workspace: Workspace, customspec: Command) -> None:
+    cost = "cost: {requests_per_month: 250000, price_per_device_hour: 1.5}"
+    spec = workspace.spec("techniques: [{few_shot: {shots: 2}}]", cost)
+    customspec("run", spec, "--curve", "25,50,100")
+    run = workspace.root / ".customspec" / "runs" / "colours-0001"
+    results = json.loads((run / "results.json").read_text())
+    assert customspec("report", run).code == 0
+    page = Page((run / "report.html").read_text(encoding="utf-8"))
+    for candidate in results["candidates"]:
+        cells = next(page.rows(candidate["key"]))
+        total = 250_000 / candidate["cost"]["rows_per_second"]
+        assert cells[10].removesuffix(" *") == numbers.seconds(total)
+        assert cells[11] == numbers.price(total / 3600 * 1.5) == numbers.price(candidate["cost"]["price"]["total"])
+    assert "250,000 requests a month" in page.words
+    assert results["curve"]["answer"] in page.words
+    assert any(attributes.get("aria-label") == "accuracy by training rows" for _, attributes in page.elements)
+    for point in results["curve"]["points"]:
+        assert [numbers.count(point["rows"]), numbers.interval(point)] in list(page.rows(numbers.count(point["rows"])))
+
+
 def test_a_ladder_is_shown_as_it_was_climbed(workspace: Workspace, customspec: Command) -> None:
     spec = workspace.spec(
         "techniques: [zero_shot, {few_shot: {shots: 2}}]",

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from customspec.decide.costs import Spending
+
 REQUESTS = 1000
 """Requests that are counted beside the training, where the spec does not say how many there will be."""
 
@@ -20,9 +22,11 @@ class Point:
 
 
 def total_seconds(cost: Mapping[str, Any], requests: float = REQUESTS) -> float | None:
-    """Seconds of the device: the training, once, and so many requests at the speed of the evaluation."""
+    """Seconds of the device: search and training, once, and so many requests at the speed of the evaluation."""
     train, speed = cost["train_seconds"], cost["rows_per_second"]
-    return None if train is None or not speed else train + requests / speed
+    if train is None or not speed:
+        return None
+    return Spending((cost["search_seconds"] or 0.0) + train, 1 / speed).total(requests)
 
 
 def frontier(points: Sequence[Point], *, higher_is_better: bool) -> list[Point]:

@@ -17,6 +17,7 @@ __all__ = [
     "difference",
     "interval",
     "measured_interval",
+    "price",
     "probability",
     "seconds",
     "share",
@@ -63,6 +64,13 @@ def probability(number: float | None) -> str:
     if number is None:
         return NONE
     return "< 0.001" if 0 <= number < 0.001 else f"{number:.3f}"
+
+
+def price(number: float | None) -> str:
+    """In the currency that the spec counts in; two significant digits, since it rests on measured times."""
+    if number is None:
+        return NONE
+    return f"{number:,.0f}" if number >= 100 else f"{number:.2g}"
 
 
 def seconds(number: float | None) -> str:

@@ -42,6 +42,7 @@ def page_of(view: View, *, draw: bool | None = None) -> str:
         "ending": ENDINGS.get(view["decision"].get("ending", ""), ("", "")),
         "pictures": _quality(view, draw=draw),
         "trained": [_trained(one, view, draw=draw) for one in view["candidates"] if one.get("training")],
+        "learning": _learning(view) if draw else None,
         "histograms": _histograms(view) if draw else [],
         "classes": _classes(view["data"]),
         "estimates": _estimates(view),
@@ -60,7 +61,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    named = ("value", "seconds", "count", "size", "share", "difference", "probability")
+    named = ("value", "price", "seconds", "count", "size", "share", "difference", "probability")
     environment.filters.update({name: getattr(numbers, name) for name in named})
     environment.filters.update(ci=numbers.measured_interval, short=_short)
     return environment
@@ -87,6 +88,7 @@ def _helpers(view: View, environment: Environment) -> dict[str, Callable[..., An
         "matrix": partial(parts.matrix, most=CLASSES),
         "disagreement": lambda row: parts.disagreement({**row, "answers": grouped(row)}),
         "whisker": lambda one: _whisker(one, view, threshold, parts.whisker),
+        "priced": lambda one: f"{one['cost']['price']['per_request']:.3g} a request" if one["cost"]["price"] else "",
         "bounded": bounded,
         "threshold": threshold,
         "position": lambda value: f"{100 * (value - low) / (high - low):.2f}",
@@ -146,6 +148,15 @@ def _curves(one: View, view: View) -> Any:
     for place, (name, chart) in enumerate(charts):
         if chart is not None:
             yield name, drawn(chart, f"{name} of {one['key']} by step", f"curve-{_id(one['key'])}-{place}")
+
+
+def _learning(view: View) -> Markup | None:
+    curve = view["curve"]
+    if curve is None:
+        return None
+    better = view["measure"].get("higher_is_better", True)
+    chart = pictures.learning_curve(curve, 480, 200, higher_is_better=better)
+    return None if chart is None else drawn(chart, f"{curve['metric']} by training rows", "learning-curve")
 
 
 def _histograms(view: View) -> list[dict[str, Any]]:

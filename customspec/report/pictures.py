@@ -62,6 +62,36 @@ def training_quality(training: View, metric: str, width: int, height: int) -> Ch
     return _curve(points, width, height, mark=training["kept_step"]) if points else None
 
 
+def learning_curve(curve: View, width: int, height: int, *, higher_is_better: bool) -> Chart | None:
+    """The quality that each number of training rows gave, with its interval, and the law that leads on to twice as
+    many; its interval is grey."""
+    import altair as alt
+
+    told = [*curve["points"], *([curve["at_twice"]] if curve["at_twice"] else [])]
+    points = [
+        {
+            **{name: one[name] for name in ("rows", "value")},
+            **dict(zip(("low", "high"), one["ci"], strict=True)),
+            "told": _size(one, curve),
+            "color": INK if "n" in one else MUTED,
+        }
+        for one in told
+    ]
+    if not points:
+        return None
+    x = alt.X("rows:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title=None, tickCount=5, grid=False, format="d"))
+    y, color = alt.Scale(zero=False), alt.Color("color:N", scale=None)
+    base = alt.Chart(alt.Data(values=points)).encode(x=x, color=color, description="told:N")
+    line = alt.Chart(alt.Data(values=_law(curve, points, 1 if higher_is_better else -1)))
+    law = line.mark_line(color=MUTED, strokeWidth=1.5, strokeDash=[4, 3])
+    layers = [
+        law.encode(x=x, y=_upright("value:Q", y)),
+        base.mark_rule(strokeWidth=1.5).encode(y=_upright("low:Q", y), y2="high:Q"),
+        base.mark_point(filled=True, size=70, opacity=1).encode(y=_upright("value:Q", y)),
+    ]
+    return _finished(alt.layer(*layers), width, height)
+
+
 def histogram(found: View, width: int, height: int) -> Chart:
     """How many rows have which score."""
     import altair as alt
@@ -110,6 +140,21 @@ def _point(candidate: View, view: View) -> dict[str, Any] | None:
         "told": f"{candidate['key']}: {view['metric']} {interval(measured)} on {rows}; {seconds(cost)} for training "
         f"and {view['requests']:,} requests; seed {candidate['seed']}; {_source(candidate, view)}",
     }
+
+
+def _size(one: View, curve: View) -> str:
+    on = f"on {one['n']} {curve['split']} rows" if "n" in one else "after the law"
+    return f"{one['rows']} training rows: {curve['metric']} {interval(one)} {on}"
+
+
+def _law(curve: View, points: Sequence[View], sign: int) -> list[dict[str, float]]:
+    """limit - factor * rows^-exponent, + where less is better, from the fewest rows to the most."""
+    if curve["law"] is None or curve["at_twice"] is None:
+        return []
+    limit, factor, exponent = (curve["law"][name] for name in ("limit", "factor", "exponent"))
+    fewest, most = points[0]["rows"], points[-1]["rows"]
+    sizes = [fewest + (most - fewest) * part / 40 for part in range(41)]
+    return [{"rows": rows, "value": limit - sign * factor * rows**-exponent} for rows in sizes]
 
 
 def _source(candidate: View, view: View) -> str:

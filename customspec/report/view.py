@@ -24,7 +24,8 @@ def view_of(run: Finished) -> View:
     decision = {key: value for key, value in results["decision"].items() if key != "pairs"}
     measure = evidence.get("metrics", {}).get(run.metric, {})
     split = next((split for split in SPLITS if any(c["metrics"][split] for c in run.candidates)), "test")
-    candidates = _candidates(run, split, higher_is_better=measure.get("higher_is_better", True))
+    requests = REQUESTS if run.plan.cost is None else run.plan.cost["requests_per_month"]
+    candidates = _candidates(run, split, requests, higher_is_better=measure.get("higher_is_better", True))
     return {
         "report": VERSION,
         "name": results["name"],
@@ -36,7 +37,8 @@ def view_of(run: Finished) -> View:
         "measure": measure,
         "metrics": list(run.plan.metrics),
         "split": split,
-        "requests": REQUESTS,
+        "requests": requests,
+        "priced": run.plan.cost is not None,
         "candidates": candidates,
         "ladder": list(_rungs(run)) if results.get("strategy") == "ladder" else None,
         "verdicts": _verdicts(results["decision"]["pairs"], run.chosen),
@@ -52,8 +54,8 @@ def view_of(run: Finished) -> View:
     }
 
 
-def _candidates(run: Finished, split: str, *, higher_is_better: bool) -> list[View]:
-    totals = {candidate["key"]: total_seconds(candidate["cost"]) for candidate in run.candidates}
+def _candidates(run: Finished, split: str, requests: int, *, higher_is_better: bool) -> list[View]:
+    totals = {candidate["key"]: total_seconds(candidate["cost"], requests) for candidate in run.candidates}
     deciding = run.plan.step("decide").params["order"]  # the first seed of each
     points = [
         Point(candidate["key"], total, candidate["metrics"][split][run.metric]["value"])

@@ -41,9 +41,13 @@ def test_the_frontier_is_what_no_other_beats(higher: bool) -> None:
 
 
 def test_the_total_is_the_training_and_the_requests() -> None:
-    assert total_seconds({"train_seconds": 10.0, "rows_per_second": 50.0}, 1000) == 30
-    assert total_seconds({"train_seconds": None, "rows_per_second": 50.0}) is None
-    assert total_seconds({"train_seconds": 0.0, "rows_per_second": None}) is None
+    def cost(train: float | None, speed: float | None, search: float | None = None) -> dict[str, float | None]:
+        return {"train_seconds": train, "search_seconds": search, "rows_per_second": speed}
+
+    assert total_seconds(cost(10.0, 50.0), 1000) == 30
+    assert total_seconds(cost(10.0, 50.0, 5.0), 1000) == 35
+    assert total_seconds(cost(None, 50.0)) is None
+    assert total_seconds(cost(0.0, None)) is None
 
 
 def test_a_confusion_counts_every_row_once() -> None:
