@@ -199,7 +199,7 @@ def change(tree: Any, steps: Steps) -> None:
     if kind % 4 == 1:
         place[(key[1:] or "k") if what % 2 else KEYS[what % len(KEYS)]] = value
     if kind % 4 == 2:
-        place[key] = VALUES[what % len(VALUES)]
+        place[key] = copy.deepcopy(VALUES[what % len(VALUES)])  # later changes go into it
     if kind % 4 == 3:
         target = places[what % len(places)]
         target[key] = None if target in mappings(value) else value

@@ -39,6 +39,7 @@ def pid(runner: Worker) -> int:
     "source",
     [
         "plain",
+        "{% set º = 1 %}{{ º }}",
         "{{ text }}|{{ words | join(', ') }}|{{ nested.a }}|{{ big + 1 }}",
         "{% for word in words %}{{ loop.index }}{{ word | upper | tojson }}\n{% endfor %}",
         "{{ text | wordwrap(3) }}{{ nested | pprint }}{{ 'a\\tb\\u00e9' }}{{ 'é b' | urlencode }}{{ words | tojson }}",

@@ -14,6 +14,7 @@ import signal
 import sys
 import textwrap
 import time
+import unicodedata
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -27,8 +28,8 @@ MEMORY = 192 * 2**20  # bytes of address space, the interpreter's 40 MB included
 FULL = 77  # exit code for a memory that was full outside of a template
 OUTPUT = 4 * 2**20  # characters of one filled template
 KINDS: Mapping[str, type[Template | ChatTemplate]] = {"prompt": Template, "chat": ChatTemplate}
-# what Jinja imports late, when no file can be opened any more
-LOADED = (jinja2.debug, html, pprint, textwrap, encodings.unicode_escape)
+# what Jinja, and Python for names beyond ASCII, import late, when no file can be opened any more
+LOADED = (jinja2.debug, html, pprint, textwrap, unicodedata, encodings.unicode_escape)
 
 
 class OutputError(Exception):
@@ -81,6 +82,10 @@ def _answer(request: Mapping[str, Any], templates: dict[int, Template | ChatTemp
         if isinstance(error.__cause__, MemoryError):  # a constant that Jinja computed, too long to be compiled
             raise MemoryError from error
         return {"error": str(error), "line": error.line, "word": error.word}
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever else a compiler raises: the process stays, the text is refused
+        return {"error": f"it cannot be compiled ({type(error).__name__}: {error})", "line": 1, "word": None}
     template = templates[id]
     texts: list[str] = []
     for row, fields in enumerate(request["rows"]):
