@@ -175,6 +175,10 @@ def _check_options(offer: Offer, item: Any, family: object) -> None:
         raise PluginError(f"plugin {offer}: `{offer.name}`.options must be a subclass of {base.__name__}")
     if offer.name in (METRIC_RESERVED if offer.kind == "metric" else RESERVED):
         raise PluginError(f"plugin {offer}: `{offer.name}` is a reserved key and cannot name a {offer.kind}")
+    try:
+        options.model_rebuild()  # its validator is built when it is first used, which is now
+    except Exception as error:
+        raise PluginError(f"plugin {offer}: `{offer.name}`.options cannot be used: {_cause(error)}") from error
 
 
 def _of_family(technique: Technique, family: str) -> Technique:

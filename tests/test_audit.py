@@ -32,7 +32,9 @@ MEANT = ("customspec.sandbox.worker", "customspec.ml.headers", "customspec.ml.co
 PROGRAM = r"""
 import json, os, sys
 
-SILENCED = {(b"HF_HUB_DISABLE_TELEMETRY", b"1"), (b"DO_NOT_TRACK", b"1")}  # what libraries ask before they phone home
+SILENCED = {  # what libraries ask before they phone home, or look for code of others to run
+    (b"HF_HUB_DISABLE_TELEMETRY", b"1"), (b"DO_NOT_TRACK", b"1"), (b"PYDANTIC_DISABLE_PLUGINS", b"__all__"),
+}
 HARMLESS = {
     "builtins.id", "code.__new__", "compile", "exec", "import", "marshal.loads", "object.__getattr__",
     "object.__setattr__", "object.__delattr__", "os.listdir", "os.scandir", "os.walk", "os.fwalk", "glob.glob",

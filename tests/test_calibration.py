@@ -14,14 +14,15 @@ from transformers import AutoModelForCausalLM
 from customspec.inputs.encoding import Asking, Encoded, encode
 from customspec.inputs.tokens import Chat
 from customspec.ml.scoring import score_simply
-from customspec.prompts import CONTENT_FREE, Example, PromptTemplate, Row, messages
+from customspec.prompts import CONTENT_FREE, Example, Row, messages
 from customspec.runners.answers import _choose
 from customspec.runners.calibration import calibrated_scores, shares
+from customspec.sandbox.templates import prompt_template
 from customspec.spec import Calibration
 from support import make_model
 
 CHOICES = ["warm", "cold", "neither of the two"]
-TEMPLATE = PromptTemplate.of("The colour: {{ text }} ({{ n }})", "{{ label }}", "Warm or cold?")
+TEMPLATE = prompt_template("The colour: {{ text }} ({{ n }})", "{{ label }}", "Warm or cold?")
 SHOTS = [
     Example(f"train:{i}", None, text, answer) for i, (text, answer) in enumerate([("red", "warm"), ("blue", "cold")])
 ]

@@ -32,9 +32,9 @@ print("\\n#", code, sorted({name.partition(".")[0] for name in sys.modules} & se
 """
 
 
-def loaded(space: Workspace, *arguments: str) -> str:
+def loaded(space: Workspace, *arguments: str, heavy: tuple[str, ...] = HEAVY) -> str:
     """The last line: exit code, and which of the heavy modules the command's process holds."""
-    program = f"HEAVY = {HEAVY!r}\n" + PROGRAM
+    program = f"HEAVY = {heavy!r}\n" + PROGRAM
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments], cwd=space.root, capture_output=True, text=True, check=True
     )
@@ -63,6 +63,14 @@ def loaded(space: Workspace, *arguments: str) -> str:
 def test_looking_loads_no_torch(workspace: Workspace, arguments: list[str]) -> None:
     workspace.spec("techniques: [zero_shot, {few_shot: {shots: 2, select: similar}}, lora, full]")
     assert loaded(workspace, *arguments) == "# 0 []"
+
+
+@pytest.mark.parametrize("command", ["validate", "plan"])
+def test_a_command_that_is_given_again_loads_little(workspace: Workspace, command: str) -> None:
+    workspace.spec("techniques: [zero_shot, lora]\ngoal: {metric: accuracy, at_least: 0.5}")
+    heavy = (*HEAVY, "jinja2", "numpy", "scipy")
+    loaded(workspace, command, "spec.yaml")
+    assert loaded(workspace, command, "spec.yaml", heavy=heavy) == "# 0 []"
 
 
 def test_a_run_that_finds_everything_in_the_store_loads_no_torch(workspace: Workspace) -> None:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from customspec.prompts import Example, Message, PromptTemplate, Row, Template, TemplateError, messages
+from customspec.prompts import Example, Message, PromptTemplate, Row, TemplateError, messages
+from customspec.templates import Template
 
 FIELDS: dict[str, Any] = {
     "text": "hello",
@@ -21,6 +22,10 @@ FIELDS: dict[str, Any] = {
     "nothing": None,
     "number": 3,
 }
+
+
+def prompt_of(user: str, answer: str, system: str | None = None) -> PromptTemplate:
+    return PromptTemplate(Template(user), Template(answer), None if system is None else Template(system))
 
 
 @pytest.mark.parametrize(
@@ -126,7 +131,7 @@ def test_powers_are_refused_before_anything_is_computed(template: str) -> None:
 @pytest.mark.parametrize("expression", ["9**(9**9)", "10**(10**10) if absent else 1"])
 def test_compiling_a_power_does_not_hang(expression: str) -> None:
     program = (
-        "from customspec.prompts import Template, TemplateError\n"
+        "from customspec.prompts import TemplateError\nfrom customspec.templates import Template\n"
         f"try: Template('{{{{ {expression} }}}}')\n"
         "except TemplateError: print('refused')"
     )
@@ -218,18 +223,18 @@ ROW = Row("train:1", {"text": "hello", "label": "warm"}, "train.jsonl:1")
 
 
 def test_a_prompt_renders_a_row_as_an_example() -> None:
-    prompt = PromptTemplate.of("{{ text }} ->", "{{ label }}", "Say {{ 'it' }}.")
+    prompt = prompt_of("{{ text }} ->", "{{ label }}", "Say {{ 'it' }}.")
     assert prompt.render(ROW) == Example("train:1", "Say it.", "hello ->", "warm")
 
 
 def test_without_a_system_template_there_is_no_system_message() -> None:
-    example = PromptTemplate.of("{{ text }}", "{{ label }}").render(ROW)
+    example = prompt_of("{{ text }}", "{{ label }}").render(ROW)
     assert example.system is None
     assert messages(example) == (Message("user", "hello"),)
 
 
 def test_a_query_without_its_answer_needs_no_answer_column() -> None:
-    prompt = PromptTemplate.of("{{ text }}", "{{ label }}")
+    prompt = prompt_of("{{ text }}", "{{ label }}")
     row = Row("query:1", {"text": "hello"}, "here")
     assert prompt.render(row, answered=False).answer == ""
     with pytest.raises(TemplateError, match="label"):
@@ -238,7 +243,7 @@ def test_a_query_without_its_answer_needs_no_answer_column() -> None:
 
 def test_space_around_system_and_answer_goes_and_around_the_users_text_stays() -> None:
     row = Row("1", {"text": " a\n", "label": "\n warm \t"}, "here")
-    prompt = PromptTemplate.of("\n{{ text }} \n", "{{ label }}\n", "\n  Say. \n")
+    prompt = prompt_of("\n{{ text }} \n", "{{ label }}\n", "\n  Say. \n")
     assert prompt.render(row) == Example("1", "Say.", "\n a\n \n", "warm")
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from customspec.prompts import Row, Template, TemplateError
+from customspec.prompts import Row, TemplateError
 from customspec.sandbox.client import Worker
 from customspec.sandbox.templates import Sandboxed, SandboxedChat, TemplateLimitError, prompt_template
+from customspec.templates import Template
 
 FIELDS = {"text": "héllo\ud800\n", "words": ["one", "two"], "nested": {"a": [1, 2.5, None, True]}, "big": 10**40}
 ENDLESS = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"

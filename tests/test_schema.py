@@ -14,6 +14,7 @@ from customspec.registry import discover
 from customspec.schema import options_table, spec_schema
 from customspec.source import parse
 from customspec.spec import Options, Texts
+from customspec.spec.described import Described, descriptions
 
 ROOT = Path(__file__).parent.parent
 SPECS = sorted((ROOT / "specs").glob("*.yaml"))
@@ -152,3 +153,39 @@ def test_an_option_is_told_with_type_default_and_limits() -> None:
         ["share", "number", False, None, ["above 0", "below 1"], "How much."],
         ["names", "list of string", False, ["a"], ["at least 1 in number"], "Which."],
     ]
+
+
+class Base(Options):
+    kept: int = 1
+    """As the base has it."""
+    anew: int = 2
+    """What the base says."""
+    told: int = Field(3, description="By the field itself.")
+    """Not this."""
+
+
+class Derived(Base):
+    anew: int = 3
+    more: int = 4
+    """In two
+    lines."""
+    bare: int = 5
+
+
+def test_a_fields_docstring_is_its_description() -> None:
+    """As pydantic's own `use_attribute_docstrings`, which reads them at every import."""
+    known = {"kept": "As the base has it.", "told": "By the field itself."}
+    assert descriptions(Base) == {**known, "anew": "What the base says."}
+    assert descriptions(Derived) == {**known, "more": "In two\nlines."}
+    fields = Derived.model_json_schema()["properties"]
+    assert {name: field.get("description") for name, field in fields.items()} == {
+        **known,
+        "anew": None,
+        "more": "In two\nlines.",
+        "bare": None,
+    }
+
+
+def test_a_class_without_source_has_no_descriptions() -> None:
+    made = type("Made", (Described,), {"__annotations__": {"a": int}, "__module__": __name__})
+    assert descriptions(made) == {}

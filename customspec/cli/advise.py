@@ -14,9 +14,11 @@ from customspec.cli.roots import allow_root_option
 from customspec.compiler.advising import facts_of
 from customspec.decide.advice.advise import Advised, Finding, advise_rung, look_at_rows
 from customspec.decide.advice.facts import Facts
+from customspec.decide.before import MEMO
 from customspec.errors import Exit
 from customspec.machine import detect
 from customspec.report.text import escape
+from customspec.store import Store
 
 
 @click.command("advise")
@@ -34,11 +36,12 @@ def command(
     Reads the spec, the rows and the model's header; runs nothing. A spec without `techniques` is advised on the ladder.
     """
     machine = detect(device)
-    compiled = make_plan(spec, store_root(spec, store), machine, sets=sets, allow_root=allow_root)
+    root = store_root(spec, store)
+    compiled = make_plan(spec, root, machine, sets=sets, allow_root=allow_root)
     facts = facts_of(compiled, machine)
     advised = [advise_rung(facts, rung) for rung in facts.rungs]
     findings = look_at_rows(facts)
-    goal = goal_lines(compiled)
+    goal = goal_lines(compiled, Store(root).memo(MEMO))
     if as_json:
         show_json(_document(compiled.plan.name, facts, advised, findings, goal))
     else:

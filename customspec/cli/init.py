@@ -13,7 +13,7 @@ import click
 from customspec.compiler import read_spec
 from customspec.errors import Exit, SpecError, UsageError
 from customspec.inputs.rows import RowError, read_rows
-from customspec.prompts import Row, Template, TemplateError
+from customspec.prompts import Row, TemplateError
 from customspec.registry import discover
 from customspec.source import parse
 
@@ -81,6 +81,8 @@ def _first_rows(path: Path, label: str) -> list[Row]:
 
 def _guess_task(rows: list[Row], answer: str) -> str:
     """Few distinct answers, each seen often, are choices."""
+    from customspec.templates import Template
+
     try:
         template = Template(answer)
         distinct = {template.render(row.fields) for row in rows}

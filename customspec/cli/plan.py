@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from customspec.machine import Machine, detect
 from customspec.plan import Plan, digest
 from customspec.registry import discover
 from customspec.report.text import escape
-from customspec.store import Store, store_key
+from customspec.store import Memo, Store, store_key
 
 
 @click.command("plan")
@@ -54,20 +55,22 @@ def command(
     machine = detect(device)
     root = store_root(spec, store)
     compiled = make_plan(spec, root, machine, **choices)
+    known = Store(root).memo(before.MEMO)
     cached = cached_steps(compiled.plan, Store(root), machine)
     if out is not None:
         _write(compiled, out)
-    prospect = _prospect(compiled.claim, true_value)
+    prospect = _prospect(compiled.claim, true_value, known)
     if as_json:
         goal_rows = None if prospect is None else prospect.to_json()
         told = {"digest": compiled.plan.digest, "cached": cached, "goal_rows": goal_rows}
         show_json({**compiled.plan.to_json(), **told})
     else:
-        _print(compiled, cached, true_value)
+        _print(compiled, cached)
+        _print_notes(compiled, goal_lines(compiled, known, true_value))
     return Exit.DONE
 
 
-def _prospect(claim: PlannedClaim | None, true: float | None) -> before.Prospect | None:
+def _prospect(claim: PlannedClaim | None, true: float | None, known: Memo) -> before.Prospect | None:
     if claim is None:
         return None
     if true is not None and not (_beyond(claim, true) and claim.measure.lowest <= true <= claim.measure.highest):
@@ -75,19 +78,19 @@ def _prospect(claim: PlannedClaim | None, true: float | None) -> before.Prospect
         raise UsageError(
             f"--true-value: {true:g} does not lie between the goal, {claim.goal.threshold:g}, and {best:g}"
         )
-    return before.prospect(claim.measure, claim.goal, claim.confidence, claim.rows, claim.counted, true)
+    return before.prospect(claim.measure, claim.goal, claim.confidence, claim.rows, claim.counted, true, known)
 
 
 def _beyond(claim: PlannedClaim, value: float) -> bool:
     return claim.goal.reached_by(value) and value != claim.goal.threshold
 
 
-def goal_lines(compiled: Compiled, true: float | None = None) -> list[str]:
-    """What so many test rows can show of the goal, in words; `true` is a value to ask about."""
+def goal_lines(compiled: Compiled, known: Memo, true: float | None = None) -> list[str]:
+    """What so many test rows can show of the goal, in words; `true` is a value to ask about, `known` what is known."""
     claim = compiled.claim
     if claim is None:
         return []
-    return before.sentences(_prospect(claim, true), claim.measure, claim.goal, claim.confidence)
+    return before.sentences(_prospect(claim, true, known), claim.measure, claim.goal, claim.confidence)
 
 
 def make_plan(
@@ -121,7 +124,7 @@ def _write(compiled: Compiled, out: Path) -> None:
     out.write_text(json.dumps(compiled.plan.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _print(compiled: Compiled, cached: dict[str, bool], true: float | None) -> None:
+def _print(compiled: Compiled, cached: dict[str, bool]) -> None:
     from customspec.report.tables import candidates_table, plan_table
 
     plan = compiled.plan
@@ -135,7 +138,10 @@ def _print(compiled: Compiled, cached: dict[str, bool], true: float | None) -> N
     print_table(plan_table(plan, cached))
     done = sum(cached.values())
     click.echo(f"\n{plan.name}: {len(plan.steps) - done} steps to run, {done} cached ({plan.digest[:19]})")
-    for line in goal_lines(compiled, true):
+
+
+def _print_notes(compiled: Compiled, goal: Sequence[str]) -> None:
+    for line in goal:
         click.echo(line)
     for note in compiled.notes:
         click.echo(f"note: {escape(note)}")

@@ -8,7 +8,11 @@ from typing import Any
 from customspec.decide.power import POWER, fewest_rows, goal_share, least_shown, rows_for_power, share_of
 from customspec.decide.samples import Measure
 from customspec.decide.wording import bound, percent
+from customspec.plan import digest
 from customspec.spec import Goal
+from customspec.store import Memo
+
+MEMO = "prospects"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +41,17 @@ class Prospect:
 
 
 def prospect(
-    measure: Measure, goal: Goal, confidence: float, rows: int, counted: str = "rows", true: float | None = None
+    measure: Measure,
+    goal: Goal,
+    confidence: float,
+    rows: int,
+    counted: str = "rows",
+    true: float | None = None,
+    memo: Memo | None = None,
 ) -> Prospect | None:
     """What so many rows can show; None where the metric has no worst or best value, and so nothing can be said.
 
-    `true` is a value beyond the goal to ask about.
+    `true` is a value beyond the goal to ask about; `memo` keeps the figures for the next time.
     """
     share = goal_share(goal, measure)
     if share is None:
@@ -51,15 +61,29 @@ def prospect(
         return Prospect(rows, counted, fewest, None, None, goal.threshold if fewest else None)
     asked = None if true is None else share_of(true, measure, at_least=goal.at_least is not None)
     halfway = (1 + share) / 2 if asked is None else asked
-    least = least_shown(rows, share, confidence)
+    for_true, least = _figures(share, halfway, confidence, rows, memo)
     return Prospect(
         rows=rows,
         counted=counted,
         fewest=fewest,
         true=_value(halfway, measure, goal),
-        for_true=rows_for_power(share, halfway, confidence),
+        for_true=for_true,
         shows=None if least is None else _value(least, measure, goal),
     )
+
+
+def _figures(
+    share: float, true: float, confidence: float, rows: int, memo: Memo | None
+) -> tuple[int | None, float | None]:
+    """The rows for a true share, and the share that the rows show: from the memo, for scipy takes long to import."""
+    key = digest([share, true, confidence, rows, POWER]).removeprefix("sha256:")
+    known = None if memo is None else memo.get(key)
+    if isinstance(known, dict) and known.keys() == {"for_true", "least"}:
+        return known["for_true"], known["least"]
+    for_true, least = rows_for_power(share, true, confidence), least_shown(rows, share, confidence)
+    if memo is not None:
+        memo.put(key, {"for_true": for_true, "least": least})
+    return for_true, least
 
 
 def sentences(found: Prospect | None, measure: Measure, goal: Goal, confidence: float) -> list[str]:

@@ -12,13 +12,10 @@ import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-import jinja2
-import markupsafe
-
-import customspec
 from customspec.errors import MachineError
 
 WALL: Final = 60.0  # seconds; CPU time is limited much below, so this is for a process that does not run at all
@@ -51,8 +48,7 @@ class Worker:
         if self._process is not None and self._owner == os.getpid() and self._process.poll() is None:
             return
         self._forget()
-        folders = {str(Path(module.__file__ or "").parents[1]) for module in (jinja2, markupsafe, customspec)}
-        command = [sys.executable, "-I", "-S", "-c", PROGRAM, *sorted(folders)]
+        command = [sys.executable, "-I", "-S", "-c", PROGRAM, *_folders()]
         environment = {name: os.environ[name] for name in KEPT if name in os.environ}
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/", env=environment
@@ -136,6 +132,12 @@ class Worker:
 def worker() -> Worker:
     """The one worker of this process: it holds no results, and starting it takes as long as filling 1000 templates."""
     return Worker()
+
+
+def _folders() -> list[str]:
+    """Where the worker finds what it imports; nothing of it is imported here."""
+    found = map(find_spec, ("jinja2", "markupsafe", "customspec"))
+    return sorted({str(Path(spec.origin or "").parents[1]) for spec in found if spec is not None})
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

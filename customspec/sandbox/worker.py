@@ -21,8 +21,9 @@ from typing import Any
 
 import jinja2.debug
 
-from customspec.prompts import Template, TemplateError
+from customspec.prompts import TemplateError
 from customspec.sandbox.chat import ChatTemplate
+from customspec.templates import Template
 
 MEMORY = 192 * 2**20  # bytes of address space, the interpreter's 40 MB included
 FULL = 77  # exit code for a memory that was full outside of a template

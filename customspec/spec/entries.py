@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema
 
 from customspec.spec.base import MetricName, Name, Seeds, Strict
+from customspec.spec.described import Described
 from customspec.spec.prompt import PromptPatch
 from customspec.spec.sources import BaseModelSpec
 
@@ -41,17 +43,19 @@ class Range(Strict):
         return self
 
 
-SearchSpace = Annotated[
-    dict[str, Any],
-    WithJsonSchema(
-        {
+class _SearchSchema:
+    """Made when a schema is asked for."""
+
+    def __get_pydantic_json_schema__(self, _: CoreSchema, __: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {
             "type": "object",
             "properties": {"trials": SearchTrials.model_json_schema()["properties"]["trials"]},
             "additionalProperties": {"anyOf": [{"type": "array", "minItems": 1}, Range.model_json_schema()]},
             "minProperties": 1,
         }
-    ),
-]
+
+
+SearchSpace = Annotated[dict[str, Any], _SearchSchema()]
 
 
 class Quantization(Strict):
@@ -75,10 +79,10 @@ def _entry(value: object) -> object:
     return {value: {}} if isinstance(value, str) else value
 
 
-class KeyedEntry(BaseModel):
+class KeyedEntry(Described):
     """A plugin's own key with its options, and reserved keys beside it."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, defer_build=True)
 
     @property
     def plugin(self) -> str:

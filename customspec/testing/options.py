@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from customspec.plan import digest
 from customspec.spec import Options
+from customspec.spec.described import descriptions
 from customspec.testing.checks import Check, RuleError, require
 from customspec.testing.fresh import Fresh
 
@@ -49,7 +50,8 @@ def _schema(options: type[Options], base: type[Options]) -> None:
     require(isinstance(options, type) and issubclass(options, base), f"`options` must be a subclass of {base.__name__}")
     loose = [key for key, kept in STRICT.items() if options.model_config.get(key) != kept]
     require(not loose, f"`options` loosens the model's {', '.join(loose)}; a mistyped option would pass unseen")
-    bare = [name for name, field in options.model_fields.items() if not (field.description or "").strip()]
+    told = descriptions(options)
+    bare = [name for name in options.model_fields if not told.get(name, "").strip()]
     require(not bare, f"no docstring under {', '.join(bare)}")
     try:
         json.dumps(options.model_json_schema(), allow_nan=False)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
 from customspec.decide.before import prospect, sentences
 from customspec.decide.samples import Measure
 from customspec.spec import Goal
+from customspec.store import Store
 
 ACCURACY = Measure("accuracy", 0.0, 1.0, higher_is_better=True, proportion=True)
 
@@ -55,3 +57,16 @@ def test_of_a_metric_without_a_worst_value_nothing_is_known_before() -> None:
     goal = Goal(metric="loss", at_most=1.0)
     assert prospect(endless, goal, 0.95, 20) is None
     assert "after a run only" in told(goal, 20, endless)[0]
+
+
+@pytest.mark.parametrize("rows", [5, 160])
+def test_figures_that_are_known_are_not_computed_again(
+    rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goal, memo = Goal(metric="accuracy", at_least=0.8), Store(tmp_path).memo("prospects")
+    plain = prospect(ACCURACY, goal, 0.95, rows)
+    assert prospect(ACCURACY, goal, 0.95, rows, memo=memo) == plain
+    monkeypatch.setattr("customspec.decide.before.rows_for_power", pytest.fail)
+    assert prospect(ACCURACY, goal, 0.95, rows, memo=memo) == plain
+    monkeypatch.undo()
+    assert prospect(ACCURACY, goal, 0.9, rows, memo=memo) == prospect(ACCURACY, goal, 0.9, rows) != plain
