@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from customspec.hookspecs import Answer
+from customspec.testing import TinyModels, check_technique
 from support import Ended, Workspace
 
 Command = Callable[..., Ended]
@@ -280,6 +281,16 @@ def example(name: str) -> str:
 def test_the_documented_technique_is_valid(install: Install, validate: Command) -> None:
     install("acme-first", "first_rows", example("first_rows"))
     assert validate("techniques: [{first_rows: {count: 3}}]") == Ended(0, "spec.yaml: valid\n", "")
+
+
+@pytest.mark.parametrize(("name", "architectures"), [("first_rows", ()), ("last_layers", ("gpt2", "mamba"))])
+def test_the_documented_techniques_keep_the_contract(
+    install: Install, models: TinyModels, name: str, architectures: tuple[str, ...]
+) -> None:
+    from customspec.registry import discover
+
+    install("acme-documented", name, example(name))
+    check_technique(discover().technique(name), architectures=architectures, models=models)
 
 
 def test_the_documented_metric_is_valid_and_its_options_are_checked(install: Install, validate: Command) -> None:
