@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from customspec.ml.trials import Trials
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
@@ -39,6 +41,7 @@ class Bases:
             loaded = load()
             if not all(type(parameter) is nn.Parameter for parameter in loaded.parameters()):
                 return loaded  # quantized weights are objects with a state of their own
+            Trials.of(loaded)  # there before the copies, which share what they find
             self._key, self._kept, self._sums = key, loaded, _sums(loaded)
         return _sharing_weights(self._kept)
 

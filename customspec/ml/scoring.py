@@ -28,6 +28,7 @@ from customspec.ml.shared_prefix import (
     run_prefix,
     supports_shared_prefix,
 )
+from customspec.ml.trials import Trials, as_it_is, computed_in
 
 __all__ = ["score_choices", "score_shared", "score_simply", "supports_shared_prefix", "why_not_shared"]
 
@@ -185,8 +186,8 @@ def why_not_shared(
 ) -> str | None:
     """None when prompts may share a prefix and choices a row, else the reason why not: declared, or found by trying.
 
-    It is tried on the first tokens of `prompt` and two of `choices`; `longest` is the number of tokens of the longest
-    sequence that is to come.
+    It is tried on the first tokens of `prompt` and two of `choices`, once a model as it is; `longest` is the number of
+    tokens of the longest sequence that is to come.
     """
     return supports_shared_prefix(model, longest=longest) or _disagreement(model, prompt, choices, pad)
 
@@ -197,17 +198,13 @@ def _disagreement(model: nn.Module, prompt: Sequence[int], choices: Sequence[Seq
     # the price of a row or two: RoBERTa as a decoder counts positions from 2, unless it is told to count from 0.
     # On a 135M model rounding gave up to 12 eps a token, ignored masks or positions 50 in the median.
     prompts, few = [prompt[:8], prompt[:6]], [min(choices, key=tuple)[:4], max(choices, key=tuple)[:4]]
-    try:
+
+    def off() -> float:
         fast = score_shared(model, prompts, few, pad=pad)
         simple = [score_simply(model, [prompts[i]], [few[i]], pad=pad)[0][0] for i in (0, 1)]
-    except Exception as error:  # whatever it is, it says that this model cannot
-        return f"a shared pass over it fails ({error})"
-    per_token = sum(abs(fast[i][i] - simple[i]) for i in (0, 1)) / sum(map(len, few))
-    tolerance = max(1e-3, 24 * torch.finfo(_computed_in(bare(model))).eps)
-    return None if per_token <= tolerance else f"a shared pass over it is off by {per_token:.2g} a token"
+        return sum(abs(fast[i][i] - simple[i]) for i in (0, 1)) / sum(map(len, few))
 
-
-def _computed_in(model: PreTrainedModel) -> torch.dtype:
-    """The type whose rounding shows: autocast's where it is on, even over float32 weights."""
-    device = model.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else model.dtype
+    tolerance = max(1e-3, 24 * torch.finfo(computed_in(bare(model))).eps)
+    # fewer tokens show less: a verdict holds for trials of like form
+    form = (*map(len, prompts), *map(len, few), len(Trie.of(few).tokens))
+    return Trials.of(model).verdict((form, as_it_is(model)), off, tolerance)

@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from customspec.ml.adapters import attach
 from customspec.ml.bases import Bases
+from customspec.ml.scoring import score_choices
 
 Make = Callable[..., PreTrainedModel]
 IDS = torch.arange(3, 23)[None]
@@ -103,3 +104,15 @@ def test_only_one_base_is_kept(tiny_model: Make) -> None:
     bases.lend("other", other)
     bases.lend("one", one)
     assert (one.loads, other.loads) == (2, 1)
+
+
+def test_what_was_tried_with_one_copy_is_known_of_the_next(tiny_model: Make) -> None:
+    bases, load = Bases(), Loader(tiny_model, "llama")
+    prompts, fed = [[5, 6, 7, 8], [5, 6, 9]], []
+    for _ in range(2):
+        lent = bases.lend("base", load)
+        seen: list[int] = []
+        lent.register_forward_pre_hook(lambda *_, seen=seen: seen.append(1))
+        score_choices(lent, prompts, [[3, 2], [4, 2]], pad=0)
+        fed.append(len(seen))
+    assert fed == [6, 2]
