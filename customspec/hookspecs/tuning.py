@@ -11,7 +11,7 @@ from customspec.hookspecs.values import Footprint, Refusal, Task
 from customspec.spec import TrainingOptions
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor, device, dtype, nn
     from torch.optim import Optimizer
     from transformers import PreTrainedModel
 
@@ -111,6 +111,14 @@ class Merging(Protocol):
 
     def merge(self, model: nn.Module) -> PreTrainedModel:
         """What `load` gave, as a plain model that needs no adapter. Raises UsageError where that cannot be."""
+
+
+@runtime_checkable
+class StandsAlone(Protocol):
+    """A tuning technique whose artifact is a whole model: it is opened without a base in memory beside it."""
+
+    def open_whole(self, folder: Path, dtype: dtype, device: device | str) -> nn.Module:
+        """What `load` gives, in this type and place."""
 
 
 @runtime_checkable

@@ -41,10 +41,14 @@ class Trials:
         try:
             found = off()
         except Exception as error:  # whatever it is, it says that this model cannot
-            verdict = f"a shared pass over it fails ({error})"
-            return verdict if is_out_of_memory(error) else self._found.setdefault(key, verdict)
-        verdict = None if found <= tolerance else f"a shared pass over it is off by {found:.2g} a token"
-        return self._found.setdefault(key, verdict) if math.isfinite(found) else verdict
+            fault: str | None = f"a shared pass over it fails ({error})"
+            passing = is_out_of_memory(error)
+        else:
+            fault = None if found <= tolerance else f"a shared pass over it is off by {found:.2g} a token"
+            passing = not math.isfinite(found)
+        if not passing:
+            self._found[key] = fault
+        return fault
 
 
 def as_it_is(model: nn.Module) -> Hashable:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from customspec.hookspecs import Decodes, PromptingTechnique, Reads, Sampling
+from customspec.hookspecs import Decodes, PromptingTechnique, Reads, Sampling, StandsAlone
 from customspec.inputs.encoding import Encoded
 from customspec.inputs.tokens import Chat
-from customspec.runners.bases import load_base
+from customspec.runners.bases import load_base, placed
 from customspec.runners.calibration import calibrated_scores, shares
 from customspec.runners.containment import containing
 from customspec.runners.work import Work, prompting_of
@@ -33,13 +33,15 @@ class Answers:
 
 def load_candidate(params: Mapping[str, Any], work: Work) -> nn.Module:
     """The base model, with the candidate's artifact where it trained one, ready to answer."""
-    base = load_base(params, work)
     if params["technique"] is None:
-        return base
-    technique = work.registry.tuning(params["technique"]["name"])
-    load = containing(technique.load, f"technique `{technique.name}`", draws=True)
-    model = load(base, work.need("train").result.folder).eval()
-    work.warm.bases.settle(model.requires_grad_(False))
+        return load_base(params, work)
+    technique, folder = work.registry.tuning(params["technique"]["name"]), work.need("train").result.folder
+    bases, who = work.warm.bases, f"technique `{technique.name}`"
+    if isinstance(technique, StandsAlone):
+        bases.forget()
+        return containing(technique.open_whole, who, draws=True)(folder, *placed(work)).eval().requires_grad_(False)
+    model = containing(technique.load, who, draws=True)(load_base(params, work), folder).eval()
+    bases.settle(model.requires_grad_(False))
     return model
 
 

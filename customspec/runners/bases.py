@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from customspec.runners.work import Work
 
 if TYPE_CHECKING:
+    from torch import dtype
     from transformers import PreTrainedModel
 
 
@@ -20,14 +21,19 @@ def make_way(params: Mapping[str, Any], work: Work) -> None:
 def load_base(params: Mapping[str, Any], work: Work) -> PreTrainedModel:
     """The candidate's base in the machine's compute type or in fewer bits: modules of its own around weights that the
     run keeps, unless they are quantized."""
-    from customspec.ml.models import DTYPES, load_model
+    from customspec.ml.models import load_model
 
-    machine = work.machine
-    dtype, quantization = DTYPES[machine.compute_dtype], params.get("quantization")
-    folder = work.model_folder()
+    (dtype, device), quantization, folder = placed(work), params.get("quantization"), work.model_folder()
     return work.warm.bases.lend(
-        _key(params, work), lambda: load_model(folder, dtype, machine.torch_device, quantization=quantization)
+        _key(params, work), lambda: load_model(folder, dtype, device, quantization=quantization)
     )
+
+
+def placed(work: Work) -> tuple[dtype, str]:
+    """The machine's compute type, and where its models lie."""
+    from customspec.ml.models import DTYPES
+
+    return DTYPES[work.machine.compute_dtype], work.machine.torch_device
 
 
 def _key(params: Mapping[str, Any], work: Work) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from unittest import SkipTest
 
 from customspec.errors import UsageError
-from customspec.hookspecs import Merging
+from customspec.hookspecs import Merging, StandsAlone
 from customspec.spec import TrainingOptions
 from customspec.testing.checks import Check, RuleError, require
 from customspec.testing.fresh import ask_anew, plan
@@ -172,6 +172,9 @@ def saves_and_loads(bench: Workbench, architecture: str) -> None:
     require(not changed, "`save` changes the model; training may go on after it")
     apart = difference(bench.loaded(architecture, folder), model)
     require(apart <= CLOSE, f"the logits of the loaded model differ by {apart:.2g} from those of the saved")
+    if isinstance(bench.technique, StandsAlone):
+        alone = difference(bench.alone(folder), model)
+        require(alone <= CLOSE, f"opened without a base, the logits differ by {alone:.2g} from those of the saved")
 
 
 def opens_elsewhere(bench: Workbench, architecture: str) -> None:
@@ -205,7 +208,8 @@ RULES: Mapping[Rule, str] = {
     parameter_count: "`trainable_parameters` is what `adapt` leaves to train, exactly.",
     precision: "What trains is float32; what is frozen of the base stays in the type that it came in.",
     frozen: "What is frozen gets no gradient and keeps every bit; what trains gets one.",
-    saves_and_loads: "What `load` makes of what `save` wrote gives the same logits; nothing is pickled.",
+    saves_and_loads: "What `load`, and `open_whole` if it is there, makes of what `save` wrote gives the same logits; "
+    "nothing is pickled.",
     opens_elsewhere: "What is saved in PEFT's or transformers' layout gives the same logits there.",
     merges: "What `merge` gives, where there is one, is a plain model with the same logits.",
 }

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from customspec.header import ModelHeader
-from customspec.hookspecs import Refusal, TuningTechnique
+from customspec.hookspecs import Refusal, StandsAlone, TuningTechnique
 from customspec.inputs.encoding import Encoded
 from customspec.ml.headers import read_header
 from customspec.ml.models import load_model
@@ -149,6 +149,11 @@ class Workbench:
 
     def loaded(self, architecture: str, folder: Path) -> nn.Module:
         return self.technique.load(self.base(architecture), folder)
+
+    def alone(self, folder: Path) -> nn.Module:
+        """What a technique whose artifact stands alone makes of it."""
+        assert isinstance(self.technique, StandsAlone)
+        return self.technique.open_whole(folder, torch.float32, "cpu")
 
     @quietly()
     def opened(self, architecture: str, folder: Path) -> nn.Module | None:

@@ -12,7 +12,7 @@ from customspec.spec import TrainingOptions
 from customspec_tuning.recipes import epochs
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import device, dtype, nn
     from transformers import PreTrainedModel
 
 
@@ -65,9 +65,12 @@ class Full:
         save_whole(model, folder)
 
     def load(self, model: PreTrainedModel, folder: Path) -> nn.Module:
+        return self.open_whole(folder, model.dtype, model.device)
+
+    def open_whole(self, folder: Path, dtype: dtype, device: device | str) -> nn.Module:
         from customspec.ml.models import load_model
 
-        return load_model(folder, model.dtype, model.device)
+        return load_model(folder, dtype, device)
 
 
 @hookimpl

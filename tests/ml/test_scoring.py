@@ -360,17 +360,20 @@ def _eager(model: PreTrainedModel) -> nn.Module:
     ids=["hook", "attention", "type", "adapter", "prompt"],
 )
 def test_a_model_that_became_another_is_tried_anew(
-    tiny_model: Make, watched: Watch, change: Callable[[PreTrainedModel], nn.Module]
+    tiny_model: Make, monkeypatch: pytest.MonkeyPatch, change: Callable[[PreTrainedModel], nn.Module]
 ) -> None:
     model = tiny_model("llama")
     score_choices(model, TOGETHER, CHOICES, pad=0)
     changed = change(model)
     tried: list[int] = []
-    real = scoring.score_simply
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scoring, "score_simply", lambda *a, **k: tried.append(1) or real(*a, **k))
-        score_choices(changed, TOGETHER, CHOICES, pad=0)
-        assert len(tried) == 2
+    simple = scoring.score_simply
+
+    def noting(*args: Any, **kwargs: Any) -> Scores:
+        tried.append(1)
+        return simple(*args, **kwargs)
+
+    monkeypatch.setattr(scoring, "score_simply", noting)
+    for _ in range(2):
         score_choices(changed, TOGETHER, CHOICES, pad=0)
         assert len(tried) == 2
 
