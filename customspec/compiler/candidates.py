@@ -264,10 +264,9 @@ def _check_lengths(ready: Ready, model: LookedModel, rows: Splits, findings: Fin
         return
     place = _what_makes_long(ready)
     for name in SPLITS if ready.draft.tuning else SPLITS[1:]:
-        places = {row.id: row.place for row in rows.named(name)}
         # training feeds a row's own answer; scoring and generating need room for whatever may come
         room = None if name == "train" else reserve
-        check_lengths(ready.rendered.examples[name], ready.asking, model, room, places, place, findings)
+        check_lengths(ready.rendered.examples[name], ready.asking, model, room, rows.named(name), place, findings)
 
 
 def _what_makes_long(ready: Ready) -> KeyPath:

@@ -27,7 +27,7 @@ from customspec.inputs.models import ModelError, Unresolved, find_model
 from customspec.inputs.paths import PathError, Roots
 from customspec.inputs.tokens import Chat, ChatError
 from customspec.machine import Machine
-from customspec.prompts import Example
+from customspec.prompts import Example, Row
 from customspec.source import KeyPath
 from customspec.spec import BaseModelSpec, Options, TrainingOptions
 from customspec.store import Store
@@ -174,11 +174,12 @@ def check_lengths(
     asking: Asking,
     model: LookedModel,
     reserve: int | None,
-    places: Mapping[str, str],
+    read: Sequence[Row],
     at: KeyPath,
     findings: Findings,
 ) -> None:
-    """Under `on_long: error`: the first row that the model's context cannot hold. `reserve`: see `encode`."""
+    """Under `on_long: error`: the first row that the model's context cannot hold. `reserve`: see `encode`.
+    `read`: the rows with their places."""
     context = model.known.header.context_length
     for row in rows:
         most = model.chat.most_tokens(asking.write(row) + model.chat.end) if reserve is None else reserve
@@ -189,7 +190,7 @@ def check_lengths(
                 continue
             encode([row], asking, model.chat, context=context, reserve=reserve, on_long="error")
         except TooLongError as fault:
-            message = str(fault).replace(f"row {row.id}", places[row.id])
+            message = str(fault).replace(f"row {row.id}", next(one.place for one in read if one.id == row.id))
             fewer = "use fewer shots" if shots else "shorten it"
             hint = f"{fewer}, or set `data.on_long` to truncate or drop"
             findings.add(Code.TOO_LONG, at, message, hint=hint)

@@ -67,7 +67,7 @@ def _shared(rows: Splits, later: str, earlier: str, columns: list[str]) -> list[
     first, second = rows.named(later), rows.named(earlier)
     if not columns or any(column not in part[0].fields for part in (first, second) if part for column in columns):
         return []  # reported where the template is read
-    same = overlap(list(_asked(first, columns)), list(_asked(second, columns)))
+    same = overlap(_asked(first, columns), _asked(second, columns))
     return [(first[one], second[other]) for one, other in same]
 
 

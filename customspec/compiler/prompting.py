@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import chain, takewhile
 
 from customspec.compiler.findings import Findings
 from customspec.compiler.template_faults import guess, sentence, word
 from customspec.compiler.validation import validate
 from customspec.errors import Code
+from customspec.inputs.packed import pack_examples
 from customspec.inputs.splits import SPLITS, Splits
 from customspec.prompts import AnyTemplate, ConversationTemplate, Example, Fillable, PromptTemplate, Row, TemplateError
 from customspec.sandbox.templates import Sandboxed, TemplateLimitError
@@ -17,6 +19,7 @@ from customspec.spec import Prompt, PromptPatch
 from customspec.suggest import closest
 
 PARTS = ("system", "user", "answer")
+AT_ONCE = 5000  # rows that are rendered together
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Rendered:
 
     prompt: Prompt
     template: AnyTemplate
-    examples: Mapping[str, tuple[Example, ...]]
+    examples: Mapping[str, Sequence[Example]]
     choices: tuple[str, ...] | None
 
 
@@ -50,7 +53,7 @@ def render_all(
     template = _read(whole, places, rows, findings)
     if template is None or rows is None:
         return None if template is None else Rendered(whole, template, {}, None)
-    examples: dict[str, tuple[Example, ...]] = {}
+    examples: dict[str, Sequence[Example]] = {}
     for name in SPLITS:
         rendered = _render(template, rows.named(name), places, findings)
         if rendered is None:
@@ -149,20 +152,31 @@ def _check_columns(named: Set[str], at: KeyPath, rows: Splits, findings: Finding
 
 def _render(
     template: AnyTemplate, rows: Sequence[Row], places: Mapping[str, KeyPath], findings: Findings
-) -> tuple[Example, ...] | None:
+) -> Sequence[Example] | None:
+    before = len(findings)
+    parts = (rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE))
+    rendered = takewhile(bool, (_render_some(template, part, places, findings) for part in parts))
+    examples = pack_examples(chain.from_iterable(rendered), rows)
+    return None if len(findings) > before else examples
+
+
+def _render_some(
+    template: AnyTemplate, rows: Sequence[Row], places: Mapping[str, KeyPath], findings: Findings
+) -> list[Example]:
+    """These rows as examples; none when something is wrong with one."""
     try:
         examples = template.render_all(rows)
     except TemplateLimitError as limit:
         findings.add(Code.TEMPLATE_LIMIT, places[limit.part or "user"], f"this template is refused: {limit}")
-        return None
+        return []
     except TemplateError as fault:
         _cannot_fill(fault, template, rows[fault.row or 0], places, findings)
-        return None
+        return []
     for row, example in zip(rows, examples, strict=True):
         if isinstance(template, PromptTemplate) and (empty := _why_empty(example.answer, template.answer, row)):
             findings.add(Code.ANSWER_EMPTY, places["answer"], f"{row.place}: {empty}")
-            return None
-    return tuple(examples)
+            return []
+    return examples
 
 
 def _cannot_fill(
@@ -187,7 +201,7 @@ def _why_empty(answer: str, template: Fillable, row: Row) -> str | None:
 
 def _choices(
     prompt: Prompt,
-    examples: Mapping[str, tuple[Example, ...]],
+    examples: Mapping[str, Sequence[Example]],
     rows: Splits,
     places: Mapping[str, KeyPath],
     findings: Findings,
@@ -215,16 +229,16 @@ def _choices(
 def _all_among(
     choices: tuple[str, ...],
     known: str,
-    examples: Mapping[str, tuple[Example, ...]],
+    examples: Mapping[str, Sequence[Example]],
     rows: Splits,
     places: Mapping[str, KeyPath],
     findings: Findings,
 ) -> bool:
+    known_choices = frozenset(choices)
     for name in SPLITS:
-        pairs = zip(examples[name], rows.named(name), strict=True)
-        strange = [(example, row) for example, row in pairs if example.answer not in choices]
+        strange = [index for index, example in enumerate(examples[name]) if example.answer not in known_choices]
         if strange:
-            example, row = strange[0]
+            example, row = examples[name][strange[0]], rows.named(name)[strange[0]]
             nearest = closest(example.answer, choices, {})
             count = f"{len(strange)} such {name} row{'s' if len(strange) > 1 else ''}"
             findings.add(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from customspec.inputs.packed import pack_rows
 from customspec.inputs.rows import read_rows
 from customspec.inputs.splitting import nested, split_off
 from customspec.prompts import Row
@@ -23,18 +24,18 @@ Files = Mapping[str, Sequence[tuple[str, Path]]]
 class Splits:
     """Rows by use. A split that the spec does not give is empty."""
 
-    train: tuple[Row, ...] = ()
-    validation: tuple[Row, ...] = ()
-    test: tuple[Row, ...] = ()
+    train: Sequence[Row] = ()
+    validation: Sequence[Row] = ()
+    test: Sequence[Row] = ()
 
-    def named(self, name: str) -> tuple[Row, ...]:
-        rows: tuple[Row, ...] = getattr(self, name)
+    def named(self, name: str) -> Sequence[Row]:
+        rows: Sequence[Row] = getattr(self, name)
         return rows
 
 
 def read_splits(files: Files) -> Splits:
     """All rows of every given split. Raises RowError at the first row that cannot be read."""
-    return Splits(**{name: tuple(read_rows(name, paths)) for name, paths in files.items()})
+    return Splits(**{name: pack_rows(read_rows(name, paths)) for name, paths in files.items()})
 
 
 def divide(splits: Splits, rule: Mapping[str, Any]) -> Splits:
@@ -47,10 +48,10 @@ def divide(splits: Splits, rule: Mapping[str, Any]) -> Splits:
     return replace(whole, train=shared_out(whole.train, rule["share"])) if "share" in rule else whole
 
 
-def shared_out(rows: Sequence[Row], share: Mapping[str, Any]) -> tuple[Row, ...]:
+def shared_out(rows: Sequence[Row], share: Mapping[str, Any]) -> Sequence[Row]:
     """A share of the rows, of which every smaller share is a part: `of` (up to 1), `seed`, `group` and `stratify`."""
     group = None if share["group"] is None else lambda row: group_of(row, share["group"])
-    return tuple(nested(rows, share["of"], share["seed"], _rendered(share["stratify"], rows), group))
+    return pack_rows(nested(rows, share["of"], share["seed"], _rendered(share["stratify"], rows), group))
 
 
 def _with_validation(splits: Splits, rule: Mapping[str, Any]) -> Splits:
@@ -63,7 +64,7 @@ def _with_validation(splits: Splits, rule: Mapping[str, Any]) -> Splits:
         stratum=_rendered(rule["stratify"], splits.train),
         group=None if rule["group"] is None else lambda row: group_of(row, rule["group"]),
     )
-    return Splits(tuple(kept), tuple(taken), splits.test)
+    return Splits(pack_rows(kept), pack_rows(taken), splits.test)
 
 
 def group_of(row: Row, column: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
@@ -86,16 +86,16 @@ def nested(
     return [row for index, row in enumerate(rows) if index in taken]
 
 
-def overlap(first: Sequence[str], second: Sequence[str]) -> list[tuple[int, int]]:
+def overlap(first: Iterable[str], second: Iterable[str]) -> list[tuple[int, int]]:
     """Which texts of `first` are also in `second`: for each its index, and the index of the first equal in `second`.
 
-    Equal means: after NFKC, case folding and the collapse of white space.
+    Equal means: after NFKC, case folding and the collapse of white space. Only `first` is held in memory.
     """
-    seen: dict[str, int] = {}
-    for index, text in enumerate(second):
-        seen.setdefault(normal(text), index)
-    found = ((index, seen.get(normal(text))) for index, text in enumerate(first))
-    return [(index, other) for index, other in found if other is not None]
+    sought: dict[str, list[int]] = {}
+    for index, text in enumerate(first):
+        sought.setdefault(normal(text), []).append(index)
+    found = ((one, other) for other, text in enumerate(second) for one in sought.pop(normal(text), ()))
+    return sorted(found)
 
 
 def normal(text: str) -> str:
