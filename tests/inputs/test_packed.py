@@ -13,6 +13,7 @@ from customspec.inputs import packed
 from customspec.inputs.packed import Packed, pack_examples, pack_rows
 from customspec.inputs.splits import Splits
 from customspec.prompts import ConversationTemplate, PromptTemplate, Row
+from customspec.sandbox.templates import prompt_template
 from customspec.source import parse
 from customspec.spec import Prompt
 
@@ -54,8 +55,8 @@ def test_it_is_a_sequence() -> None:
 @pytest.mark.parametrize(
     ("template", "fields"),
     [
-        (PromptTemplate.of("{{ text }}", "{{ label }}", "be {{ mood }}"), {"text": "é", "label": "b", "mood": "short"}),
-        (PromptTemplate.of("{{ text }}", "{{ label }}"), {"text": "a", "label": "b"}),
+        (prompt_template("{{ text }}", "{{ label }}", "be {{ mood }}"), {"text": "é", "label": "b", "mood": "short"}),
+        (prompt_template("{{ text }}", "{{ label }}"), {"text": "a", "label": "b"}),
         (ConversationTemplate("turns"), {"turns": TURNS}),
     ],
 )
