@@ -131,7 +131,9 @@ class Ready:
     def ask(self) -> Hashable:
         """Two candidates of which this is equal ask the same model in the same way, but for the seed."""
         prompting = self.draft.prompting
-        chosen = None if prompting is None else (str(prompting.offer), prompting.options.model_dump_json())
+        chosen = None
+        if prompting is not None:
+            chosen = prompting.technique.name, str(prompting.offer), prompting.options.model_dump_json()
         return self.ref, id(self.rendered), chosen  # equal prompts are rendered once; `rendered` lives as long as this
 
     @cached_property

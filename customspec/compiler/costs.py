@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
@@ -68,7 +69,7 @@ def count(ready: Ready, model: LookedModel, examples: Sequence[Example], *, answ
     if not examples:
         return None
     asking, chat = ready.asking, model.chat
-    some = _spread(examples)
+    some = _some(examples)
     prompts = [chat.prompt_ids(asking.conversation(example, asking.select(example))) for example in some]
     answers = [chat.answer_ids(asking.write(example)) if answered else () for example in some]
     shared = _common(prompts)
@@ -83,9 +84,10 @@ def count(ready: Ready, model: LookedModel, examples: Sequence[Example], *, answ
     )
 
 
-def _spread(examples: Sequence[Example]) -> list[Example]:
-    """Some rows, spread over all, and the longest."""
-    some = list(examples[:: ceil(len(examples) / SAMPLE)])
+def _some(examples: Sequence[Example]) -> list[Example]:
+    """Some rows, drawn over all by a fixed seed, and the longest. Every k-th would be fooled by rows that alternate."""
+    drawn = sorted(random.Random(0).sample(range(len(examples)), min(SAMPLE, len(examples))))
+    some = [examples[at] for at in drawn]
     return [*some, max(examples, key=lambda example: len(example.user) + len(example.answer))]
 
 

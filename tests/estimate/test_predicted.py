@@ -14,6 +14,7 @@ from customspec.plan import Plan
 from support import Ended, Workspace
 
 Command = Callable[..., Ended]
+GOAL = "goal: {metric: accuracy, at_least: 0.5}"
 KEYS = {field.name for field in fields(Estimate)}
 THREE = "techniques: [zero_shot, {few_shot: {shots: 2}}, {lora: {r: 2, max_steps: 3, per_device_train_batch_size: 4}}]"
 
@@ -32,6 +33,30 @@ def test_the_plan_estimates_every_candidate(workspace: Workspace, customspec: Co
     assert few["evaluation_flops"] > zero["evaluation_flops"] > 0
     assert lora["trainable_parameters"] * 4 == lora["artifact_bytes"] > 0
     assert lora["training_flops"] > 0
+
+
+def test_techniques_that_ask_differently_are_counted_apart(workspace: Workspace, customspec: Command) -> None:
+    spec = workspace.spec("techniques: [one_shot, zero_shot]", "strategy: ladder", GOAL)
+    told = customspec("plan", spec, "--json").json
+    assert [candidate["id"] for candidate in told["candidates"]] == ["zero_shot", "one_shot"]
+    zero, one = estimates(told).values()
+    assert one["prompt_tokens"] > zero["prompt_tokens"]
+
+
+def test_rows_that_alternate_do_not_fool_the_count(workspace: Workspace, customspec: Command) -> None:
+    rows = [{"text": ("red " * 40 if i % 3 == 0 else "blue"), "label": "warm"} for i in range(24)]
+    workspace.rows("validation.jsonl", rows)
+    spec = workspace.spec("techniques: [zero_shot]")
+    told = estimates(customspec("plan", spec, "--json").json)["zero_shot@0"]["prompt_tokens"]
+    long, short = (_tokens(workspace, customspec, [rows[at]]) for at in (0, 1))
+    assert short < told < long - (long - short) / 4  # every third row alone would say `long`
+
+
+def _tokens(workspace: Workspace, customspec: Command, rows: list[dict[str, str]]) -> float:
+    workspace.rows("validation.jsonl", rows)
+    spec = workspace.spec("techniques: [zero_shot]", name="one.yaml")
+    found: float = estimates(customspec("plan", spec, "--json").json)["zero_shot@0"]["prompt_tokens"]
+    return found
 
 
 def test_the_results_repeat_the_plans_estimate(workspace: Workspace, customspec: Command) -> None:
