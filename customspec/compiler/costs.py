@@ -119,12 +119,13 @@ class _Costs:
         shape, rates, ready = self.shape, self.rates, self.ready
         dtype = ready.choices.compute_dtype
         asked = [one for name in SPLITS[1:] if (one := self.asked(name)) is not None]
-        adapted = self.footprint.adapted
+        footprint = self.footprint
+        adapted = footprint.adapted
         peaks = [memory.evaluation(shape, one, self.trained, dtype, rates) for one in asked]
         known = replace(
             known,
             prompt_tokens=self.counted.whole,
-            artifact_bytes=artifact_bytes(self.trained, shape.parameters, dtype),
+            artifact_bytes=artifact_bytes(self.trained, shape.parameters, dtype, footprint.saved),
             training_flops=0.0,
             evaluation_flops=sum(flops.evaluation(shape, one) for one in asked),
             peak_memory_bytes=max(peaks),

@@ -42,6 +42,9 @@ class Estimate:
         return asdict(self)
 
 
-def artifact_bytes(trained: int, total: int, compute_dtype: str) -> int:
-    """An adapter is kept in float32; a whole model in the compute type."""
+def artifact_bytes(trained: int, total: int, compute_dtype: str, saved: int | None = None) -> int:
+    """An adapter is kept in float32; a whole model in the compute type. `saved`: numbers of an adapter that holds
+    others than those that train."""
+    if saved is not None:
+        return 4 * saved
     return trained * (BYTES[compute_dtype] if trained >= total else 4)

@@ -73,13 +73,14 @@ class Footprint:
     `virtual_tokens` are vectors before the prompt that run through the model; `prefix_tokens` are keys and values that
     stand there and do not run. `adapted` are the linear maps that have something beside them that trains.
     `copies`: numbers made and kept in a pass for every weight of these maps, where the technique makes their weights
-    anew.
+    anew. `saved`: how many numbers of 4 bytes the artifact holds, where they are not those that train.
     """
 
     virtual_tokens: int = 0
     prefix_tokens: int = 0
     adapted: Sequence[Linear] = ()
     copies: float = 0.0
+    saved: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,8 @@ class Lora(BesideQuantized, MergingAdapter):
         return magnitudes + sum(options.r * (linear.inputs + linear.outputs) for linear in targets)
 
     def footprint(self, options: LoraOptions, model: ModelHeader) -> Footprint:
-        return Footprint(adapted=linears(options.target_modules, model))
+        saved = 2 * self.trainable_parameters(options, model) if options.init_lora_weights in MOVING else None
+        return Footprint(adapted=linears(options.target_modules, model), saved=saved)
 
     def adapt(self, options: LoraOptions, model: PreTrainedModel, task: Task) -> nn.Module:
         from customspec.ml.adapters import attach

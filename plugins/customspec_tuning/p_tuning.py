@@ -65,7 +65,8 @@ class PTuning(BesideQuantized, PeftAdapter):
         return inputs + lstm + _dense(2 * hidden, 2 * hidden) + _dense(2 * hidden, width)
 
     def footprint(self, options: PTuningOptions, model: ModelHeader) -> Footprint:
-        return Footprint(virtual_tokens=options.num_virtual_tokens)
+        count = options.num_virtual_tokens
+        return Footprint(virtual_tokens=count, saved=count * model.hidden_size)
 
     def adapt(self, options: PTuningOptions, model: PreTrainedModel, task: Task) -> nn.Module:
         from peft import PromptEncoderConfig

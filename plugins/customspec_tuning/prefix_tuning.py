@@ -70,7 +70,8 @@ class PrefixTuning(BesideQuantized, PeftAdapter):
         return options.num_virtual_tokens * width + (width + 1) * hidden + (hidden + 1) * 2 * model.layers * width
 
     def footprint(self, options: PrefixTuningOptions, model: ModelHeader) -> Footprint:
-        return Footprint(prefix_tokens=options.num_virtual_tokens)
+        count = options.num_virtual_tokens
+        return Footprint(prefix_tokens=count, saved=count * 2 * model.layers * _width(model))
 
     def adapt(self, options: PrefixTuningOptions, model: PreTrainedModel, task: Task) -> nn.Module:
         from peft import PrefixTuningConfig

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from customspec.header import ModelHeader
-from customspec.hookspecs import Refusal, Task, TuningTechnique, hookimpl
+from customspec.hookspecs import Footprint, Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import TrainingOptions
 from customspec_tuning.adapter import BesideQuantized, MergingAdapter
 from customspec_tuning.recipes import recipe
@@ -54,6 +54,12 @@ class Vera(BesideQuantized, MergingAdapter):
 
     def trainable_parameters(self, options: VeraOptions, model: ModelHeader) -> int:
         return sum(options.r + linear.outputs for linear in linears(options.target_modules, model))
+
+    def footprint(self, options: VeraOptions, model: ModelHeader) -> Footprint:
+        targets = linears(options.target_modules, model)
+        # one pair for all maps, as wide as the widest
+        projections = options.r * (max(one.inputs for one in targets) + max(one.outputs for one in targets))
+        return Footprint(adapted=targets, saved=self.trainable_parameters(options, model) + projections)
 
     def adapt(self, options: VeraOptions, model: PreTrainedModel, task: Task) -> nn.Module:
         from peft import VeraConfig

@@ -52,6 +52,17 @@ def test_rows_that_alternate_do_not_fool_the_count(workspace: Workspace, customs
     assert short < told < long - (long - short) / 4  # every third row alone would say `long`
 
 
+def test_a_rung_weighs_what_its_artifact_holds_and_not_only_what_trains(
+    workspace: Workspace, customspec: Command
+) -> None:
+    twice = "{id: pissa, lora: {r: 3, init_lora_weights: pissa}}"  # saved as a LoRA of rank 6
+    spec = workspace.spec(f"techniques: [{twice}, {{lora: {{r: 4}}}}]", "strategy: ladder", GOAL)
+    lora, pissa = customspec("plan", spec, "--json").json["candidates"]
+    assert (lora["id"], pissa["id"]) == ("lora", "pissa")
+    assert pissa["trainable_parameters"] < lora["trainable_parameters"]
+    assert pissa["estimate"]["artifact_bytes"] == 4 * 2 * pissa["trainable_parameters"]
+
+
 def _tokens(workspace: Workspace, customspec: Command, rows: list[dict[str, str]]) -> float:
     workspace.rows("validation.jsonl", rows)
     spec = workspace.spec("techniques: [zero_shot]", name="one.yaml")
