@@ -21,7 +21,7 @@ from customspec.runners.local import run_plan
 from customspec.runners.outcome import Outcome
 from customspec.spec import Budget
 from customspec.store import Store
-from support import Ended, Workspace
+from support import Ended, Workspace, colours
 
 Command = Callable[..., Ended]
 
@@ -214,3 +214,42 @@ def test_a_step_that_takes_too_much_memory_is_stopped_and_the_others_go_on(works
         "evaluate:lora@0:test": "skipped",
         "decide": "done",
     }
+
+
+def test_a_training_that_measures_more_than_the_budget_is_not_chosen(workspace: Workspace, customspec: Command) -> None:
+    # the estimate is of the weights alone, and their file has a header and its settings beside it
+    lines = ("techniques: [zero_shot, {lora: {r: 2, max_steps: 1}}]", "goal: {metric: accuracy, at_least: 0.01}")
+    spec = workspace.spec(*lines, "budget: {artifact: 8800}")
+    document = run(customspec, spec, "--set", "techniques=[{lora: {r: 2, max_steps: 1}}]")
+    (lora,) = document["candidates"]
+    assert (lora["status"], lora["artifact"]) == ("skipped", None)
+    assert lora["reason"].startswith("over the budget: measured an artifact of ")
+    assert lora["reason"].endswith("; `artifact` allows 8.59 KiB")
+    assert {step["reason"] for id, step in document["steps"].items() if "lora" in id} == {lora["reason"]}
+    assert document["decision"]["chosen"] is None
+    again = run(customspec, spec)  # what the store holds is held to the budget, too
+    assert statuses(again) == {"zero_shot": "done", "lora": "skipped"}
+    assert again["decision"]["chosen"] == "zero_shot"
+    assert statuses(run(customspec, spec, "--set", "budget.artifact=1MB"))["lora"] == "done"
+
+
+def test_a_rung_that_measures_more_than_the_budget_does_not_end_the_climb(
+    workspace: Workspace, customspec: Command
+) -> None:
+    workspace.rows("test.jsonl", [{**row, "text": f"{row['text']} {'and so on ' * 20}"} for row in colours(12, 200)])
+    document = run(
+        customspec,
+        workspace.spec(
+            'techniques: [zero_shot, {id: terse, lora: {r: 2, max_steps: 1}, prompt: {user: "{{ text[:20] }}"}}]',
+            "strategy: ladder",
+            "goal: {metric: accuracy, at_least: 0.01}",
+            "budget: {prompt_tokens: 150}",
+        ),
+    )
+    assert statuses(document) == {"zero_shot": "skipped", "terse": "done"}
+    reason = document["candidates"][0]["reason"]
+    assert reason.startswith("over the budget: measured ")
+    assert reason.endswith(" prompt tokens per request; `prompt_tokens` allows 150")
+    assert document["steps"]["evaluate:zero_shot@0:validation"]["status"] == "done"
+    assert document["decision"]["chosen"] == "terse"
+    assert "zero_shot" not in str(document["decision"])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from customspec.compiler.budget import LIMITS
 from customspec.errors import CustomspecError
 from customspec.machine import Machine
 from customspec.plan import Plan, Step
@@ -13,8 +15,20 @@ from customspec.report.quantities import duration, size
 from customspec.runners.measure import measuring
 
 
+MEASURED = {
+    "trainable_parameters": "trainable_parameters",
+    "artifact": "artifact_bytes",
+    "prompt_tokens": "prompt_tokens_per_example",
+}
+"""Keys of the budget that say what may be chosen, and what steps tell of them."""
+
+
 class OverBudgetError(CustomspecError):
-    """The budget is used up: no failure, but what the person asked for."""
+    """The candidate takes more than the budget: no failure, but what the person asked for."""
+
+
+class OutOfTimeError(OverBudgetError):
+    """The run's time is used up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +37,8 @@ class Limits:
 
     minutes: float | None = None
     memory_bytes: int | None = None
+    most: Mapping[str, float] = field(default_factory=dict)
+    """By key of the budget, the most of what a candidate's steps measure."""
     clock: Callable[[], float] = time.monotonic
     began: float = field(default_factory=time.monotonic)
 
@@ -30,18 +46,27 @@ class Limits:
     def of(cls, plan: Plan) -> Limits:
         """The plan's, from now on."""
         budget = plan.budget or {}
-        return cls(budget.get("minutes"), budget.get("memory"))
+        most = {key: budget[key] for key in MEASURED if budget.get(key) is not None}
+        return cls(budget.get("minutes"), budget.get("memory"), most)
 
     @property
     def seconds_left(self) -> float | None:
         return None if self.minutes is None else self.began + 60 * self.minutes - self.clock()
 
     def check_time(self) -> None:
-        """Raises OverBudgetError when the time is up."""
+        """Raises OutOfTimeError when the time is up."""
         left = self.seconds_left
         if left is not None and left <= 0:
             assert self.minutes is not None
-            raise OverBudgetError(f"the budget of {duration(60 * self.minutes)} is used up")
+            raise OutOfTimeError(f"the budget of {duration(60 * self.minutes)} is used up")
+
+    def check_measured(self, values: Mapping[str, Any]) -> None:
+        """Raises OverBudgetError when a step's values say that its candidate takes more than it may."""
+        for key, most in self.most.items():
+            limit, found = LIMITS[key], values.get(MEASURED[key])
+            if found is not None and found > most:
+                measured = limit.needs.format(limit.told(found))
+                raise OverBudgetError(f"over the budget: measured {measured}; `{key}` allows {limit.told(most)}")
 
     def watch(self, step: Step, machine: Machine) -> Callable[[], None]:
         """To be called while a step works, as often as it can stop: raises OverBudgetError. Peaks count from here."""

@@ -12,8 +12,8 @@ from customspec.machine import Machine
 from customspec.plan import Gate, Plan, Result, Step
 from customspec.registry import Registry
 from customspec.runners.execute import execute, find
-from customspec.runners.limits import Limits, OverBudgetError
-from customspec.runners.outcome import Outcome, StepOutcome
+from customspec.runners.limits import Limits, OutOfTimeError, OverBudgetError
+from customspec.runners.outcome import Cause, Outcome, StepOutcome
 from customspec.runners.warm import Warm
 from customspec.runners.work import CHECKPOINT_SECONDS, Need, Tell
 from customspec.spec import Goal
@@ -64,46 +64,75 @@ def _take(
     checkpoint_seconds: float,
     limits: Limits,
 ) -> StepOutcome:
-    closed = _closed(step, taken)
+    over = _over_budget(plan, taken)
+    closed = _closed(step, taken, over)
     if closed is not None:
-        return StepOutcome("skipped", reason=closed)
+        return closed
     complete = all(taken[need].status in {"done", "cached"} for need in step.needs)
-    if complete and (found := find(step, store, machine)) is not None:
-        return StepOutcome("cached", found)
-    needs = {need: Need(plan.step(need), result) for need in step.needs if (result := taken[need].result) is not None}
+    judged = limits.check_measured if step.candidate is not None and step.candidate != _gauge(plan) else _nothing
     try:
+        if complete and (found := find(step, store, machine)) is not None:
+            judged(found.values)
+            return StepOutcome("cached", found)
         if step.kind != "decide":
             limits.check_time()
+        needs = _needs(step, plan, taken, over)
         watcher.started(step.id, None)
         check = limits.watch(step, machine) if step.kind != "decide" else lambda: None
         tell = _teller(step, watcher)
         result, worked = execute(step, needs, store, registry, machine, tell, checkpoint_seconds, warm, check)
+        judged(result.values)
     except RefusedError:
         raise
     except OverBudgetError as spent:
-        return StepOutcome("skipped", reason=str(spent))
+        cause: Cause = "time" if isinstance(spent, OutOfTimeError) else "budget"
+        return StepOutcome("skipped", reason=str(spent), cause=cause)
     except CustomspecError as error:
         log.error("%s failed", step.id, exc_info=error)
         return StepOutcome("failed", reason=str(error), exit=error.exit)
     return StepOutcome("done" if worked else "cached", result)
 
 
-def _closed(step: Step, taken: Mapping[str, StepOutcome]) -> str | None:
-    """Why a step cannot or need not run: what it needs is not there, or the ladder has reached the goal."""
-    if step.gate is not None and (reached := _reached(step.gate, taken)) is not None:
-        return reached
+def _gauge(plan: Plan) -> str | None:
+    """The candidate that is never chosen: what only the chosen one must keep to does not bind it."""
+    return next((candidate.key for candidate in plan.candidates if candidate.gauge), None)
+
+
+def _nothing(_: object) -> None:
+    """Judges nothing."""
+
+
+def _needs(step: Step, plan: Plan, taken: Mapping[str, StepOutcome], over: Mapping[str, str]) -> dict[str, Need]:
+    """The results that it works on: not those of candidates that turned out to be over the budget."""
+    found = ((plan.step(id), taken[id].result) for id in step.needs)
+    return {one.id: Need(one, result) for one, result in found if result is not None and one.candidate not in over}
+
+
+def _over_budget(plan: Plan, taken: Mapping[str, StepOutcome]) -> dict[str, str]:
+    """The candidates that broke the budget, each with what it took."""
+    broken = ((plan.step(id).candidate, ended.reason) for id, ended in taken.items() if ended.cause == "budget")
+    return {candidate: reason for candidate, reason in broken if candidate is not None and reason is not None}
+
+
+def _closed(step: Step, taken: Mapping[str, StepOutcome], over: Mapping[str, str]) -> StepOutcome | None:
+    """Why a step cannot or need not run: the ladder has reached the goal, its candidate is over the budget, or what it
+    needs is not there."""
+    if step.gate is not None and (reached := _reached(step.gate, taken, over)) is not None:
+        return StepOutcome("skipped", reason=reached, cause="goal")
     if step.kind == "decide":
         return None  # decides among whatever was reached
+    if step.candidate in over:
+        return StepOutcome("skipped", reason=over[step.candidate], cause="budget")
     missing = [need for need in step.needs if taken[need].result is None]
-    return f"{missing[0]} {taken[missing[0]].status}" if missing else None
+    return StepOutcome("skipped", reason=f"{missing[0]} {taken[missing[0]].status}") if missing else None
 
 
-def _reached(gate: Gate, taken: Mapping[str, StepOutcome]) -> str | None:
+def _reached(gate: Gate, taken: Mapping[str, StepOutcome], over: Mapping[str, str]) -> str | None:
     goal = Goal(metric=gate.metric, at_least=gate.at_least, at_most=gate.at_most)
     for id in gate.after:
-        result: Result | None = taken[id].result
+        _, key, split = id.split(":")
+        result: Result | None = None if key in over else taken[id].result
         if result is not None and goal.reached_by(value := result.values["metrics"][gate.metric]["value"]):
-            _, key, split = id.split(":")
             return f"{key} already reaches the goal: {gate.metric} {value:.3f} on the {split} rows"
     return None
 

@@ -10,6 +10,8 @@ from customspec.errors import Exit
 from customspec.plan import Result
 
 Status = Literal["done", "cached", "skipped", "failed"]
+Cause = Literal["goal", "budget", "time"]
+"""Why a step was skipped by no fault: the goal was reached without it, its candidate broke the budget, time was up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,8 @@ class StepOutcome:
     result: Result | None = None
     reason: str | None = None
     exit: Exit = Exit.DONE
+    cause: Cause | None = None
+    """Where it was skipped for more than for want of what it needs."""
 
     @property
     def values(self) -> Mapping[str, Any]:
