@@ -14,7 +14,6 @@ from customspec.plan import Plan, Step
 from customspec.report.quantities import duration, size
 from customspec.runners.measure import measuring
 
-
 MEASURED = {
     "trainable_parameters": "trainable_parameters",
     "artifact": "artifact_bytes",
