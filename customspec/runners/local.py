@@ -121,7 +121,7 @@ def _closed(step: Step, taken: Mapping[str, StepOutcome], over: Mapping[str, str
         return StepOutcome("skipped", reason=reached, cause="goal")
     if step.kind == "decide":
         return None  # decides among whatever was reached
-    if step.candidate in over:
+    if step.candidate is not None and step.candidate in over:
         return StepOutcome("skipped", reason=over[step.candidate], cause="budget")
     missing = [need for need in step.needs if taken[need].result is None]
     return StepOutcome("skipped", reason=f"{missing[0]} {taken[missing[0]].status}") if missing else None
