@@ -36,6 +36,7 @@ from customspec.errors import Code
 from customspec.inputs.digests import Digests
 from customspec.inputs.models import Unresolved
 from customspec.inputs.paths import Roots
+from customspec.inputs.remembered import Remembered
 from customspec.plan import Plan, Step, digest
 from customspec.registry import Registry
 from customspec.sandbox.client import worker
@@ -81,24 +82,41 @@ def compile_document(
 
     `roots` are the spec's folder and what is allowed beside it; `cache` is the store's folder.
     """
-    choices = choices or Choices()
     spec, drafts = read_spec(document, registry)
-    worker().start()  # it boots while the data is read
+    remembered = Remembered(cache / "memo" / "texts", str(Path(document.file).absolute()))
+    if not remembered:
+        worker().start()  # it boots while the data is read
+    try:
+        return _compile(document, spec, drafts, registry, roots, cache, choices or Choices(), remembered)
+    finally:
+        remembered.save()
+
+
+def _compile(
+    document: Document,
+    spec: Spec,
+    drafts: tuple[Draft, ...],
+    registry: Registry,
+    roots: Roots,
+    cache: Path,
+    choices: Choices,
+    remembered: Remembered,
+) -> Compiled:
     drafts = _only(drafts, choices.only, document)
     findings, digests = Findings(document), Digests(cache)
     drafts = look_at_files(drafts, roots, digests, findings)
     metrics = read_metrics(spec, registry, findings)
     measure = None if findings else Measure.of(metrics[0].metric, metrics[0].id)
     before = len(findings)
-    data = look_at_data(spec, roots, cache, digests, findings)
+    data = look_at_data(spec, roots, cache, digests, findings, remembered)
     if data.given is not None and len(findings) == before:
-        check_overlap(spec, data.given, findings)
+        check_overlap(spec, data.given, findings, remembered)
     models = {
-        ref: look_at_model(ref, at, roots, cache, choices.machine, digests, findings)
+        ref: look_at_model(ref, at, roots, cache, choices.machine, digests, findings, remembered)
         for ref, at in _model_places(spec, drafts).items()
     }
     ready: list[Ready] = []
-    shared = Shared()
+    shared = Shared(remembered)
     for draft in drafts:
         ready += make_ready(draft, spec, data, models, findings, choices, shared)
     ready, smaller = make_room(ready, findings)
@@ -109,7 +127,7 @@ def compile_document(
     findings.stop_if_any()
     plan = _plan(document, spec, lineup, data, metrics, choices.sources)
     hub = sorted({model.label for model in models.values() if isinstance(model, Unresolved)})
-    notes = () if data.given is None else overlap_notes(spec, data.given)
+    notes = () if data.given is None else overlap_notes(spec, data.given, remembered)
     notes = (*model_notes(models.values()), *notes, *smaller)
     return Compiled(spec, plan, lineup.ordered, data, (*hub, *data.unresolved), claim, metrics, document, notes)
 

@@ -10,12 +10,12 @@ from typing import ParamSpec, TypeVar
 from customspec.compiler.costs import Counted, Shared, count, estimate_of, tree_of
 from customspec.compiler.data import LookedData, chooses_by_validation
 from customspec.compiler.demonstrations import check_prompting, check_shots
-from customspec.compiler.entries import Chosen, Draft, blaming, prompting_of, tuning_of
+from customspec.compiler.entries import Chosen, Draft, blame, blaming, prompting_of, tuning_of
 from customspec.compiler.findings import Findings
 from customspec.compiler.models import LookedModel, check_lengths, with_most_weights, with_recipe
 from customspec.compiler.prompting import Rendered, render_all
 from customspec.compiler.quantization import check_quantization
-from customspec.errors import Code
+from customspec.errors import Code, CustomspecError
 from customspec.estimate import Estimate, memory
 from customspec.estimate.rates import UNKNOWN
 from customspec.hookspecs import Decodes, Reads, Writes
@@ -149,8 +149,12 @@ class Ready:
 
 def _blamed(chosen: Chosen, call: Callable[P, R]) -> Callable[P, R]:
     def blamed(*args: P.args, **kwargs: P.kwargs) -> R:
-        with blaming(chosen):
+        try:  # as `blaming`, which takes longer than most of what is called here for every row
             return call(*args, **kwargs)
+        except CustomspecError:
+            raise
+        except Exception as error:
+            raise blame(chosen, error) from error
 
     return blamed
 
@@ -198,10 +202,10 @@ def make_ready(
 
 def _rendered(draft: Draft, spec: Spec, data: LookedData, findings: Findings, shared: Shared) -> Rendered | None:
     """The candidate's prompt over all rows; the spec's own is rendered once for all that have no other."""
-    patch = draft.entry.prompt
+    patch, known = draft.entry.prompt, shared.remembered
     if patch is None:
-        return shared.once("prompt", lambda: render_all(spec.prompt, None, (), data.rows, findings))
-    return render_all(spec.prompt, patch, draft.at, data.rows, findings)
+        return shared.once("prompt", lambda: render_all(spec.prompt, None, (), data.rows, findings, known))
+    return render_all(spec.prompt, patch, draft.at, data.rows, findings, known)
 
 
 def _generation(spec: Spec, draft: Draft, rendered: Rendered, model: LookedModel | Unresolved) -> Generation | None:

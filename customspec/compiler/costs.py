@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from math import ceil
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 from customspec.compiler.entries import blaming, prompting_of, tuning_of
 from customspec.compiler.models import LookedModel
@@ -17,8 +17,10 @@ from customspec.estimate.rates import Rates
 from customspec.estimate.shape import Shape
 from customspec.estimate.work import Asked, Taught
 from customspec.hookspecs import Decodes, Footprint, Footprints
+from customspec.inputs.remembered import Remembered
 from customspec.inputs.splits import SPLITS
-from customspec.prompts import Example
+from customspec.inputs.tokens import Chat
+from customspec.prompts import Example, Message
 from customspec.spec import TrainingOptions
 
 if TYPE_CHECKING:
@@ -41,9 +43,13 @@ class Counted:
 
 class Shared:
     """What candidates of one plan have in common, found once: by a key of all that it depends on. It never leaves the
-    compiler."""
+    compiler.
 
-    def __init__(self) -> None:
+    `remembered`: what texts came to when the spec was looked at before.
+    """
+
+    def __init__(self, remembered: Remembered) -> None:
+        self.remembered = remembered
         self._found: dict[Hashable, Any] = {}
 
     def once(self, key: Hashable, find: Callable[[], T]) -> T:
@@ -68,13 +74,32 @@ def count(ready: Ready, model: LookedModel, examples: Sequence[Example], *, answ
     """Some rows as this candidate's prompts, the longest among them; None where there are none."""
     if not examples:
         return None
-    asking, chat = ready.asking, model.chat
+    asking, remembered = ready.asking, ready.shared.remembered
     some = _some(examples)
-    prompts = [chat.prompt_ids(asking.conversation(example, asking.select(example))) for example in some]
-    answers = [chat.answer_ids(asking.write(example)) if answered else () for example in some]
+    asked = [asking.conversation(example, asking.select(example)) for example in some]
+    written = [asking.write(example) for example in some] if answered else []
+    texts = [[(turn.role, turn.content) for turn in conversation] for conversation in asked]
+    made_of = ["counted", model.known.tokenizer.name, texts, written]
+    known = remembered.get(made_of)
+    if _is_counted(known):
+        return Counted(*known)
+    counted = _count(model.chat, asked, written)
+    remembered.put(made_of, astuple(counted))
+    return counted
+
+
+def _is_counted(value: object) -> TypeGuard[list[Any]]:
+    kinds = (float, int, float, int, float)
+    return isinstance(value, list) and len(value) == len(kinds) and all(map(isinstance, value, kinds))
+
+
+def _count(chat: Chat, asked: Sequence[Sequence[Message]], written: Sequence[str]) -> Counted:
+    """Of prompts up to the answer, and of the answers where they are given."""
+    prompts = [chat.prompt_ids(conversation) for conversation in asked]
+    answers = [chat.answer_ids(answer) for answer in written] or [[]] * len(prompts)
     shared = _common(prompts)
     own = [len(prompt) - shared + len(answer) for prompt, answer in zip(prompts, answers, strict=True)]
-    usual = slice(None, -1) if len(some) > 1 else slice(None)  # the longest is there for the peak, not for the mean
+    usual = slice(None, -1) if len(prompts) > 1 else slice(None)  # the longest is there for the peak, not for the mean
     return Counted(
         whole=fmean(map(len, prompts[usual])),
         shared=shared,

@@ -12,6 +12,7 @@ from customspec.errors import Code
 from customspec.inputs.digests import Digests, folder_digest
 from customspec.inputs.hub_rows import cached_rows
 from customspec.inputs.paths import PathError, Roots
+from customspec.inputs.remembered import Remembered
 from customspec.inputs.rows import RowError
 from customspec.inputs.splits import SPLITS, Files, Splits, divide, group_of, read_splits
 from customspec.source import KeyPath
@@ -30,7 +31,9 @@ class LookedData:
     unresolved: tuple[str, ...]
 
 
-def look_at_data(spec: Spec, roots: Roots, cache: Path, digests: Digests, findings: Findings) -> LookedData:
+def look_at_data(
+    spec: Spec, roots: Roots, cache: Path, digests: Digests, findings: Findings, remembered: Remembered
+) -> LookedData:
     """Find, read and divide the splits. Problems go to `findings`; `rows` is then None."""
     before = len(findings)
     files, unresolved = _find_files(spec.data, roots, cache, findings)
@@ -38,7 +41,7 @@ def look_at_data(spec: Spec, roots: Roots, cache: Path, digests: Digests, findin
     given = None if unresolved or len(findings) > before else _read(files, findings)
     rows = None
     if given is not None and _check_columns(spec.data, given, findings):
-        rows = _divide(given, rule, findings)
+        rows = _divide(given, rule, findings, remembered)
     return LookedData(files, _digests(spec.data, files, digests), rule, rows, given, unresolved)
 
 
@@ -158,14 +161,14 @@ def _check_groups(column: str, rows: Splits, findings: Findings) -> bool:
     return True
 
 
-def _divide(rows: Splits, rule: Mapping[str, Any], findings: Findings) -> Splits | None:
+def _divide(rows: Splits, rule: Mapping[str, Any], findings: Findings, remembered: Remembered) -> Splits | None:
     try:
-        return divide(rows, rule)
+        return divide(rows, rule, remembered)
     except ValueError as fault:  # a template that fails here is reported, with its place, by the prompt's own check
         if rule["stratify"] is None:
             findings.add(Code.TOO_FEW_ROWS, ("data", "train"), f"no validation rows can be split off: {fault}")
             return None
-        return _divide(rows, {**rule, "stratify": None}, findings)
+        return _divide(rows, {**rule, "stratify": None}, findings, remembered)
 
 
 def _digests(data: DataSpec, files: Files, digests: Digests) -> dict[str, str | None]:

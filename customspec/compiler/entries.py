@@ -39,8 +39,13 @@ def blaming(chosen: Chosen) -> Iterator[None]:
     except CustomspecError:
         raise
     except Exception as error:
-        name = chosen.technique.name
-        raise PluginError(f"plugin {chosen.offer}: technique `{name}`: {type(error).__name__}: {error}") from error
+        raise blame(chosen, error) from error
+
+
+def blame(chosen: Chosen, error: Exception) -> PluginError:
+    """What the plugin is told to have raised."""
+    name = chosen.technique.name
+    return PluginError(f"plugin {chosen.offer}: technique `{name}`: {type(error).__name__}: {error}")
 
 
 @dataclass(frozen=True)

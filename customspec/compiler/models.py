@@ -25,6 +25,7 @@ from customspec.inputs.encoding import Asking, TooLongError, encode, plainly_fit
 from customspec.inputs.headers import KnownModel, read_model
 from customspec.inputs.models import ModelError, Unresolved, find_model
 from customspec.inputs.paths import PathError, Roots
+from customspec.inputs.remembered import Remembered
 from customspec.inputs.tokens import Chat, ChatError
 from customspec.machine import Machine
 from customspec.prompts import Example, Row
@@ -59,7 +60,14 @@ class LookedModel:
 
 
 def look_at_model(
-    ref: BaseModelSpec, at: KeyPath, roots: Roots, cache: Path, machine: Machine, digests: Digests, findings: Findings
+    ref: BaseModelSpec,
+    at: KeyPath,
+    roots: Roots,
+    cache: Path,
+    machine: Machine,
+    digests: Digests,
+    findings: Findings,
+    remembered: Remembered,
 ) -> LookedModel | Unresolved | None:
     """The model at its place in the spec; None with a problem added when it cannot be used."""
     try:
@@ -68,7 +76,7 @@ def look_at_model(
             return files
         known = read_model(files, cache / "headers")
         rates = _rates(machine, known, cache)
-        return LookedModel(known, Chat.load(known.tokenizer), cache / "answers", rates)
+        return LookedModel(known, Chat.load(known.tokenizer, remembered), cache / "answers", rates)
     except PathError as fault:
         findings.add(fault.code, (*at, "path"), str(fault), hint=fault.hint)
     except ModelError as fault:

@@ -10,20 +10,20 @@ from customspec.errors import Code
 from customspec.inputs.splits import Splits
 from customspec.inputs.splitting import overlap
 from customspec.prompts import Row, TemplateError
-from customspec.sandbox.templates import Sandboxed
+from customspec.sandbox.templates import Known, Sandboxed
 from customspec.spec import Prompt, Spec
 
 LOOSE = (("test", "validation"), ("validation", "train"))
 NAMED = 3  # rows in one message
 
 
-def check_overlap(spec: Spec, rows: Splits, findings: Findings) -> None:
+def check_overlap(spec: Spec, rows: Splits, findings: Findings, known: Known) -> None:
     """No test row asks what a training row asks, but for exactly as many as `data.allow_overlap` says.
 
     Two rows ask the same when the columns that the spec's `system` and `user` templates name are equal, after NFKC,
     case folding and the collapse of white space, whatever their answers. `rows` are the splits as given.
     """
-    same, allowed = _shared(rows, "test", "train", _columns(spec.prompt)), spec.data.allow_overlap
+    same, allowed = _shared(rows, "test", "train", _columns(spec.prompt, known)), spec.data.allow_overlap
     if allowed is not None and len(same) != allowed:
         message = f"`allow_overlap` must be the exact number of test rows that are also in `train`: {len(same)}"
         hint = _named(same) if same else None
@@ -34,10 +34,10 @@ def check_overlap(spec: Spec, rows: Splits, findings: Findings) -> None:
         findings.add(Code.DATA_OVERLAP, ("data", "test"), message, hint=hint)
 
 
-def overlap_notes(spec: Spec, rows: Splits) -> tuple[str, ...]:
+def overlap_notes(spec: Spec, rows: Splits, known: Known) -> tuple[str, ...]:
     """What is no error and should be known: validation rows seen before make choices optimistic, test rows that
     chose make the claim so."""
-    columns = _columns(spec.prompt)
+    columns = _columns(spec.prompt, known)
     found = ((later, earlier, _shared(rows, later, earlier, columns)) for later, earlier in LOOSE)
     return tuple(
         f"{_counted(same, later)} also in `{earlier}`: {_named(same)}" for later, earlier, same in found if same
@@ -53,12 +53,12 @@ def _named(same: list[tuple[Row, Row]]) -> str:
     return named + (f" and {len(same) - NAMED} more" if len(same) > NAMED else "")
 
 
-def _columns(prompt: Prompt) -> list[str]:
+def _columns(prompt: Prompt, known: Known) -> list[str]:
     if prompt.messages is not None:
         return [prompt.messages]
     templates = [source for source in (prompt.system, prompt.user) if source is not None]
     try:
-        return sorted(frozenset[str]().union(*(Sandboxed(source).variables for source in templates)))
+        return sorted(frozenset[str]().union(*(Sandboxed(source, known=known).variables for source in templates)))
     except TemplateError:
         return []  # reported where the prompt is read
 

@@ -13,7 +13,7 @@ from customspec.errors import Code
 from customspec.inputs.packed import pack_examples
 from customspec.inputs.splits import SPLITS, Splits
 from customspec.prompts import AnyTemplate, ConversationTemplate, Example, Fillable, PromptTemplate, Row, TemplateError
-from customspec.sandbox.templates import Sandboxed, TemplateLimitError
+from customspec.sandbox.templates import Known, Sandboxed, TemplateLimitError
 from customspec.source import KeyPath
 from customspec.spec import Prompt, PromptPatch
 from customspec.suggest import closest
@@ -43,14 +43,14 @@ def merged(prompt: Prompt, patch: PromptPatch | None, at: KeyPath, findings: Fin
 
 
 def render_all(
-    prompt: Prompt, patch: PromptPatch | None, at: KeyPath, rows: Splits | None, findings: Findings
+    prompt: Prompt, patch: PromptPatch | None, at: KeyPath, rows: Splits | None, findings: Findings, known: Known
 ) -> Rendered | None:
     """Every row through the merged prompt. `at` is the entry, where the patch stands. None when something is wrong."""
     whole = merged(prompt, patch, at, findings)
     if whole is None:
         return None
     places = {part: _place(part, patch, at) for part in (*PARTS, "choices", "messages")}
-    template = _read(whole, places, rows, findings)
+    template = _read(whole, places, rows, findings, known)
     if template is None or rows is None:
         return None if template is None else Rendered(whole, template, {}, None)
     examples: dict[str, Sequence[Example]] = {}
@@ -64,12 +64,14 @@ def render_all(
     return None if missing else Rendered(whole, template, examples, choices)
 
 
-def _read(prompt: Prompt, places: Mapping[str, KeyPath], rows: Splits | None, findings: Findings) -> AnyTemplate | None:
+def _read(
+    prompt: Prompt, places: Mapping[str, KeyPath], rows: Splits | None, findings: Findings, known: Known
+) -> AnyTemplate | None:
     """What the prompt says, with every column that it names there."""
     if prompt.messages is not None:
-        known = rows is None or _check_columns({prompt.messages}, places["messages"], rows, findings)
-        return ConversationTemplate(prompt.messages) if known else None
-    templates = {part: _template(getattr(prompt, part), places[part], findings) for part in PARTS}
+        is_there = rows is None or _check_columns({prompt.messages}, places["messages"], rows, findings)
+        return ConversationTemplate(prompt.messages) if is_there else None
+    templates = {part: _template(getattr(prompt, part), places[part], findings, known) for part in PARTS}
     if templates["user"] is None or templates["answer"] is None:
         return None
     if rows is not None:
@@ -87,11 +89,11 @@ def _place(part: str, patch: PromptPatch | None, at: KeyPath) -> KeyPath:
     return (*at, "prompt", part) if own else ("prompt", part)
 
 
-def _template(source: str | None, at: KeyPath, findings: Findings) -> Fillable | None:
+def _template(source: str | None, at: KeyPath, findings: Findings, known: Known) -> Fillable | None:
     if source is None:
         return None
     try:
-        return Sandboxed(source)
+        return Sandboxed(source, known=known)
     except TemplateLimitError as limit:
         findings.add(Code.TEMPLATE_LIMIT, at, f"this template is refused: {limit}")
         return None

@@ -11,7 +11,7 @@ from customspec.inputs.packed import pack_rows
 from customspec.inputs.rows import read_rows
 from customspec.inputs.splitting import nested, split_off
 from customspec.prompts import Row
-from customspec.sandbox.templates import Sandboxed
+from customspec.sandbox.templates import Known, Sandboxed
 
 VALIDATION_SHARE = 0.2
 SPLITS = ("train", "validation", "test")
@@ -38,13 +38,13 @@ def read_splits(files: Files) -> Splits:
     return Splits(**{name: pack_rows(read_rows(name, paths)) for name, paths in files.items()})
 
 
-def divide(splits: Splits, rule: Mapping[str, Any]) -> Splits:
+def divide(splits: Splits, rule: Mapping[str, Any], known: Known | None = None) -> Splits:
     """Validation split off the training rows where the rule says so.
 
     `rule` is plain JSON, so that a step can carry it: `split_off` (bool), `seed`, `group` (column or null),
     `stratify` (an answer template or null). With `share`, what is left to train on is cut down; see `shared_out`.
     """
-    whole = _with_validation(splits, rule)
+    whole = _with_validation(splits, rule, known)
     return replace(whole, train=shared_out(whole.train, rule["share"])) if "share" in rule else whole
 
 
@@ -54,14 +54,14 @@ def shared_out(rows: Sequence[Row], share: Mapping[str, Any]) -> Sequence[Row]:
     return pack_rows(nested(rows, share["of"], share["seed"], _rendered(share["stratify"], rows), group))
 
 
-def _with_validation(splits: Splits, rule: Mapping[str, Any]) -> Splits:
+def _with_validation(splits: Splits, rule: Mapping[str, Any], known: Known | None) -> Splits:
     if not rule["split_off"]:
         return splits
     kept, taken = split_off(
         splits.train,
         share=VALIDATION_SHARE,
         seed=rule["seed"],
-        stratum=_rendered(rule["stratify"], splits.train),
+        stratum=_rendered(rule["stratify"], splits.train, known),
         group=None if rule["group"] is None else lambda row: group_of(row, rule["group"]),
     )
     return Splits(pack_rows(kept), pack_rows(taken), splits.test)
@@ -73,9 +73,9 @@ def group_of(row: Row, column: str) -> str:
     return f"row {row.id}" if value is None else f"{type(value).__name__} {value}"
 
 
-def _rendered(source: str | None, rows: Sequence[Row]) -> Any:
+def _rendered(source: str | None, rows: Sequence[Row], known: Known | None = None) -> Any:
     if source is None:
         return None
-    texts = Sandboxed(source).render_all([row.fields for row in rows])
+    texts = Sandboxed(source, known=known).render_all([row.fields for row in rows])
     strata = {row.id: text.strip() for row, text in zip(rows, texts, strict=True)}
     return lambda row: strata[row.id]

@@ -10,14 +10,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
-
-from tokenizers import Tokenizer
+from typing import TYPE_CHECKING, Any
 
 from customspec.prompts import Fillable, Message, TemplateError
-from customspec.sandbox.templates import SandboxedChat, TemplateLimitError
+from customspec.sandbox.templates import Known, SandboxedChat, TemplateLimitError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 PLAIN_END = "\n\n"  # what ends an answer in plain text, where another question follows
 ANSWER = "<<<answer>>>"  # stands for an answer while the template's end of turn is looked for
@@ -32,27 +34,37 @@ class ChatError(ValueError):
 class Chat:
     """How one model reads a conversation."""
 
-    tokenizer: Tokenizer
+    folder: Path
     template: Fillable | None
     special: dict[str, str]
     end: str
     """Text that ends an answer: the template's end of turn, or the end-of-sequence token."""
+    known: Known | None = None
+    """Answers as tokens from before, for which no tokenizer is loaded; the folder's name stands for its contents."""
 
     @classmethod
-    def load(cls, folder: Path) -> Chat:
+    def load(cls, folder: Path, known: Known | None = None) -> Chat:
         """From a folder with tokenizer.json, tokenizer_config.json and, where there is one, chat_template.jinja.
 
         Raises ChatError for a template that cannot be used.
         """
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
         special = _special_tokens(json.loads((folder / "tokenizer_config.json").read_bytes()))
         file = folder / "chat_template.jinja"
         if not file.is_file():
-            return cls(tokenizer, None, special, special["eos_token"])
-        chat = cls(tokenizer, _compile(file.read_text(encoding="utf-8")), special, special["eos_token"])
+            return cls(folder, None, special, special["eos_token"], known)
+        template = _compile(file.read_text(encoding="utf-8"), known)
+        chat = cls(folder, template, special, special["eos_token"], known)
         return replace(chat, end=_end_of_turn(chat))
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """Loaded where something is to be tokenized: it takes as long as all else that a check of a spec does."""
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return tokenizer
 
     @property
     def pad_id(self) -> int:
@@ -82,7 +94,14 @@ class Chat:
 
     def answer_ids(self, answer: str) -> list[int]:
         """Token ids of an answer and its end."""
-        return self.encode(answer + self.end)
+        made_of = ["answer", self.folder.name, answer + self.end]
+        known = None if self.known is None else self.known.get(made_of)
+        if isinstance(known, list) and all(isinstance(id, int) for id in known):
+            return known
+        ids = self.encode(answer + self.end)
+        if self.known is not None:
+            self.known.put(made_of, ids)
+        return ids
 
     def spans(self, messages: Sequence[Message], answers: Sequence[int]) -> tuple[tuple[int, int], ...] | None:
         """Where in `prompt_ids` the turns `answers` stand, each with its end, as (first token, one past the last).
@@ -117,9 +136,24 @@ class Chat:
 
     def most_tokens(self, text: str) -> int:
         """As many tokens as the text can have at most, without tokenizing it: each is for at least one byte."""
-        normalizer = self.tokenizer.normalizer
-        normal = text if normalizer is None else normalizer.normalize_str(text)
+        if self._added is not None:
+            return len(text.encode()) + self._added
+        normal = self.tokenizer.normalizer.normalize_str(text)
         return len(normal.encode()) + int(self.tokenizer.num_special_tokens_to_add(False))
+
+    @cached_property
+    def _added(self) -> int | None:
+        """Tokens beside the text's own; None where a normalizer changes texts."""
+        made_of = ["added", self.folder.name]
+        known = None if self.known is None else self.known.get(made_of)
+        if isinstance(known, int):
+            return known
+        if self.tokenizer.normalizer is not None:
+            return None
+        added = int(self.tokenizer.num_special_tokens_to_add(False))
+        if self.known is not None:
+            self.known.put(made_of, added)
+        return added
 
     def encode(self, text: str, *, special: bool = False) -> list[int]:
         return list(self.tokenizer.encode(text, add_special_tokens=special).ids)
@@ -156,9 +190,9 @@ def _special_tokens(config: dict[str, Any]) -> dict[str, str]:
     return {name: text for name, text in texts.items() if text is not None}
 
 
-def _compile(source: str) -> SandboxedChat:
+def _compile(source: str, known: Known | None) -> SandboxedChat:
     try:
-        return SandboxedChat(source)
+        return SandboxedChat(source, known=known)
     except TemplateLimitError as error:
         raise ChatError(f"the model's chat template is refused: {error}") from error
     except TemplateError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeGuard
 
 from customspec.prompts import PromptTemplate, TemplateError
 from customspec.sandbox.client import Worker, WorkerDiedError, worker
@@ -12,6 +12,7 @@ CPU: Final = 0.5  # seconds for a template, whatever it does
 CPU_PER_ROW: Final = 0.0005  # seconds more for each row: ten times what filling takes
 CPU_PER_BYTE: Final = 1e-7  # seconds more for each byte of the rows
 BATCH: Final = 256  # rows in one request
+ANSWERED: Final = ("texts", "variables", "printed")
 
 LIMITS: Final = {
     "time": f"it takes more than {CPU:g} s of computing",
@@ -20,18 +21,29 @@ LIMITS: Final = {
 }
 
 
+class Known(Protocol):
+    """Answers of the worker from before, by what they were made of."""
+
+    def get(self, made_of: object) -> Any | None: ...
+    def put(self, made_of: object, value: object) -> None: ...
+
+
 class TemplateLimitError(TemplateError):
     """A template that ran into one of its limits."""
 
 
 class Sandboxed:
-    """A template in the worker. Raises TemplateError, of which TemplateLimitError is one."""
+    """A template in the worker. Raises TemplateError, of which TemplateLimitError is one.
+
+    What is `known` is not asked of the worker again; a template that was refused is never known.
+    """
 
     kind = "prompt"
 
-    def __init__(self, source: str, runner: Worker | None = None) -> None:
+    def __init__(self, source: str, runner: Worker | None = None, *, known: Known | None = None) -> None:
         self.source = source
         self._runner = runner or worker()
+        self._known = known
         self._cpu = CPU
         answer = self._ask([])
         self.variables = frozenset(answer.get("variables", ()))
@@ -58,6 +70,16 @@ class Sandboxed:
         return {name: fields[name] for name in self.variables if name in fields}
 
     def _ask(self, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        made_of = [self.kind, self.source, rows]
+        known = None if self._known is None else self._known.get(made_of)
+        if _is_answer(known, len(rows)):
+            return known
+        answer = self._ask_worker(rows)
+        if self._known is not None:
+            self._known.put(made_of, {name: answer[name] for name in ANSWERED if name in answer})
+        return answer
+
+    def _ask_worker(self, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
         if self._cpu <= 0:
             raise TemplateLimitError(LIMITS["time"])
         try:
@@ -79,6 +101,15 @@ class SandboxedChat(Sandboxed):
 
     def _needed(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         return fields
+
+
+def _is_answer(value: object, rows: int) -> TypeGuard[Mapping[str, Any]]:
+    lists = [value.get(name, []) for name in ANSWERED] if isinstance(value, dict) else []
+    return (
+        bool(lists)
+        and all(isinstance(each, list) and all(isinstance(text, str) for text in each) for each in lists)
+        and len(lists[0]) == rows
+    )
 
 
 def prompt_template(user: str, answer: str, system: str | None = None) -> PromptTemplate:

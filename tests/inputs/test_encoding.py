@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -40,11 +41,13 @@ def chats(chat: Chat, tmp_path_factory: pytest.TempPathFactory) -> list[Chat]:
     twice = "äöü{% for m in messages * 2 %}{{ m | tojson(indent=8) }}<|end|>{% endfor %}"
     growing = Tokenizer.from_str(chat.tokenizer.to_str())
     growing.normalizer = normalizers.NFKC()
+    grown = shutil.copytree(chat.folder, tmp_path_factory.mktemp("tokenizer") / "grown")
+    growing.save(str(grown / "tokenizer.json"))
     return [
         chat,
         save(tmp_path_factory.mktemp("tokenizer"), None),
         save(tmp_path_factory.mktemp("tokenizer"), twice),
-        replace(chat, tokenizer=growing),
+        Chat.load(grown),
     ]
 
 

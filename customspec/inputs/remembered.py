@@ -1,0 +1,86 @@
+"""What texts came to last time: templates filled, tokens counted. A command that is given again then needs neither the
+process that fills templates nor a tokenizer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import customspec
+from customspec.inputs.digests import read_sealed, write_sealed
+
+MOST: Final = 2 * 2**20  # characters of JSON that are kept
+PLACES: Final = 256  # files at most; specs that share a place forget each other's
+MAKERS: Final = ("sandbox", "templates.py", "prompts.py", "inputs/tokens.py", "compiler/costs.py", "inputs/encoding.py")
+"""What makes the values: another version of it makes them anew."""
+
+
+class Remembered:
+    """JSON values by what they were made of. What was not asked for is forgotten with the next `save`."""
+
+    def __init__(self, folder: Path | None = None, name: str = "") -> None:
+        """Of one user of the folder, such as a spec; without a folder nothing is known, or kept."""
+        place = int(hashlib.sha256(name.encode(errors="replace")).hexdigest(), 16) % PLACES
+        self._file = None if folder is None else folder / f"{place:03}.json"
+        self._before = _read(self._file)
+        self._now: dict[str, Any] = {}
+        self._room = 0 if folder is None else MOST
+
+    def __bool__(self) -> bool:
+        """Whether anything is known from before."""
+        return bool(self._before)
+
+    def get(self, made_of: object) -> Any | None:
+        """The value, or None. It may have been tampered with: look at it as at a person's file."""
+        if not self._before and not self._now:
+            return None
+        key = _key(made_of)
+        if key in self._before:
+            self._now[key] = self._before[key]
+        return self._now.get(key)
+
+    def put(self, made_of: object, value: object) -> None:
+        """Keep a value, while there is room."""
+        if self._room <= 0:
+            return
+        self._room -= len(json.dumps(value))
+        if self._room > 0:
+            self._now[_key(made_of)] = value
+
+    def save(self) -> None:
+        """Write what is known now, where that is possible and more or much less than before."""
+        grown = not self._now.keys() <= self._before.keys()
+        if self._file is not None and (grown or 2 * len(self._now) < len(self._before)):
+            with suppress(OSError, ValueError):  # what cannot be remembered is made again
+                write_sealed(self._file, {"makers": _makers(), "values": self._now})
+
+
+def _read(file: Path | None) -> dict[str, Any]:
+    try:
+        sealed = read_sealed(file) if file is not None and file.stat().st_size <= 2 * MOST else None
+        values = sealed["values"] if sealed is not None and sealed["makers"] == _makers() else {}
+        return values if isinstance(values, dict) else {}
+    except (OSError, KeyError, TypeError):
+        return {}
+
+
+def _key(made_of: object) -> str:
+    return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
+
+
+def _makers() -> str:
+    """One digest of all code that has a say in the values."""
+    root = Path(customspec.__file__).parent
+    named = [root / name for name in MAKERS]
+    files = [file for path in named for file in (sorted(path.glob("*.py")) if path.is_dir() else [path])]
+    versions = [sys.version, *(version(name) for name in ("jinja2", "tokenizers"))]
+    whole = hashlib.sha256("\0".join(versions).encode())
+    for file in files:
+        whole.update(file.read_bytes())
+    return whole.hexdigest()
