@@ -189,3 +189,11 @@ def test_a_fields_docstring_is_its_description() -> None:
 def test_a_class_without_source_has_no_descriptions() -> None:
     made = type("Made", (Described,), {"__annotations__": {"a": int}, "__module__": __name__})
     assert descriptions(made) == {}
+
+
+def test_a_class_within_a_function_is_described_too() -> None:
+    class Inner(Options):
+        here: int = 1
+        """Found all the same."""
+
+    assert descriptions(Inner) == {"here": "Found all the same."}

@@ -7,14 +7,15 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from customspec.cli.roots import allow_root_option
 from customspec.errors import Problem, UsageError
-from customspec.report.problems import render
-from customspec.source import Document, KeyPath, parse_scalar, read
+
+if TYPE_CHECKING:
+    from customspec.source import Document, KeyPath
 
 F = TypeVar("F", bound=Callable[..., Any])
 STORE_VARIABLE = "CUSTOMSPEC_STORE"
@@ -46,6 +47,8 @@ def choice_options(command: F) -> F:
 
 def read_document(path: Path, sets: Sequence[str] = ()) -> Document:
     """The spec's document with every `--set` laid over it. Raises SpecError, UsageError."""
+    from customspec.source import parse_scalar, read
+
     document = read(path)
     for text in sets:
         key, equals, value = text.partition("=")
@@ -70,6 +73,8 @@ def store_here(store: Path | None) -> Path:
 
 def show_problems(problems: Sequence[Problem]) -> None:
     """Problems with excerpts, on stderr; colour on a terminal only."""
+    from customspec.report.problems import render
+
     color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
     click.echo(render(problems, _texts(problems), color=color), err=True, color=color)
 

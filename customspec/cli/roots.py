@@ -9,23 +9,12 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from customspec.compiler.findings import Findings
-from customspec.compiler.validation import validate
-from customspec.errors import Code, UsageError
+from customspec.errors import UsageError
 from customspec.inputs.paths import Roots, resolved
-from customspec.source import read
-from customspec.spec import Strict, Texts
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 FILE: Final = Path("customspec", "config.yaml")
-
-
-class Configuration(Strict):
-    """What a person sets for themselves, for all specs. A spec can set none of it."""
-
-    allow_roots: Texts | None = None
-    """Folders beside the spec's own that specs may name files in."""
 
 
 def allow_root_option(command: F) -> F:
@@ -50,15 +39,9 @@ def configured_roots() -> tuple[Path, ...]:
     file = configuration_file()
     if not file.is_file():
         return ()
-    findings = Findings(read(file))
-    configuration = validate(Configuration, findings.document.data, findings)
-    folders = [Path(text).expanduser() for text in (configuration and configuration.allow_roots) or ()]
-    for index, folder in enumerate(folders):
-        if not folder.is_absolute():
-            message = f"{folder} is relative; a configuration serves all specs, so its folders are whole paths"
-            findings.add(Code.WRONG_VALUE, ("allow_roots", index), message)
-    findings.stop_if_any()
-    return tuple(folders)
+    from customspec.cli.configuration import read_configuration  # commands that read no spec need no compiler
+
+    return read_configuration(file)
 
 
 def roots_of(spec: Path, allowed: Sequence[Path] = ()) -> Roots:

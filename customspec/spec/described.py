@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ast
 import inspect
+import linecache
 from collections.abc import Mapping
+from functools import cache
 from itertools import pairwise
-from textwrap import dedent
 from typing import Any
 
 from pydantic import BaseModel, GetJsonSchemaHandler
@@ -43,12 +44,30 @@ def descriptions(model: type[BaseModel]) -> Mapping[str, str]:
 def _read(owner: type, found: dict[str, str]) -> None:
     """Lay a class's own docstrings over those of the classes it extends."""
     try:
-        (written,) = ast.parse(dedent(inspect.getsource(owner))).body
-    except (OSError, TypeError, SyntaxError, ValueError):  # made without a file, or in a place without a block
+        written = _classes(inspect.getsourcefile(owner) or "").get(owner.__qualname__)
+    except (TypeError, SyntaxError, ValueError):  # made without a file, or by a file that has changed
         return
-    body = written.body if isinstance(written, ast.ClassDef) else []
-    for line, below in pairwise([*body, ast.Pass()]):
+    for line, below in pairwise([*(written.body if written else ()), ast.Pass()]):
         if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
             found.pop(line.target.id, None)  # a field that is written anew has a description of its own
             if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
                 found[line.target.id] = inspect.cleandoc(str(below.value.value))
+
+
+@cache
+def _classes(file: str) -> Mapping[str, ast.ClassDef]:
+    """The classes that a file writes, by their qualified names."""
+    found: dict[str, ast.ClassDef] = {}
+
+    def look(inside: ast.AST, name: str) -> None:
+        for node in ast.iter_child_nodes(inside):
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(f"{name}{node.name}", node)
+                look(node, f"{name}{node.name}.")
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                look(node, f"{name}{node.name}.<locals>.")
+            elif isinstance(node, ast.stmt):
+                look(node, name)
+
+    look(ast.parse("".join(linecache.getlines(file))), "")
+    return found

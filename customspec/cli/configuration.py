@@ -1,0 +1,31 @@
+"""A person's own configuration: what they set for themselves, for all specs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from customspec.compiler.findings import Findings
+from customspec.compiler.validation import validate
+from customspec.errors import Code
+from customspec.source import read
+from customspec.spec import Strict, Texts
+
+
+class Configuration(Strict):
+    """What a person sets for themselves, for all specs. A spec can set none of it."""
+
+    allow_roots: Texts | None = None
+    """Folders beside the spec's own that specs may name files in."""
+
+
+def read_configuration(file: Path) -> tuple[Path, ...]:
+    """The folders that it allows. Raises SpecError for a configuration that is wrong."""
+    findings = Findings(read(file))
+    configuration = validate(Configuration, findings.document.data, findings)
+    folders = [Path(text).expanduser() for text in (configuration and configuration.allow_roots) or ()]
+    for index, folder in enumerate(folders):
+        if not folder.is_absolute():
+            message = f"{folder} is relative; a configuration serves all specs, so its folders are whole paths"
+            findings.add(Code.WRONG_VALUE, ("allow_roots", index), message)
+    findings.stop_if_any()
+    return tuple(folders)
