@@ -18,7 +18,7 @@ from customspec.compiler.quantization import check_quantization
 from customspec.errors import Code, CustomspecError
 from customspec.estimate import Estimate, memory
 from customspec.estimate.rates import UNKNOWN
-from customspec.hookspecs import Decodes, Reads, Writes
+from customspec.hookspecs import Converses, Decodes, Reads, Writes
 from customspec.inputs.encoding import Asking
 from customspec.inputs.models import Unresolved
 from customspec.inputs.splits import SPLITS, Splits
@@ -144,7 +144,11 @@ class Ready:
             return Asking()
         with blaming(named):
             asking = Asking.of(*chosen, self.rendered.examples.get("train", ()), self.seed)
-        return Asking(_blamed(named, asking.select), _blamed(named, asking.write), _blamed(named, asking.converse))
+        return Asking(
+            _blamed(named, asking.select),
+            _blamed(named, asking.write) if isinstance(chosen[0], Writes) else asking.write,
+            _blamed(named, asking.converse) if isinstance(chosen[0], Converses) else asking.converse,
+        )
 
 
 def _blamed(chosen: Chosen, call: Callable[P, R]) -> Callable[P, R]:

@@ -43,7 +43,12 @@ def merged(prompt: Prompt, patch: PromptPatch | None, at: KeyPath, findings: Fin
 
 
 def render_all(
-    prompt: Prompt, patch: PromptPatch | None, at: KeyPath, rows: Splits | None, findings: Findings, known: Known
+    prompt: Prompt,
+    patch: PromptPatch | None,
+    at: KeyPath,
+    rows: Splits | None,
+    findings: Findings,
+    known: Known | None = None,
 ) -> Rendered | None:
     """Every row through the merged prompt. `at` is the entry, where the patch stands. None when something is wrong."""
     whole = merged(prompt, patch, at, findings)
@@ -65,7 +70,7 @@ def render_all(
 
 
 def _read(
-    prompt: Prompt, places: Mapping[str, KeyPath], rows: Splits | None, findings: Findings, known: Known
+    prompt: Prompt, places: Mapping[str, KeyPath], rows: Splits | None, findings: Findings, known: Known | None
 ) -> AnyTemplate | None:
     """What the prompt says, with every column that it names there."""
     if prompt.messages is not None:
@@ -89,7 +94,7 @@ def _place(part: str, patch: PromptPatch | None, at: KeyPath) -> KeyPath:
     return (*at, "prompt", part) if own else ("prompt", part)
 
 
-def _template(source: str | None, at: KeyPath, findings: Findings, known: Known) -> Fillable | None:
+def _template(source: str | None, at: KeyPath, findings: Findings, known: Known | None) -> Fillable | None:
     if source is None:
         return None
     try:

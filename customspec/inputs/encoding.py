@@ -21,12 +21,16 @@ def no_shots(_: Example) -> Sequence[Example]:
     return ()
 
 
+own_answer: Callable[[Example], str] = attrgetter("answer")
+"""What is written of an example where its technique does not write."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asking:
     """How a candidate asks: the demonstrations, what they and a trained model write, and how all is put together."""
 
     select: Selector = no_shots
-    write: Callable[[Example], str] = attrgetter("answer")
+    write: Callable[[Example], str] = own_answer
     converse: Callable[[Example, Sequence[Example]], tuple[Message, ...]] = messages
     empty: Callable[[Example], Sequence[Example]] = no_shots
     """The same question without content, as often as calibration asks for it."""
@@ -45,6 +49,8 @@ class Asking:
 
     def conversation(self, query: Example, shots: Sequence[Example]) -> tuple[Message, ...]:
         """The messages up to the answer."""
+        if self.write is own_answer:
+            return self.converse(query, shots)
         return self.converse(query, [replace(shot, answer=self.write(shot)) for shot in shots])
 
 
