@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from importlib.util import find_spec
@@ -54,9 +54,10 @@ class Offer:
 
 @dataclass(frozen=True)
 class Registry:
-    """Every name on offer, with all who offer it."""
+    """Every name on offer, with all who offer it. What is asked for is imported and checked once."""
 
     offers: Mapping[tuple[Kind, str], tuple[Offer, ...]]
+    _checked: dict[Offer, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def names(self, kind: Kind) -> tuple[str, ...]:
         return tuple(sorted(name for offered, name in self.offers if offered == kind))
@@ -72,8 +73,7 @@ class Registry:
 
     def technique(self, name: str) -> Technique:
         """The technique, imported and checked. Raises PluginError, naming the plugin and the cause."""
-        offer = self.offer("technique", name)
-        return cast(Technique, _one(offer, _offered(offer)))
+        return cast(Technique, self._item("technique", name))
 
     def prompting(self, name: str) -> PromptingTechnique:
         """A technique of the family `prompting`. Raises PluginError for another."""
@@ -85,13 +85,17 @@ class Registry:
 
     def metric(self, name: str) -> Metric:
         """The metric, imported and checked. Raises PluginError, naming the plugin and the cause."""
-        offer = self.offer("metric", name)
-        return cast(Metric, _one(offer, _offered(offer)))
+        return cast(Metric, self._item("metric", name))
 
     def watcher(self, name: str) -> Watcher:
         """The watcher, imported and checked. Raises PluginError, naming the plugin and the cause."""
-        offer = self.offer("watcher", name)
-        return cast(Watcher, _one(offer, _offered(offer)))
+        return cast(Watcher, self._item("watcher", name))
+
+    def _item(self, kind: Kind, name: str) -> Any:
+        offer = self.offer(kind, name)
+        if offer not in self._checked:
+            self._checked[offer] = _one(offer, _offered(offer))
+        return self._checked[offer]
 
 
 def metric_options(metric: Metric) -> type[Options]:

@@ -159,10 +159,13 @@ def test_looking_at_a_good_spec_does_nothing_but_read(folder: Workspace) -> None
         assert code == 0, command
 
 
-def test_one_template_process_serves_a_whole_command(folder: Workspace) -> None:
-    ((_, code, events),) = look(folder, [["validate", "good.yaml", "good.yaml"]])
-    assert code == 0
-    assert sum("customspec.sandbox.worker" in told for event, told in events if event == "subprocess.Popen") == 1
+def test_one_template_process_serves_a_whole_command_and_none_the_next_time(folder: Workspace) -> None:
+    shutil.rmtree(folder.root / ".customspec" / "memo", ignore_errors=True)
+    for processes in (1, 0):
+        ((_, code, events),) = look(folder, [["validate", "good.yaml", "good.yaml"]])
+        assert code == 0
+        started = [told for event, told in events if event == "subprocess.Popen"]
+        assert sum("customspec.sandbox.worker" in told for told in started) == processes
 
 
 def test_the_hook_sees_what_it_should(folder: Workspace) -> None:
