@@ -68,7 +68,7 @@ def test_looking_loads_no_torch(workspace: Workspace, arguments: list[str]) -> N
 @pytest.mark.parametrize("command", ["validate", "plan"])
 def test_a_command_that_is_given_again_loads_little(workspace: Workspace, command: str) -> None:
     workspace.spec("techniques: [zero_shot, lora]\ngoal: {metric: accuracy, at_least: 0.5}")
-    heavy = (*HEAVY, "jinja2", "numpy", "scipy")
+    heavy = (*HEAVY, "jinja2", "numpy", "scipy", "tokenizers")
     loaded(workspace, command, "spec.yaml")
     assert loaded(workspace, command, "spec.yaml", heavy=heavy) == "# 0 []"
 

@@ -4,17 +4,46 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator, Sequence
 
-from rich.console import Console
+from rich.cells import cell_len
 from rich.table import Table
 
 WIDE = 200  # characters; a file or pipe has no width of its own
+GAP = "  "
 
 
 def print_table(table: Table, *, err: bool = False) -> None:
     """The table, with colour on a terminal only."""
     stream = sys.stderr if err else sys.stdout
-    console = Console(
-        file=stream, width=None if stream.isatty() or "COLUMNS" in os.environ else WIDE, highlight=False, markup=False
-    )
+    bound = stream.isatty() or "COLUMNS" in os.environ
+    columns = None if bound else _simple(table)
+    if columns is not None:
+        stream.writelines(_lines(table, columns))
+        return
+    from rich.console import Console
+
+    console = Console(file=stream, width=None if bound else WIDE, highlight=False, markup=False, emoji=False)
     console.print(table)
+
+
+def _simple(table: Table) -> list[list[str]] | None:
+    """Each column's title and cells, where rich would only pad them; rich takes a tenth of a millisecond a cell."""
+    columns = [[str(column.header), *map(str, column.cells)] for column in table.columns]
+    cells = (cell for column in columns for cell in column)
+    if not all(cell.isprintable() and cell_len(cell) == len(cell) for cell in cells):
+        return None
+    whole = sum(_width(column) for column in columns) + len(GAP) * (len(columns) - 1)
+    return columns if whole <= WIDE else None
+
+
+def _lines(table: Table, columns: Sequence[Sequence[str]]) -> Iterator[str]:
+    padded = [
+        [cell.rjust(_width(cells)) if column.justify == "right" else cell.ljust(_width(cells)) for cell in cells]
+        for column, cells in zip(table.columns, columns, strict=True)
+    ]
+    return (GAP.join(line) + "\n" for line in zip(*padded, strict=True))
+
+
+def _width(cells: Sequence[str]) -> int:
+    return max(map(len, cells))
