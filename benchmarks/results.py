@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+NONE = "No tables are kept yet: they are to be made on a machine that does nothing else.\n"
 PAGE = Path(__file__).with_name("RESULTS.md")
 HEAD = """\
 # Beside the rivals
@@ -24,8 +26,7 @@ is the whole process's, libraries included.
 TAIL = """\
 ## On a GPU
 
-`python -m benchmarks.gpu` has not run on a GPU: none was at hand. On a CPU, at toy size, only customspec's LoRA side
-has been tried.
+`python -m benchmarks.gpu` compares training on a CUDA GPU. It prints its tables, which are not part of this page.
 """
 FULL = {
     "scoring": ("--rows", "100", "--rival-rows", "10", "--repeats", "3"),
@@ -41,17 +42,22 @@ QUICK = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.results", description="Write benchmarks/RESULTS.md.")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the data sets: banking77/, e2e/")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--data", type=Path, help="folder of the data sets: banking77/, e2e/")
+    what.add_argument("--without-tables", action="store_true", help="the page as it is before they are made")
     parser.add_argument("--quick", action="store_true", help="fewer rows and turns")
     arguments = parser.parse_args()
-    parts = [HEAD]
-    for name, sizes in (QUICK if arguments.quick else FULL).items():
-        command = [sys.executable, "-m", f"benchmarks.{name}", "--data", str(arguments.data), *sizes]
-        told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-        shown = f"python -m benchmarks.{name} --data FOLDER {' '.join(sizes)}"
-        parts.append(f"## {name.capitalize()}\n\n`{shown}`\n\n{told}")
+    parts = [HEAD, *([NONE] if arguments.without_tables else _tables(arguments.data, quick=arguments.quick))]
     PAGE.write_text("\n".join([*parts, TAIL]), encoding="utf-8")
     return 0
+
+
+def _tables(data: Path, *, quick: bool) -> Iterator[str]:
+    for name, sizes in (QUICK if quick else FULL).items():
+        command = [sys.executable, "-m", f"benchmarks.{name}", "--data", str(data), *sizes]
+        told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+        shown = f"python -m benchmarks.{name} --data FOLDER {' '.join(sizes)}"
+        yield f"## {name.capitalize()}\n\n`{shown}`\n\n{told}"
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from customspec.ml.batching import bare
 
 
 def embeddings_of(model: nn.Module, pieces: Sequence[Sequence[int]]) -> Tensor:
-    """(pieces, width) float32: each piece's token embeddings, averaged (Lester et al. 2021, 3.1, for class labels)."""
+    """(pieces, width) float32: each piece's token embeddings, averaged (Lester et al. 2021, for class labels)."""
     embed = cast(nn.Embedding, bare(model).get_input_embeddings())  # called, not looked up: Gemma scales what it finds
     with torch.no_grad():
         found = [embed(torch.tensor(list(piece), device=embed.weight.device)).float().mean(0) for piece in pieces]

@@ -17,7 +17,8 @@ class SelfConsistencyOptions(ReasoningOptions):
     samples: int = Field(10, ge=2, le=1000)
     """Chains sampled for a query. The paper takes 40, and most of the gain comes with the first ten."""
     temperature: float = Field(0.7, gt=0, le=5)
-    """Temperature of the samples; the paper's for most of its models."""
+    """Temperature of the samples; the paper's for PaLM-540B and GPT-3; for UL2-20B and
+    LaMDA-137B it takes 0.5."""
     top_p: float = Field(1.0, gt=0, le=1)
     """Of the likeliest tokens, only those that together have this probability are drawn."""
 

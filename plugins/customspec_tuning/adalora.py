@@ -88,7 +88,7 @@ class Adalora(BesideQuantized, MergingAdapter):
                 orth_reg_weight=options.orth_reg_weight,
                 beta1=options.beta1,
                 beta2=options.beta2,
-                # the authors' runs: a tenth or less to warm up, the last half at the final ranks
+                # between the authors' scripts for GLUE: 9 to 18 % to warm up, the last 44 to 58 % at the final ranks
                 tinit=task.steps // 10,
                 tfinal=task.steps // 2,
                 deltaT=1,  # between masks what was masked grows again, and saving drops it

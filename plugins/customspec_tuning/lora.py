@@ -127,7 +127,7 @@ class Lora(BesideQuantized, MergingAdapter):
 
 def _alpha(options: LoraOptions) -> int:
     # by rsLoRA's root of the rank the scale must not grow with the rank by alpha, too: at rank 8 it is then 2.8, near
-    # the plain scale of 2, and what a step changes stays as large at every rank (Kalajdzievski 2023, theorem 3.2)
+    # the plain scale of 2, and what a step changes stays as large at every rank (Kalajdzievski 2023)
     return options.lora_alpha or (8 if options.use_rslora else 2 * options.r)
 
 

@@ -27,6 +27,9 @@ def recipe(
     """Defaults of the training options: `rate` for small models and `wide` for large ones, over about `steps`
     optimizer steps whatever the number of rows, in three to `most` epochs.
 
+    Steps, epochs, batch, patience and warm-up are ours and no paper's, measured on SmolLM2-135M with 200 rows
+    (`benchmarks.techniques`). On models wider than WIDE nothing is measured.
+
     The rates of techniques that change weights are those at which a layer's output leaves its place about as fast as
     under LoRA's: `python -m benchmarks.rates` measures that, on a random layer.
     """

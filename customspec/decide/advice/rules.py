@@ -58,7 +58,7 @@ RULES: tuple[Rule, ...] = (
         lambda facts, rung: _small(facts, 1.3),
         "mind",
         "what demonstrations add grows with the model, and is little at {facts.parameters:,} parameters",
-        "Brown et al. 2020, Language Models are Few-Shot Learners, figure 1.2",
+        "Brown et al. 2020, Language Models are Few-Shot Learners",
     ),
     Rule(
         "demonstrations_bias",
@@ -82,11 +82,22 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "reasoning_wants_size",
         ("chain_of_thought", "self_consistency"),
-        "the base has fewer than 10 billion parameters",
-        lambda facts, rung: _small(facts, 10),
+        "the base has fewer than 7 billion parameters",
+        lambda facts, rung: _small(facts, 7),
         "skip",
-        "reasoning in words helps large models, and makes models of {facts.parameters:,} parameters fluent and wrong",
-        "Wei et al. 2022, Chain-of-Thought Prompting Elicits Reasoning, section 3.2",
+        "reasoning in words helped models of about 100 billion parameters, and made small ones fluent and wrong; this "
+        "base has {facts.parameters:,}",
+        "Wei et al. 2022, Chain-of-Thought Prompting Elicits Reasoning; the border of 7 billion is ours",
+    ),
+    Rule(
+        "reasoning_may_want_more_size",
+        ("chain_of_thought", "self_consistency"),
+        "the base has 7 to 100 billion parameters",
+        lambda facts, rung: not _small(facts, 7) and _small(facts, 100),
+        "mind",
+        "reasoning in words was first seen to help at about 100 billion parameters; this base has "
+        "{facts.parameters:,}, and only a run tells",
+        "Wei et al. 2022, Chain-of-Thought Prompting Elicits Reasoning",
     ),
     Rule(
         "a_prompt_is_paid_at_every_request",
@@ -142,7 +153,7 @@ RULES: tuple[Rule, ...] = (
         "skip",
         "prompt tuning comes near to tuning the model from billions of parameters on; this base has "
         "{facts.parameters:,}",
-        "Lester et al. 2021, The Power of Scale for Parameter-Efficient Prompt Tuning, figure 1",
+        "Lester et al. 2021, The Power of Scale for Parameter-Efficient Prompt Tuning",
     ),
     Rule(
         "input_prompts_want_size",
@@ -151,7 +162,7 @@ RULES: tuple[Rule, ...] = (
         lambda facts, rung: _small(facts, 1),
         "mind",
         "learned input alone falls behind on bases below 10 billion parameters; prefix tuning reaches every layer",
-        "Liu et al. 2022, P-Tuning v2, section 3",
+        "Liu et al. 2022, P-Tuning v2",
     ),
     Rule(
         "prefixes_suit_few_rows",
@@ -160,7 +171,7 @@ RULES: tuple[Rule, ...] = (
         lambda facts, rung: 50 <= facts.train_rows < 500,
         "try",
         "with some hundred rows a prefix does as well as full fine-tuning or better",
-        "Li and Liang 2021, Prefix-Tuning, section 6.3",
+        "Li and Liang 2021, Prefix-Tuning",
     ),
     Rule(
         "lora_first",
