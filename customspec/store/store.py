@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from filelock import FileLock, Timeout
-
 from customspec.errors import RefusedError, StepError
 from customspec.inputs.digests import private_folder, read_sealed, write_sealed
 from customspec.plan import Result, canonical, digest
@@ -135,6 +133,8 @@ class Store:
     @contextmanager
     def lock(self, key: str) -> Iterator[None]:
         """Hold a key alone among all processes and threads on this store; waits for it, and says so once."""
+        from filelock import FileLock, Timeout
+
         folder = private_folder(self.root / "locks")
         lock, holder = FileLock(folder / f"{_name(key)}.lock"), folder / f"{key}.holder"
         try:
