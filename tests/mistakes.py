@@ -157,11 +157,22 @@ def _configured_models(space: Workspace, good: Path) -> None:
     _change(own / "config.json", model_type="no_such_type", auto_map={"AutoModelForCausalLM": "modeling.Model"})
     (own / "modeling.py").write_text("raise SystemExit('a model ran its own code')\n")
     _change(_copy(space, good, "many_layers") / "config.json", num_hidden_layers=10**9)
+    _change(_copy(space, good, "wider_config") / "config.json", hidden_size=64)
+    _change(_copy(space, good, "quantized") / "config.json", quantization_config={"quant_method": "gptq", "bits": 4})
+    _change(_copy(space, good, "endless_width") / "config.json", hidden_size=10**400)
+    _drop(_copy(space, good, "without_head") / "model.safetensors", "lm_head.weight")
     (_copy(space, good, "deep_config") / "config.json").write_text('{"a":' * 100_000)
     (_copy(space, good, "bad_config") / "config.json").write_text('{"model_type": "llama",')
     (_copy(space, good, "bad_chat") / "chat_template.jinja").write_text("{% for message in messages %}")
     endless = "{{ messages[0].content }}{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
     (_copy(space, good, "endless_chat") / "chat_template.jinja").write_text(endless)
+
+
+def _drop(file: Path, name: str) -> None:
+    """The safetensors file, whole and well formed, without one of its tensors."""
+    from safetensors.numpy import load_file, save_file
+
+    save_file({other: numbers for other, numbers in load_file(file).items() if other != name}, file)
 
 
 def _change(file: Path, **values: object) -> None:

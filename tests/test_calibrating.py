@@ -66,11 +66,12 @@ def test_what_is_in_the_store_needs_no_measuring(
     assert measurements == ["model"]
 
 
+@pytest.mark.parametrize("fault", [RuntimeError("out of memory"), ImportError("no such library"), KeyError("x")])
 def test_a_machine_that_cannot_be_measured_runs_all_the_same(
-    unmeasured: Workspace, customspec: Command, monkeypatch: pytest.MonkeyPatch
+    fault: Exception, unmeasured: Workspace, customspec: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object) -> None:
-        raise RuntimeError("out of memory")
+        raise fault
 
     monkeypatch.setattr(calibrating, "_measure", fails)
     ended = customspec("run", unmeasured.spec("techniques: [zero_shot]"), "--json")

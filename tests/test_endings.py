@@ -183,3 +183,17 @@ def test_a_technique_that_raises_while_compiling_is_named(
     assert ended.code == 4
     assert "plugin customspec-stumbles 1.0: technique `stumbles`" in ended.err
     assert "Traceback" not in ended.err
+
+
+def test_a_command_that_runs_out_of_memory_says_so(
+    workspace: Workspace, customspec: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import customspec.cli.validate as command
+
+    def starved(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(command.command, "callback", starved)
+    ended = customspec("validate", workspace.spec("techniques: [zero_shot]"))
+    assert (ended.code, ended.out) == (4, "")
+    assert ended.err == "error: not enough memory for this command; finished steps are kept\n"

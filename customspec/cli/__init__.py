@@ -100,6 +100,8 @@ def _run(arguments: list[str] | None) -> int:
         return Exit.BAD_INPUT
     except CustomspecError as error:
         return _tell(error)
+    except MemoryError:
+        return _tell(MachineError("not enough memory for this command; finished steps are kept"))
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone; there is nobody left to tell
         return Exit.DONE

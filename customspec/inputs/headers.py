@@ -20,7 +20,7 @@ from customspec.inputs.digests import read_sealed, sha256_file, write_sealed
 from customspec.inputs.models import ModelError, ModelFiles
 
 HEADER = "header.json"
-REVISION = "4"  # raised when the helper writes something else
+REVISION = "5"  # raised when the helper writes something else
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def _run_helper(files: ModelFiles, folder: Path) -> None:
     ended = subprocess.run(command, capture_output=True, text=True, errors="replace", env=quiet, check=False)
     if ended.returncode == 0:
         return
-    if ended.returncode in {-signal.SIGXCPU, -signal.SIGKILL}:
+    if ended.returncode in {-signal.SIGXCPU, -signal.SIGKILL, -signal.SIGABRT}:
         message = f"the header of {files.label} cannot be read: it asks for too much time or memory"
         raise ModelError(Code.MODEL_UNUSABLE, message)
     try:

@@ -2,49 +2,38 @@
 
 from __future__ import annotations
 
-import json
-import struct
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
-from math import prod
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 from customspec.errors import Code, Exit
+from customspec.inputs.configs import check_config, check_layers, most_bytes, read_object
 from customspec.inputs.digests import Digests, folder_digest
 from customspec.inputs.paths import ALLOWING, Roots, resolved
+from customspec.inputs.unusable import ModelError
+from customspec.inputs.weights import check_safetensors
 from customspec.spec import BaseModelSpec
 from customspec.suggest import closest
+
+__all__ = [
+    "ModelError",
+    "ModelFiles",
+    "Unresolved",
+    "cached_snapshot",
+    "digest_of",
+    "fetch_snapshot",
+    "find_model",
+    "weight_shapes",
+]
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-MOST = 256 << 20  # bytes of a file that is no weights; the largest tokenizers have 40 MB
 _WEIGHTS = (".safetensors",)
-_LAYERS = frozenset({"num_hidden_layers", "n_layer", "n_layers", "num_layers"})
-_BITS = MappingProxyType(
-    {
-        **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2"), 8),
-        **dict.fromkeys(("U16", "I16", "F16", "BF16"), 16),
-        **dict.fromkeys(("U32", "I32", "F32"), 32),
-        **dict.fromkeys(("U64", "I64", "F64"), 64),
-    }
-)
 READ_BY_US = ("*.safetensors", "*.json", "*.jinja", "*.model", "vocab.txt", "merges.txt")
 
 CARD = "README.md"  # told on export: whose model it is, and under which licence
-
-
-class ModelError(ValueError):
-    """A model that cannot be used: `exit` tells whether the spec or the model is at fault."""
-
-    def __init__(self, code: Code, message: str, *, hint: str | None = None, exit: Exit = Exit.ENVIRONMENT) -> None:
-        super().__init__(message)
-        self.code = code
-        self.hint = hint
-        self.exit = exit
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +160,9 @@ def _folder(folder: Path, label: str, digests: Digests, roots: Roots) -> ModelFi
     if not (folder / "config.json").is_file():
         raise ModelError(Code.MODEL_UNUSABLE, f"model folder {label} has no config.json")
     shards = _weight_files(folder, label)
-    tensors = sum(len(check_safetensors(shard, f"{label}/{shard.name}")) for shard in shards)
-    _check_layers(folder, label, tensors)
+    config = read_object(folder / "config.json", label)
+    check_config(config, label)
+    check_layers(config, label, sum(len(check_safetensors(shard, f"{label}/{shard.name}")) for shard in shards))
     return ModelFiles("folder", folder, label, _digest(folder, digests))
 
 
@@ -196,17 +186,18 @@ def _check_files(folder: Path, label: str, roots: Roots) -> None:
         if not roots.hold(whole):
             message = f"{label}/{path.name} is a link that leads out of the model's folder: to {whole}"
             raise ModelError(Code.MODEL_UNUSABLE, message, hint=ALLOWING)
-        if path.suffix not in _WEIGHTS and path.stat().st_size > MOST:
-            raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{path.name} is larger than {MOST >> 20} MiB")
+        most = most_bytes(path.name)
+        if path.suffix not in _WEIGHTS and path.stat().st_size > most:
+            raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{path.name} is larger than {most >> 20} MiB")
         if not whole.is_file():
             raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{path.name} is not a regular file")
 
 
 def _weight_files(folder: Path, label: str) -> list[Path]:
+    if (folder / WEIGHTS).is_file():  # where there are both, transformers takes this one
+        return [folder / WEIGHTS]
     if (folder / INDEX).is_file():
         return [folder / name for name in _shards(folder, label)]
-    if (folder / WEIGHTS).is_file():
-        return [folder / WEIGHTS]
     if any(next(folder.glob(pattern), None) for pattern in PICKLES):
         raise ModelError(
             Code.MODEL_UNUSABLE,
@@ -216,8 +207,14 @@ def _weight_files(folder: Path, label: str) -> list[Path]:
     raise ModelError(Code.MODEL_UNUSABLE, f"model folder {label} has no weights: no {WEIGHTS}, no {INDEX}")
 
 
+def weight_shapes(folder: Path, label: str) -> dict[str, tuple[int, ...]]:
+    """The shape of each tensor that transformers would load from the folder, by its name there. Raises ModelError."""
+    headers = (check_safetensors(shard, f"{label}/{shard.name}") for shard in _weight_files(folder, label))
+    return {name: tuple(entry["shape"]) for header in headers for name, entry in header.items()}
+
+
 def _shards(folder: Path, label: str) -> list[str]:
-    listed = _json(folder / INDEX, label).get("weight_map")
+    listed = read_object(folder / INDEX, label).get("weight_map")
     names = sorted({str(name) for name in listed.values()}) if isinstance(listed, dict) else []
     if not names:
         raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{INDEX} names no shard")
@@ -227,63 +224,3 @@ def _shards(folder: Path, label: str) -> list[str]:
         if not (folder / name).is_file():
             raise ModelError(Code.MODEL_UNUSABLE, f"model folder {label} lacks the shard {name}")
     return names
-
-
-def check_safetensors(path: Path, label: str) -> Mapping[str, Any]:
-    """The header of a safetensors file, whose size must be what the header promises. Raises ModelError."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        start = file.read(8)
-        length = struct.unpack("<Q", start)[0] if len(start) == 8 else size + 1
-        if length > min(size, 100_000_000):
-            raise ModelError(Code.MODEL_UNUSABLE, f"{label} is not a safetensors file, or was cut off")
-        try:
-            header: dict[str, Any] = json.loads(file.read(length))
-            tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
-            data = _data_bytes(tensors)
-        except (ValueError, AttributeError, LookupError, TypeError, RecursionError) as error:
-            raise ModelError(Code.MODEL_UNUSABLE, f"{label} has an unreadable safetensors header") from error
-    promised = 8 + length + data
-    if promised != size:
-        raise ModelError(Code.MODEL_UNUSABLE, f"{label} is incomplete: it promises {promised} bytes and has {size}")
-    return tensors
-
-
-def _data_bytes(tensors: Mapping[str, Any]) -> int:
-    """The bytes behind the header. Raises ValueError unless each tensor fills its place, one after another."""
-    end = 0
-    for entry in sorted(tensors.values(), key=lambda entry: [int(place) for place in entry["data_offsets"]]):
-        start, stop = entry["data_offsets"]
-        bits = _BITS.get(entry["dtype"])
-        filled = bits is None or prod(map(_size, entry["shape"])) * bits == (stop - start) * 8
-        if start != end or stop < start or not filled:
-            raise ValueError("a tensor does not fill its place")
-        end = stop
-    return end
-
-
-def _size(dimension: int) -> int:
-    if dimension < 0:
-        raise ValueError("a dimension is negative")
-    return dimension
-
-
-def _check_layers(folder: Path, label: str, tensors: int) -> None:
-    """A model is laid out from its config before its weights are seen: one that is much too large is never done."""
-    config = _json(folder / "config.json", label)
-    for name in _LAYERS & config.keys():
-        if isinstance(config[name], int) and config[name] > tensors:
-            message = f"{label}/config.json promises {config[name]} layers; the weights are {tensors} tensors"
-            raise ModelError(Code.MODEL_UNUSABLE, message)
-
-
-def _json(path: Path, label: str) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_bytes())
-    except RecursionError:
-        raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{path.name} is nested too deeply") from None
-    except ValueError as error:
-        raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{path.name} is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{path.name} is not a JSON object")
-    return value

@@ -31,7 +31,7 @@ _CODE: Final = re.compile(
 )
 _CHOICE: Final = re.compile(r"\w*_implementation(_internal)?")
 _KNOWN_CHOICES: Final = (None, True, False, "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention")
-_FILE: Final = re.compile(r"\w+_file")
+_FILE: Final = re.compile(r"\w+_file|transformers_weights")
 _DEPTH: Final = 32
 _NULL: Final = (None, False, "megatron.core")  # what PEFT writes where nothing is meant
 

@@ -32,8 +32,9 @@ from transformers.pytorch_utils import Conv1D
 from customspec.errors import Code
 from customspec.header import Linear, ModelHeader
 from customspec.inputs.gguf import check_gguf
-from customspec.inputs.models import ModelError
+from customspec.inputs.models import ModelError, weight_shapes
 from customspec.inputs.vetting import code_named_in, vetted
+from customspec.ml.wholeness import fault_of_shapes
 
 UNBOUNDED = 1 << 20  # tokens; state-space models name no limit
 CPU: Final = 600  # seconds; the largest models there are take a minute
@@ -41,7 +42,10 @@ MEMORY: Final = 32 << 30  # bytes
 
 
 def read_header(path: Path) -> tuple[ModelHeader, PreTrainedTokenizerBase]:
-    """The header and tokenizer of a .gguf file or a folder. Raises ModelError for what is no causal decoder."""
+    """The header and tokenizer of a .gguf file or a folder.
+
+    Raises ModelError for what is no causal decoder, and for a folder whose weights are not all that the decoder has.
+    """
     where: dict[str, Any] = {"pretrained_model_name_or_path": str(path)}
     if path.is_file():
         where = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
@@ -53,6 +57,8 @@ def read_header(path: Path) -> tuple[ModelHeader, PreTrainedTokenizerBase]:
     if len(tokenizer) > header.vocabulary:
         message = f"its tokenizer has {len(tokenizer)} tokens, the model embeds {header.vocabulary}"
         raise ModelError(Code.MODEL_UNUSABLE, message)
+    if path.is_dir() and (fault := fault_of_shapes(type(model), config, weight_shapes(path, str(path)))):
+        raise ModelError(Code.MODEL_UNUSABLE, fault)
     return header, tokenizer
 
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, GgufConfig
 
+from customspec.errors import MachineError
 from customspec.inputs.gguf import check_gguf
 from customspec.inputs.vetting import vetted
 from customspec.ml.quiet import quietly, swallowing_bars
+from customspec.ml.wholeness import fault_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
+_TOLD: Mapping[str, Any] = MappingProxyType({"output_loading_info": True, "ignore_mismatched_sizes": True})
 
 
 @quietly()
@@ -31,16 +35,25 @@ def load_model(
     """A causal decoder from a folder of safetensors, in evaluation mode; no code of the folder's runs.
 
     `quantization`: `bits` and bitsandbytes' options, for every linear module but the output head; `dtype` is then that
-    of all other weights, and of what the quantized ones compute.
+    of all other weights, and of what the quantized ones compute. Raises MachineError where a weight is missing or of
+    another shape than config.json says: transformers would fill it with random numbers.
     """
-    settings: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
+    settings: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "local_files_only": True, **_TOLD}
     if quantization is not None:
         # quantized where they are put, one after another: the whole model in `dtype` is never there
         settings |= {"quantization_config": _bits_and_bytes(quantization, dtype), "device_map": {"": device}}
     with vetted(folder) as view:
-        model = AutoModelForCausalLM.from_pretrained(str(view), trust_remote_code=False, **settings)
+        model = _whole(AutoModelForCausalLM.from_pretrained(str(view), trust_remote_code=False, **settings), folder)
     model.config.name_or_path = model.name_or_path = str(folder)
     return cast("PreTrainedModel", model.eval() if quantization is not None else model.eval().to(device))
+
+
+def _whole(loaded: object, where: Path) -> PreTrainedModel:
+    """The model of what `from_pretrained` returns under `_TOLD`."""
+    model, told = cast("tuple[PreTrainedModel, dict[str, Any]]", loaded)
+    if fault := fault_of(told):
+        raise MachineError(f"the model {where} cannot be used: {fault}")
+    return model
 
 
 def _bits_and_bytes(quantization: Mapping[str, Any], dtype: torch.dtype) -> BitsAndBytesConfig:
@@ -56,7 +69,10 @@ def _bits_and_bytes(quantization: Mapping[str, Any], dtype: torch.dtype) -> Bits
 
 @quietly()
 def convert_gguf(file: Path, folder: Path, dtype: torch.dtype) -> None:
-    """Write a GGUF file's weights, dequantized to `dtype`, and its tokenizer as a folder of safetensors."""
+    """Write a GGUF file's weights, dequantized to `dtype`, and its tokenizer as a folder of safetensors.
+
+    Raises MachineError as `load_model`.
+    """
     check_gguf(file)
     where: dict[str, Any] = {
         "pretrained_model_name_or_path": str(file.parent),
@@ -64,9 +80,9 @@ def convert_gguf(file: Path, folder: Path, dtype: torch.dtype) -> None:
         "local_files_only": True,
     }
     with swallowing_bars():
-        model = AutoModelForCausalLM.from_pretrained(
-            **where, dtype=dtype, quantization_config=GgufConfig(dequantize=True), trust_remote_code=False
-        )
+        settings = {"dtype": dtype, "quantization_config": GgufConfig(dequantize=True), **_TOLD}
+        loaded = AutoModelForCausalLM.from_pretrained(**where, trust_remote_code=False, **settings)
+    model = _whole(loaded, file)
     _forget_quantization(model)
     model.save_pretrained(str(folder))
     AutoTokenizer.from_pretrained(**where, trust_remote_code=False).save_pretrained(str(folder))

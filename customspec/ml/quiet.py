@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import warnings
 from collections.abc import Iterator
+from typing import Final
 
 from transformers.utils import logging as transformers_logging
 
@@ -18,19 +20,28 @@ _KNOWN = (
     "Failed to load the CUDA extension",  # BOFT's, which is optional
     "Setting boft_n_butterfly_factor to 1",  # without it, which is what we ask for
 )
+_LOADER: Final = "transformers.modeling_utils"
 
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """No bars of transformers' own, and no warnings of peft's about its own doing."""
+    """No bars and no table of weights of transformers' own, and no warnings of peft's about its own doing."""
     transformers_logging.disable_progress_bar()
+    loader = logging.getLogger(_LOADER)
+    loader.addFilter(_is_no_table)
     try:
         with warnings.catch_warnings():
             for beginning in _KNOWN:
                 warnings.filterwarnings("ignore", message=beginning)
             yield
     finally:
+        loader.removeFilter(_is_no_table)
         transformers_logging.enable_progress_bar()
+
+
+def _is_no_table(record: logging.LogRecord) -> bool:
+    """What is wrong with a model's weights is told in a sentence of our own."""
+    return "LOAD REPORT" not in record.getMessage()
 
 
 def swallowing_bars() -> contextlib.AbstractContextManager[object]:

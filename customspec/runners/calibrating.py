@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from customspec.errors import CustomspecError
 from customspec.estimate.fitting import Pair, Passed, rates_of
 from customspec.estimate.rates import MEMO, Rates, memo_key
 from customspec.estimate.shape import Shape
@@ -35,7 +34,7 @@ def calibrate(
         tell(f"measuring this machine with {model.sources['label']}, once")
         try:
             rates = _measure(_surroundings(model, store, registry, machine), machine)
-        except (CustomspecError, RuntimeError, MemoryError) as error:  # torch's out-of-memory error is a RuntimeError
+        except Exception as error:
             # whatever is wrong with the model, the run will meet it and say so
             log.warning("this machine could not be measured, its times stay assumed: %s", error)
             continue

@@ -21,11 +21,12 @@ from customspec.inputs.models import (
     ModelFiles,
     Unresolved,
     cached_snapshot,
-    check_safetensors,
     fetch_snapshot,
     find_model,
+    weight_shapes,
 )
 from customspec.inputs.paths import Roots
+from customspec.inputs.weights import check_safetensors
 from customspec.spec import BaseModelSpec
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -228,6 +229,78 @@ def test_a_safetensors_header_is_read_as_its_own_library_reads_it(tmp_path: Path
         "a": ("F32", [2, 3]),
         "b": ("I8", [5]),
     }
+
+
+@pytest.mark.parametrize("dimensions", [17, 1_500_000])
+def test_a_shape_of_many_dimensions_is_no_shape(tmp_path: Path, dimensions: int) -> None:
+    header = json.dumps({"a": {"dtype": "U8", "shape": [9] * dimensions, "data_offsets": [0, 1]}}).encode()
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header + b"\0")
+    with pytest.raises(ModelError, match="unreadable safetensors header"):
+        check_safetensors(path, "model")
+
+
+def test_a_header_larger_than_any_models_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(struct.pack("<Q", 17 << 20) + b" " * (17 << 20))
+    with pytest.raises(ModelError, match="has a header of more than 16 MiB"):
+        check_safetensors(path, "model")
+
+
+def test_of_weights_in_one_file_and_in_shards_those_are_looked_at_that_are_loaded(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "model", {**sharded(), "model.safetensors": tensors((7, 5))})
+    assert weight_shapes(folder, "model") == {"t0": (7, 5)}
+    (folder / "model.safetensors").unlink()
+    assert weight_shapes(folder, "model") == {"t0": (4,)}  # of two shards with one name, transformers keeps the last
+
+
+# --- the config
+
+
+@pytest.mark.parametrize(
+    ("file", "size"),
+    [
+        ("config.json", 1 << 20),
+        ("generation_config.json", 1 << 20),
+        ("tokenizer_config.json", 4 << 20),
+        ("model.safetensors.index.json", 16 << 20),
+    ],
+)
+def test_a_file_larger_than_any_models_is_not_read(tmp_path: Path, find: Find, file: str, size: int) -> None:
+    fill(tmp_path / "model", whole(**{file: b"[" * (size + 1)}))
+    with pytest.raises(ModelError, match=f"model/{file} is larger than {size >> 20} MiB"):
+        find(path="model")
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"hidden_size": 10**400}, r"`hidden_size` is 10{39}…, not a whole number from 1 to 2147483647"),
+        ({"hidden_size": 2**31}, "`hidden_size` is 2147483648, not"),
+        ({"num_attention_heads": 0}, "`num_attention_heads` is 0, not"),
+        ({"max_position_embeddings": -5}, "`max_position_embeddings` is -5, not"),
+        ({"vocab_size": "many"}, '`vocab_size` is "many", not'),
+        ({"intermediate_size": [64, 0]}, r"`intermediate_size` is \[64, 0\], not"),
+        ({"text_config": {"hidden_size": True}}, "`hidden_size` is true, not"),
+        ({"architectures": [5]}, r"`architectures` is \[5\], not a list of names"),
+        ({"model_type": ["llama"]}, r"`model_type` is \[\"llama\"\], not a name"),
+        ({"quantization_config": {"load_in_4bit": True}}, "the weights of model folder model are quantized"),
+        ({"text_config": {"compression_config": {}}}, "the weights of model folder model are quantized"),
+    ],
+)
+def test_a_config_that_no_model_can_have_is_refused(
+    tmp_path: Path, find: Find, told: dict[str, Any], message: str
+) -> None:
+    fill(tmp_path / "model", whole(**{"config.json": json.dumps(told).encode()}))
+    with pytest.raises(ModelError, match=message) as caught:
+        find(path="model")
+    assert (caught.value.code, caught.value.exit) == (Code.MODEL_UNUSABLE, Exit.ENVIRONMENT)
+
+
+def test_sizes_left_open_or_given_by_layer_are_taken(tmp_path: Path, find: Find) -> None:
+    told = {"n_inner": None, "num_key_value_heads": [4, 8], "quantization_config": None, "max_position_embeddings": 1}
+    fill(tmp_path / "model", whole(**{"config.json": json.dumps(told).encode()}))
+    assert found(find(path="model")).kind == "folder"
 
 
 # --- the digest

@@ -1,0 +1,71 @@
+"""The headers of safetensors files: what they promise is checked before anything is believed or laid out."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from customspec.errors import Code
+from customspec.inputs.unusable import ModelError
+
+MOST_HEADER = 16 << 20  # bytes; a hundred thousand tensors fill as many
+_DIMENSIONS = 16
+_BITS = MappingProxyType(
+    {
+        **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2"), 8),
+        **dict.fromkeys(("U16", "I16", "F16", "BF16"), 16),
+        **dict.fromkeys(("U32", "I32", "F32"), 32),
+        **dict.fromkeys(("U64", "I64", "F64"), 64),
+    }
+)
+
+
+def check_safetensors(path: Path, label: str) -> Mapping[str, Any]:
+    """The header of a safetensors file, whose size must be what the header promises. Raises ModelError."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else size + 1
+        if length > size:
+            raise ModelError(Code.MODEL_UNUSABLE, f"{label} is not a safetensors file, or was cut off")
+        if length > MOST_HEADER:
+            raise ModelError(Code.MODEL_UNUSABLE, f"{label} has a header of more than {MOST_HEADER >> 20} MiB")
+        try:
+            header: dict[str, Any] = json.loads(file.read(length))
+            tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+            data = _data_bytes(tensors, size)
+        except (ValueError, AttributeError, LookupError, TypeError, RecursionError) as error:
+            raise ModelError(Code.MODEL_UNUSABLE, f"{label} has an unreadable safetensors header") from error
+    promised = 8 + length + data
+    if promised != size:
+        raise ModelError(Code.MODEL_UNUSABLE, f"{label} is incomplete: it promises {promised} bytes and has {size}")
+    return tensors
+
+
+def _data_bytes(tensors: Mapping[str, Any], size: int) -> int:
+    """The bytes behind the header. Raises ValueError unless each tensor fills its place, one after another."""
+    end = 0
+    for entry in sorted(tensors.values(), key=lambda entry: [int(place) for place in entry["data_offsets"]]):
+        start, stop = entry["data_offsets"]
+        bits = _BITS.get(entry["dtype"])
+        numbers = _numbers(entry["shape"], max(size, stop - start) * 8)
+        if start != end or stop < start or not (bits is None or numbers * bits == (stop - start) * 8):
+            raise ValueError("a tensor does not fill its place")
+        end = stop
+    return end
+
+
+def _numbers(shape: list[int], most: int) -> int:
+    """How many numbers a shape holds. Raises ValueError for what is no shape, or one of more than `most` numbers."""
+    if len(shape) > _DIMENSIONS or any(type(dimension) is not int or dimension < 0 for dimension in shape):
+        raise ValueError("not the shape of a tensor")
+    numbers = 0 if 0 in shape else 1
+    for dimension in shape:
+        numbers *= dimension
+        if numbers > most:
+            raise ValueError("a tensor is larger than its file")
+    return numbers

@@ -1,0 +1,51 @@
+"""Whether a model's weights are all there: what transformers would fill with random numbers is told instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+import torch
+from transformers import PreTrainedConfig, PreTrainedModel
+
+from customspec.ml.quiet import quietly
+
+
+@quietly()
+def fault_of_shapes(
+    kind: type[PreTrainedModel], config: PreTrainedConfig, shapes: Mapping[str, tuple[int, ...]]
+) -> str | None:
+    """What keeps tensors of these shapes from being all weights of the model, in a sentence; None when they are.
+
+    transformers itself loads them, without their numbers, so that its renamings, prefixes and tied weights hold.
+    """
+    tensors = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+    loaded: object = kind.from_pretrained(
+        None,
+        config=config,
+        state_dict=tensors,
+        dtype=torch.float32,
+        device_map={"": "meta"},
+        ignore_mismatched_sizes=True,  # told, not raised
+        output_loading_info=True,
+    )
+    _, told = cast(tuple[PreTrainedModel, dict[str, Any]], loaded)
+    return fault_of(told)
+
+
+def fault_of(told: Mapping[str, Any]) -> str | None:
+    """What transformers' loading info finds wrong, in a sentence; None when every weight was there."""
+    if told["missing_keys"]:
+        return f"its weights lack {_first(told['missing_keys'])}"
+    if told["mismatched_keys"]:
+        shapes = {name: (tuple(found), tuple(expected)) for name, found, expected in told["mismatched_keys"]}
+        name = min(shapes)
+        found, expected = shapes[name]
+        return f"config.json does not fit the weights: `{name}` is {found} there, and {expected} by config.json"
+    return next(iter(told["error_msgs"]), None)
+
+
+def _first(names: Iterable[str]) -> str:
+    first, *others = sorted(names)
+    more = f" and {len(others)} other{'s' if len(others) > 1 else ''}" if others else ""
+    return f"`{first}`{more}"
