@@ -71,7 +71,8 @@ def test_the_recipe_is_the_one_that_the_page_tells(name: str) -> None:
     assert filled(name, 576, math.ceil(int(steps) * 8 / 5) - 1).num_train_epochs in {5, 6}
     assert filled(name, 576, math.ceil(int(steps) * 8 / 6)).num_train_epochs == 6
     assert filled(name, 576, 10**6).num_train_epochs == 3
-    assert filled(name, 576, 200).early_stopping_patience == int(patience)
+    assert filled(name, 576, 100).early_stopping_patience == int(patience)  # in ten epochs or more
+    assert filled(name, 576, 10**6).early_stopping_patience == math.ceil(0.4 * int(patience))  # in three
     options = filled(name, 576, 200)
     assert options.per_device_train_batch_size * (options.gradient_accumulation_steps or 1) == 8
     assert options.warmup_steps == (0.03 if name == "full" else 0.05)

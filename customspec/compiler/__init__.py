@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from customspec.compiler.candidates import Choices, Ready, make_ready
-from customspec.compiler.costs import Shared
+from customspec.compiler.costs import Shared, comparison_notes
 from customspec.compiler.data import LookedData, look_at_data
 from customspec.compiler.entries import Draft, check_later_work, read_entries
 from customspec.compiler.files import look_at_files
@@ -128,7 +128,7 @@ def _compile(
     plan = _plan(document, spec, lineup, data, metrics, choices.sources)
     hub = sorted({model.label for model in models.values() if isinstance(model, Unresolved)})
     notes = () if data.given is None else overlap_notes(spec, data.given, remembered)
-    notes = (*model_notes(models.values()), *notes, *smaller)
+    notes = (*model_notes(models.values()), *notes, *comparison_notes(ready), *smaller)
     return Compiled(spec, plan, lineup.ordered, data, (*hub, *data.unresolved), claim, metrics, document, notes)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 from customspec.compiler.entries import blaming, prompting_of, tuning_of
 from customspec.compiler.models import LookedModel
-from customspec.estimate import Estimate, evaluation_interval, flops, memory, seconds, training_steps
+from customspec.estimate import COMPARED, Estimate, evaluation_interval, flops, memory, seconds, training_steps
 from customspec.estimate.predicted import artifact_bytes
 from customspec.estimate.rates import Rates
 from customspec.estimate.shape import Shape
@@ -68,6 +68,18 @@ def estimate_of(ready: Ready, options: TrainingOptions | None = None) -> Estimat
         return known
     costs = _Costs(ready, model, counted, ready.trainable, options or ready.options)
     return costs.estimate(known)
+
+
+def comparison_notes(ready: Sequence[Ready]) -> tuple[str, ...]:
+    """That states are compared on some of the validation rows, where there are more than that."""
+    tuned = (one.rendered.examples.get("validation", ()) for one in ready if one.draft.tuning is not None)
+    rows = max(map(len, tuned), default=0)
+    if rows <= COMPARED:
+        return ()
+    return (
+        f"states of a training are compared on {COMPARED} of the {rows} validation rows, drawn by the seed; what is "
+        "reported is of all",
+    )
 
 
 def count(ready: Ready, model: LookedModel, examples: Sequence[Example], *, answered: bool) -> Counted | None:
@@ -167,7 +179,7 @@ class _Costs:
         shape, rates, adapted = self.shape, self.rates, self.footprint.adapted
         peak = memory.training(shape, taught, self.trained, adapted, dtype, rates)
         peak += ceil(4 * self.footprint.copies * sum(linear.inputs * linear.outputs for linear in adapted))
-        compared = self.asked("validation", limit=None)
+        compared = self.asked("validation", limit=COMPARED)
         looks = 0.0 if compared is None else seconds.evaluation(shape, compared, adapted, rates)
         return replace(
             known,
@@ -204,10 +216,10 @@ class _Costs:
 
     def interval(self, steps: int) -> int:
         assert self.options is not None
-        return evaluation_interval(self.options, steps)
+        return evaluation_interval(self.options, steps, len(self.ready.rendered.examples["train"]))
 
     def asked(self, split: str, *, limit: int | None = -1) -> Asked | None:
-        """The evaluation of a split; `limit` as on the command line, or none where that has no say."""
+        """The evaluation of a split; `limit` as on the command line, or another where that has no say."""
         examples = self.ready.rendered.examples[split]
         rows = len(examples[: self.ready.choices.limit if limit == -1 else limit])
         if not rows:

@@ -10,6 +10,7 @@ from customspec.compiler.data import LookedData, chooses_by_validation
 from customspec.compiler.lineup import Lineup
 from customspec.compiler.metrics import Measured
 from customspec.compiler.quantization import quantization_of
+from customspec.estimate import COMPARED
 from customspec.inputs.models import Unresolved
 from customspec.plan import Candidate, Gate, Resources, Step, make_step
 from customspec.registry import Offer
@@ -177,7 +178,7 @@ def _tuning(ready: Ready, metrics: Sequence[Measured], *, selects: bool) -> dict
     return {
         "technique": {**_named(ready.draft.tuning.offer), "options": options},
         "max_steps": ready.choices.max_steps,
-        "selection": {**_answering(ready), "metric": _scored(metrics[0])} if selects else None,
+        "selection": {**_answering(ready), "metric": _scored(metrics[0]), "rows": COMPARED} if selects else None,
     }
 
 

@@ -11,6 +11,7 @@ from customspec.estimate import evaluation_interval
 from customspec.header import ModelHeader
 from customspec.hookspecs import Consulting, Optimizing, Penalizing, Remembering, Stepping, Task, TuningTechnique
 from customspec.inputs.encoding import Encoded
+from customspec.inputs.splitting import nested
 from customspec.runners.answers import answer, reserve_of
 from customspec.runners.artifact import Artifact
 from customspec.runners.containment import containing
@@ -77,10 +78,22 @@ def checkpointing_of(
     return Checkpointing(checkpoints, seconds, lambda: artifact.folder, artifact.adopt, **own)
 
 
+def compared(rows: Sequence[Encoded], most: int, seed: int, *, stratified: bool) -> Sequence[Encoded]:
+    """The rows that states are compared on: all, or so many drawn by the seed, each answer with its share of them."""
+    if len(rows) <= most:
+        return rows
+    return nested(rows, most / len(rows), seed, (lambda row: row.example.answer) if stratified else None)
+
+
 def selection_of(
-    params: Any, options: TrainingOptions, steps: int, work: Work, save: Callable[[nn.Module], None]
+    params: Any,
+    options: TrainingOptions,
+    steps: int,
+    work: Work,
+    save: Callable[[nn.Module], None],
+    trained_on: int,
 ) -> Selection | None:
-    """The goal's metric on the validation rows, by the scorer that the test will meet."""
+    """The goal's metric on validation rows, by the scorer that the test will meet; `trained_on` so many rows."""
     from customspec.ml.selection import Selection
 
     if params["selection"] is None:
@@ -91,14 +104,15 @@ def selection_of(
     encoded = encode_rows(params, work.rows("validation"), work, reserve=reserve_of(params, chat))
     if not encoded.rows:
         return None
+    rows = compared(encoded.rows, params["rows"], params["seed"], stratified=params["choices"] is not None)
     # the training's own progress goes on
     silent = replace(work, tell=lambda done, total, note, values=None: work.check())
 
     def measure(model: nn.Module) -> float:
-        answers = answer(params, model, encoded.rows, chat, silent)
-        value = scoring.score(answers_of(records_of(answers, encoded.rows, [scoring], model, silent)))
+        answers = answer(params, model, rows, chat, silent)
+        value = scoring.score(answers_of(records_of(answers, rows, [scoring], model, silent)))
         work.measured(value)
         return value
 
-    every = evaluation_interval(options, steps)
+    every = evaluation_interval(options, steps, trained_on)
     return Selection(measure, save, scoring.metric.higher_is_better, every, options.early_stopping_patience)

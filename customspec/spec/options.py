@@ -42,8 +42,8 @@ class TrainingOptions(Options):
     max_grad_norm: float | None = Field(None, gt=0, le=1_000_000)
     """Gradients are scaled down to this norm."""
     eval_steps: float | None = Field(None, gt=0, le=10_000_000)
-    """Steps between comparisons on the validation rows; a number below 1 is a share of all steps. Absent: ten
-    comparisons in all. The best state by the goal's metric is kept."""
+    """Steps between comparisons on the validation rows; a number below 1 is a share of all steps. Absent: an epoch's,
+    where that makes four to ten comparisons in all. The best state by the goal's metric is kept."""
     early_stopping_patience: int | None = Field(None, ge=1, le=10_000)
     """Comparisons without a better value after which training stops early."""
 

@@ -111,7 +111,7 @@ def _train(training: _Training, artifact: Artifact, checkpoints: Checkpoints, sc
         device=machine.device,
         autocast=machine.compute_dtype == "bfloat16",
         scratch=scratch,
-        selection=selection_of(params, options, training.steps, work, artifact.save),
+        selection=selection_of(params, options, training.steps, work, artifact.save, len(rows)),
         untrained_loss=untrained_loss,
         extras=extras_of(technique, options),
         checkpointing=checkpointing_of(technique, options, checkpoints, artifact, work.checkpoint_seconds),
