@@ -173,6 +173,32 @@ AnyTemplate = PromptTemplate | ConversationTemplate
 CONTENT_FREE: Mapping[str, tuple[str, ...]] = MappingProxyType({"contextual": ("N/A", "[MASK]", ""), "pmi": ("",)})
 
 
+class ContentFree:
+    """A question with each stand-in for its texts. What the template does not tell apart is filled once."""
+
+    def __init__(self, template: AnyTemplate, stand_ins: Sequence[str]) -> None:
+        self._template, self._stand_ins = template, stand_ins
+        self._found: dict[tuple[object, ...], Example] = {}
+
+    def __call__(self, query: Example) -> list[Example]:
+        return [self._one(query, stand_in) for stand_in in self._stand_ins]
+
+    def _one(self, query: Example, stand_in: str) -> Example:
+        if isinstance(self._template, ConversationTemplate):
+            return self._template.without_content(query, stand_in)
+        asked = sorted(self._template.asks_for & query.fields.keys())
+        key = (
+            stand_in,
+            *((name, repr(query.fields[name])) for name in asked if not isinstance(query.fields[name], str)),
+        )
+        key = (*key, *(name for name in asked if isinstance(query.fields[name], str)))
+        if key not in self._found:
+            self._found[key] = self._template.without_content(query, stand_in)
+        found = self._found[key]
+        fields = {name: stand_in if isinstance(value, str) else value for name, value in query.fields.items()}
+        return replace(found, id=query.id, fields=fields)
+
+
 def _turns(value: object) -> tuple[Message, ...]:
     if not isinstance(value, list | tuple):
         raise TemplateError(f"a conversation is a list of turns, not {_kind(value)}")

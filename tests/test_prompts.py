@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from customspec.prompts import Example, Message, PromptTemplate, Row, TemplateError, messages
+from customspec.prompts import ContentFree, Example, Message, PromptTemplate, Row, TemplateError, messages
 from customspec.templates import Template
 
 FIELDS: dict[str, Any] = {
@@ -270,3 +270,28 @@ def test_a_conversation_never_holds_the_querys_own_answer() -> None:
     shown = messages(query, [Example("1", None, "1?", "one")])
     assert not any("SECRET" in message.content for message in shown)
     assert shown[-1].role == "user"
+
+
+def test_a_question_without_content_is_filled_once_for_all_rows_that_the_template_does_not_tell_apart() -> None:
+    prompt = prompt_of("{{ text }} {{ number }}", "{{ label }}", "{{ text | length }}")
+    filled: list[str] = []
+    fill = PromptTemplate.without_content
+
+    class Counting(PromptTemplate):
+        def without_content(self, example: Example, stand_in: str) -> Example:
+            filled.append(example.id)
+            return fill(self, example, stand_in)
+
+    counting = Counting(prompt.user, prompt.answer, prompt.system)
+    empty = ContentFree(counting, ("N/A", ""))
+    rows = [Row(str(n), {"text": f"row {n}", "number": n % 2, "label": "x", "n": n}, "") for n in range(6)]
+    for example in prompt.render_all(rows):
+        assert empty(example) == [fill(prompt, example, text) for text in ("N/A", "")]
+    assert filled == ["0", "0", "1", "1"]
+
+
+def test_numbers_and_texts_of_one_spelling_are_told_apart() -> None:
+    prompt = prompt_of("{{ number is string }}", "x")
+    empty = ContentFree(prompt, ("",))
+    found = [empty(prompt.render(Row("r", {"number": number}, "")))[0].user for number in (3, "3", 3.0)]
+    assert found == ["False", "True", "False"]

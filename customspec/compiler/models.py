@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,17 +21,19 @@ from customspec.header import ModelHeader
 from customspec.hookspecs import Consulting, Refusal, TuningTechnique
 from customspec.inputs.consulting import consult
 from customspec.inputs.digests import Digests
-from customspec.inputs.encoding import Asking, TooLongError, encode, plainly_fits, surely_fits
+from customspec.inputs.encoding import Asking, TooLongError, encode, plainly_fits, surely_fit
 from customspec.inputs.headers import KnownModel, read_model
 from customspec.inputs.models import ModelError, Unresolved, find_model
 from customspec.inputs.paths import PathError, Roots
 from customspec.inputs.remembered import Remembered
 from customspec.inputs.tokens import Chat, ChatError
 from customspec.machine import Machine
-from customspec.prompts import Example, Row
+from customspec.prompts import Example, Message, Row
 from customspec.source import KeyPath
 from customspec.spec import BaseModelSpec, Options, TrainingOptions
 from customspec.store import Store
+
+LOOKED_AT = 256  # rows whose prompts are there at once while their lengths are checked
 
 
 @dataclass(frozen=True)
@@ -189,23 +191,33 @@ def check_lengths(
     """Under `on_long: error`: the first row that the model's context cannot hold. `reserve`: see `encode`.
     `read`: the rows with their places."""
     context = model.known.header.context_length
-    for row in rows:
-        most = model.chat.most_tokens(asking.write(row) + model.chat.end) if reserve is None else reserve
-        shots = asking.select(row)
+    for start in range(0, len(rows), LOOKED_AT):
+        unsure = list(_unsure(rows[start : start + LOOKED_AT], asking, model, reserve))
         try:
-            conversation = asking.conversation(row, shots)
-            if plainly_fits(conversation, context - most) or surely_fits(conversation, model.chat, context - most):
-                continue
-            encode([row], asking, model.chat, context=context, reserve=reserve, on_long="error")
+            encode(unsure, asking, model.chat, context=context, reserve=reserve, on_long="error")
         except TooLongError as fault:
-            message = str(fault).replace(f"row {row.id}", next(one.place for one in read if one.id == row.id))
-            fewer = "use fewer shots" if shots else "shorten it"
+            long = next(row for row in unsure if row.id == fault.id)
+            message = str(fault).replace(f"row {long.id}", next(one.place for one in read if one.id == long.id))
+            fewer = "use fewer shots" if asking.select(long) else "shorten it"
             hint = f"{fewer}, or set `data.on_long` to truncate or drop"
             findings.add(Code.TOO_LONG, at, message, hint=hint)
             return
         except ChatError as fault:
             findings.add(Code.MODEL_UNUSABLE, at, str(fault), exit=Exit.ENVIRONMENT)
             return
+
+
+def _unsure(rows: Sequence[Example], asking: Asking, model: LookedModel, reserve: int | None) -> Iterator[Example]:
+    """Rows that must be tokenized to know whether they fit."""
+    chat, looked = model.chat, list[tuple[Example, tuple[Message, ...], int]]()
+    for row in rows:
+        most = chat.most_tokens(asking.write(row) + chat.end) if reserve is None else reserve
+        conversation = asking.conversation(row, asking.select(row))
+        room = model.known.header.context_length - most
+        if not plainly_fits(conversation, room):
+            looked.append((row, conversation, room))
+    fitting = surely_fit([one for _, one, _ in looked], chat, [room for *_, room in looked])
+    yield from (row for (row, *_), fits in zip(looked, fitting, strict=True) if not fits)
 
 
 def refuse(refusal: Refusal, chosen: Chosen, findings: Findings) -> None:

@@ -32,7 +32,8 @@ class PromptingTechnique(Protocol):
         """The model of its options; every field has a docstring."""
 
     def shots(self, options: Any) -> int:
-        """How many training rows a query's demonstrations need at least, the query itself not counted."""
+        """How many training rows a query's demonstrations need at least, the query itself not counted. With 0,
+        `select` may be given none."""
 
     def select(self, options: Any, rows: Sequence[Example], seed: int) -> Selector:
         """A function from a query to its demonstrations, in the order shown.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from operator import attrgetter
 from typing import Literal
 
 from customspec.hookspecs import Converses, PromptingTechnique, Selector, Writes
-from customspec.inputs.tokens import Chat
+from customspec.inputs.tokens import Chat, ChatError
 from customspec.prompts import Example, Message, messages
 from customspec.spec import PromptingOptions
 
@@ -110,10 +110,9 @@ def encode(
     last_only: list[str] = []
     # most rows have the same conversation without content
     ids = cache(lambda conversation: tuple(chat.prompt_ids(conversation)))
-    for example in examples:
-        answer = tuple(chat.answer_ids(asking.write(example)))
+    answers = chat.encode_all([asking.write(example) + chat.end for example in examples])
+    for example, asked, answer in zip(examples, _asked(examples, asking, chat), map(tuple, answers), strict=True):
         room = context - (len(answer) if reserve is None else reserve)
-        asked = _Asked.of(example, asking, chat)
         if len(asked.prompt) > room:
             if on_long == "error":
                 raise TooLongError(example.id, len(asked.prompt) + context - room, context)
@@ -140,10 +139,20 @@ class _Asked:
     prompt: tuple[int, ...]
 
     @classmethod
-    def of(cls, query: Example, asking: Asking, chat: Chat, shots: Sequence[Example] | None = None) -> _Asked:
-        shown = tuple(asking.select(query) if shots is None else shots)
-        conversation = asking.conversation(query, shown)
-        return cls(query, shown, conversation, tuple(chat.prompt_ids(conversation)))
+    def of(cls, query: Example, asking: Asking, chat: Chat, shots: Sequence[Example]) -> _Asked:
+        conversation = asking.conversation(query, shots)
+        return cls(query, tuple(shots), conversation, tuple(chat.prompt_ids(conversation)))
+
+
+def _asked(queries: Sequence[Example], asking: Asking, chat: Chat) -> Iterator[_Asked]:
+    """Each as `_Asked.of` has it; templates are filled and texts tokenized together. Raises ChatError in turn."""
+    shots = [tuple(asking.select(query)) for query in queries]
+    conversations = [asking.conversation(query, shown) for query, shown in zip(queries, shots, strict=True)]
+    prompts = chat.prompts_ids(conversations)
+    for query, shown, conversation, prompt in zip(queries, shots, conversations, prompts, strict=True):
+        if isinstance(prompt, ChatError):
+            raise prompt
+        yield _Asked(query, shown, conversation, tuple(prompt))
 
 
 def _cut(asked: _Asked, asking: Asking, chat: Chat, room: int) -> _Asked | None:
@@ -181,9 +190,14 @@ def _learned(asked: _Asked, chat: Chat) -> tuple[tuple[int, int], ...] | None:
     return chat.spans(conversation, answers) if answers else ()
 
 
-def surely_fits(conversation: Sequence[Message], chat: Chat, room: int) -> bool:
-    """Whether the prompt fits by its bytes alone: cheap, and never wrong with a yes. Raises ChatError."""
-    return chat.most_tokens(chat.prompt_text(conversation)) <= room
+def surely_fit(conversations: Sequence[Sequence[Message]], chat: Chat, rooms: Sequence[int]) -> Sequence[bool]:
+    """Whether each prompt fits its room by its bytes alone: cheap, and never wrong with a yes. No for one that the
+    model's template refuses."""
+    texts = chat.prompt_texts(conversations)
+    return [
+        not isinstance(text, ChatError) and chat.most_tokens(text) <= room
+        for text, room in zip(texts, rooms, strict=True)
+    ]
 
 
 def plainly_fits(conversation: Sequence[Message], room: int) -> bool:

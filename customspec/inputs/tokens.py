@@ -8,14 +8,14 @@ and scoring must too.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from customspec.prompts import Fillable, Message, TemplateError
+from customspec.prompts import Message, TemplateError
 from customspec.sandbox.templates import Known, SandboxedChat, TemplateLimitError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Chat:
     """How one model reads a conversation."""
 
     folder: Path
-    template: Fillable | None
+    template: SandboxedChat | None
     special: dict[str, str]
     end: str
     """Text that ends an answer: the template's end of turn, or the end-of-sequence token."""
@@ -91,6 +91,18 @@ class Chat:
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
         """Token ids of `prompt_text`; a template writes its own special tokens, plain text gets the tokenizer's."""
         return self.encode(self.prompt_text(messages), special=self.template is None)
+
+    def prompt_texts(self, conversations: Sequence[Sequence[Message]]) -> list[str | ChatError]:
+        """`prompt_text` of each, in few round trips to the template's process; its error where it would raise one."""
+        if self.template is None:
+            return [_plain(messages) for messages in conversations]
+        return self._rendered(conversations, add_generation_prompt=True)
+
+    def prompts_ids(self, conversations: Sequence[Sequence[Message]]) -> list[list[int] | ChatError]:
+        """`prompt_ids` of each; its error where it would raise one."""
+        texts = self.prompt_texts(conversations)
+        ids = iter(self.encode_all([text for text in texts if isinstance(text, str)], special=self.template is None))
+        return [next(ids) if isinstance(text, str) else text for text in texts]
 
     def answer_ids(self, answer: str) -> list[int]:
         """Token ids of an answer and its end."""
@@ -158,6 +170,12 @@ class Chat:
     def encode(self, text: str, *, special: bool = False) -> list[int]:
         return list(self.tokenizer.encode(text, add_special_tokens=special).ids)
 
+    def encode_all(self, texts: Sequence[str], *, special: bool = False) -> list[list[int]]:
+        """`encode` of each."""
+        if not texts:
+            return []  # and no tokenizer loaded
+        return [list(one.ids) for one in self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=special)]
+
     def decode(self, ids: Sequence[int]) -> str:
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True))
 
@@ -170,18 +188,37 @@ class Chat:
         return self.encode(token)[-1] if found is None else int(found)
 
     def _render(self, messages: Sequence[Message], **options: Any) -> str:
+        (found,) = self._rendered([messages], **options)
+        if isinstance(found, ChatError):
+            raise found
+        return found
+
+    def _rendered(self, conversations: Sequence[Sequence[Message]], **options: Any) -> list[str | ChatError]:
+        """Each as the template has it; where it refuses a system message, that goes into the user's."""
         assert self.template is not None
+        found = self.template.render_each([self._fields(messages, options) for messages in conversations])
+        again = [
+            place
+            for place, (text, messages) in enumerate(zip(found, conversations, strict=True))
+            if type(text) is TemplateError and messages[0].role == "system" and len(messages) > 1
+        ]
+        merged = [_system_into_user(conversations[place]) for place in again]
+        for place, text in zip(
+            again, self.template.render_each([self._fields(m, options) for m in merged]), strict=True
+        ):
+            found[place] = text
+        return [text if isinstance(text, str) else _refusal(text) for text in found]
+
+    def _fields(self, messages: Sequence[Message], options: Mapping[str, Any]) -> dict[str, Any]:
         turns = [{"role": message.role, "content": message.content} for message in messages]
-        try:
-            return self.template.render(
-                {"messages": turns, "tools": None, "documents": None, **self.special, **options}
-            )
-        except TemplateLimitError as error:
-            raise ChatError(f"the model's chat template is refused: {error}") from error
-        except TemplateError as error:
-            if turns[0]["role"] == "system" and len(messages) > 1:
-                return self._render(_system_into_user(messages), **options)
-            raise ChatError(f"the model's chat template refuses the conversation: {error}") from error
+        return {"messages": turns, "tools": None, "documents": None, **self.special, **options}
+
+
+def _refusal(error: TemplateError) -> ChatError:
+    refused = "is refused" if isinstance(error, TemplateLimitError) else "refuses the conversation"
+    found = ChatError(f"the model's chat template {refused}: {error}")
+    found.__cause__ = error
+    return found
 
 
 def _special_tokens(config: dict[str, Any]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from customspec.inputs.models import ModelFiles, digest_of
 from customspec.inputs.tokens import Chat
 from customspec.machine import Machine
 from customspec.plan import Result, Step
-from customspec.prompts import CONTENT_FREE, AnyTemplate, ConversationTemplate, Example, Row
+from customspec.prompts import CONTENT_FREE, AnyTemplate, ContentFree, ConversationTemplate, Example, Row
 from customspec.registry import Registry
 from customspec.runners.rows import load_rows
 from customspec.runners.warm import Warm
@@ -146,8 +146,7 @@ def asking_of(params: Mapping[str, Any], train: tuple[Example, ...], registry: R
     stand_ins = CONTENT_FREE.get(options.calibrate, ()) if params.get("choices") is not None else ()
     if not stand_ins:
         return asking
-    template = template_of(params)
-    return replace(asking, empty=lambda query: [template.without_content(query, text) for text in stand_ins])
+    return replace(asking, empty=ContentFree(template_of(params), stand_ins))
 
 
 def encode_rows(
@@ -171,7 +170,9 @@ def _encode_rows(
     params: Mapping[str, Any], queries: tuple[Row, ...], work: Work, reserve: int | None, *, answered: bool
 ) -> Encodings:
     template = template_of(params)
-    train = tuple(template.render_all(work.rows("train"))) if params["prompting"] is not None else ()
+    technique, options = prompting_of(params, work.registry)
+    shown = technique is not None and technique.shots(options) > 0
+    train = tuple(template.render_all(work.rows("train"))) if shown else ()
     header, chat = work.header_and_chat
     on_long: OnLong = params["on_long"]
     return encode(

@@ -56,14 +56,18 @@ class Worker:
         self._owner = os.getpid()
         self._end = weakref.finalize(self, _end, self._process)
 
-    def ask(self, kind: str, source: str, rows: Sequence[Mapping[str, Any]], cpu: float) -> dict[str, Any]:
+    def ask(
+        self, kind: str, source: str, rows: Sequence[Mapping[str, Any]], cpu: float, *, each: bool = False
+    ) -> dict[str, Any]:
         """The worker's answer for one template and some rows, `cpu` seconds being allowed; `asked` in it is the
-        request's size in bytes. Raises WorkerDiedError."""
+        request's size in bytes. With `each` a row that cannot be filled has its error among the texts, and the others
+        are filled. Raises WorkerDiedError."""
         with self._lock:
             self.start()
             known = (kind, source) in self._known
             id = self._known.setdefault((kind, source), len(self._known))
-            request = {"id": id, "rows": rows, "cpu": cpu, **({} if known else {"kind": kind, "source": source})}
+            request = {"id": id, "rows": rows, "cpu": cpu, "each": each}
+            request |= {} if known else {"kind": kind, "source": source}
             line = json.dumps(request).encode() + b"\n"
             answer = {"asked": len(line), **self._exchange(line)}
             if "error" in answer and "row" not in answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeGuard
 
@@ -13,6 +14,7 @@ CPU_PER_ROW: Final = 0.0005  # seconds more for each row: ten times what filling
 CPU_PER_BYTE: Final = 1e-7  # seconds more for each byte of the rows
 BATCH: Final = 256  # rows in one request
 ANSWERED: Final = ("texts", "variables", "printed")
+BATCH_BYTES: Final = 2**20  # of conversations in one request: a small part of the memory that the worker may have
 
 LIMITS: Final = {
     "time": f"it takes more than {CPU:g} s of computing",
@@ -69,21 +71,21 @@ class Sandboxed:
     def _needed(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         return {name: fields[name] for name in self.variables if name in fields}
 
-    def _ask(self, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    def _ask(self, rows: Sequence[Mapping[str, Any]], *, each: bool = False) -> Mapping[str, Any]:
         made_of = [self.kind, self.source, rows]
         known = None if self._known is None else self._known.get(made_of)
         if _is_answer(known, len(rows)):
             return known
-        answer = self._ask_worker(rows)
-        if self._known is not None:
+        answer = self._ask_worker(rows, each=each)
+        if self._known is not None and _is_answer(answer, len(rows)):
             self._known.put(made_of, {name: answer[name] for name in ANSWERED if name in answer})
         return answer
 
-    def _ask_worker(self, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    def _ask_worker(self, rows: Sequence[Mapping[str, Any]], *, each: bool) -> Mapping[str, Any]:
         if self._cpu <= 0:
             raise TemplateLimitError(LIMITS["time"])
         try:
-            answer = self._runner.ask(self.kind, self.source, rows, self._cpu)
+            answer = self._runner.ask(self.kind, self.source, rows, self._cpu, each=each)
         except WorkerDiedError as error:
             raise TemplateLimitError(LIMITS[error.reason]) from error
         self._cpu += CPU_PER_BYTE * answer["asked"] - answer["cpu"]
@@ -99,6 +101,20 @@ class SandboxedChat(Sandboxed):
 
     kind = "chat"
 
+    def render_each(self, rows: Sequence[Mapping[str, Any]]) -> list[str | TemplateError]:
+        """Each row's text, or why it has none, as if each were filled alone: many in one request, BATCH of them or
+        BATCH_BYTES at most."""
+        return [found for batch in _batched(rows) for found in self._each(batch)]
+
+    def _each(self, rows: Sequence[Mapping[str, Any]]) -> list[str | TemplateError]:
+        self._cpu += CPU_PER_ROW * len(rows)
+        try:
+            texts = self._ask(rows, each=True)["texts"]
+        except TemplateLimitError as error:
+            # which row it was, the process that ended cannot tell
+            return [error] if len(rows) == 1 else [found for row in rows for found in self._each([row])]
+        return [text if isinstance(text, str) else TemplateError(text["error"]) for text in texts]
+
     def _needed(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         return fields
 
@@ -110,6 +126,20 @@ def _is_answer(value: object, rows: int) -> TypeGuard[Mapping[str, Any]]:
         and all(isinstance(each, list) and all(isinstance(text, str) for text in each) for each in lists)
         and len(lists[0]) == rows
     )
+
+
+def _batched(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    batch: list[Mapping[str, Any]] = []
+    size = 0
+    for row in rows:
+        needed = len(json.dumps(row))
+        if batch and (len(batch) == BATCH or size + needed > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(row)
+        size += needed
+    if batch:
+        yield batch
 
 
 def prompt_template(user: str, answer: str, system: str | None = None) -> PromptTemplate:

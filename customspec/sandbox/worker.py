@@ -88,14 +88,17 @@ def _answer(request: Mapping[str, Any], templates: dict[int, Template | ChatTemp
     except Exception as error:  # whatever else a compiler raises: the process stays, the text is refused
         return {"error": f"it cannot be compiled ({type(error).__name__}: {error})", "line": 1, "word": None}
     template = templates[id]
-    texts: list[str] = []
+    texts: list[str | dict[str, str]] = []
     for row, fields in enumerate(request["rows"]):
         try:
             texts.append(_filled(template, fields))
         except (MemoryError, OutputError):
             raise
         except Exception as error:  # a value of the wrong kind makes Jinja's filters raise whatever they like
-            return {"error": str(error) or type(error).__name__, "row": row}
+            fault = str(error) or type(error).__name__
+            if not request["each"]:
+                return {"error": fault, "row": row}
+            texts.append({"error": fault})
     return {"texts": texts, **_described(template)}
 
 

@@ -6,14 +6,15 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, normalizers
 
-from customspec.inputs.encoding import Asking, Encoded, Encodings, OnLong, TooLongError, encode, no_shots, surely_fits
-from customspec.inputs.tokens import Chat
+from customspec.inputs.encoding import Asking, Encoded, Encodings, OnLong, TooLongError, encode, no_shots, surely_fit
+from customspec.inputs.tokens import Chat, ChatError
 from customspec.prompts import Example, Message, messages
 from support import CHAT_TEMPLATE, make_tokenizer
 
@@ -185,12 +186,90 @@ def test_what_surely_fits_does_fit(chats: list[Chat], query: Example, shots: lis
     chat = chats[which]
     conversation = messages(query, shots)
     exact = len(chat.prompt_ids(conversation))
-    assert not surely_fits(conversation, chat, exact - 1)
+    assert surely_fit([conversation], chat, [exact - 1]) == [False]
     assert chat.most_tokens(query.answer + chat.end) >= len(chat.answer_ids(query.answer))
 
 
 def test_a_short_prompt_surely_fits_a_usual_context(chat: Chat) -> None:
-    assert surely_fits((Message("user", "hello"),), chat, 64)
+    assert surely_fit([(Message("user", "hello"),)], chat, [64]) == [True]
+
+
+class Requests:
+    """How many requests go to the process that fills templates, and of how many rows."""
+
+    def __init__(self, chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.rows: list[int] = []
+        assert chat.template is not None
+        ask = chat.template._runner.ask
+
+        def counting(kind: str, source: str, rows: Sequence[Any], cpu: float, **options: Any) -> dict[str, Any]:
+            self.rows.append(len(rows))
+            return ask(kind, source, rows, cpu, **options)
+
+        monkeypatch.setattr(chat.template._runner, "ask", counting)
+
+
+def test_prompts_are_filled_256_in_a_request(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [example(str(n), f"question {n}") for n in range(600)]
+    expected = [run(chat, [row], 512, "error").rows[0] for row in rows]
+    requests = Requests(chat, monkeypatch)
+    assert list(run(chat, rows, 512, "error").rows) == expected
+    assert requests.rows == [256, 256, 88]
+
+
+def test_long_conversations_are_filled_few_at_a_time(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests = Requests(chat, monkeypatch)
+    texts = chat.prompt_texts([(Message("user", "a" * 400_000),)] * 5)
+    assert [isinstance(text, str) and text.count("a") > 400_000 for text in texts] == [True] * 5
+    assert requests.rows == [2, 2, 1]
+
+
+def test_what_a_template_refuses_is_told_of_the_row_alone(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picky = (
+        "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+        "{% if 'bad' in m.content %}{{ raise_exception('bad word') }}{% endif %}{{ m.content }}|{% endfor %}"
+    )
+    chat = save(tmp_path_factory.mktemp("tokenizer"), picky)
+    conversations = [
+        messages(Example("1", system, user, "")) for system in (None, "brief") for user in ("a", "bad", "b")
+    ]
+    requests = Requests(chat, monkeypatch)
+    found = chat.prompt_texts(conversations)
+    assert requests.rows == [6, 3]
+    assert [text if isinstance(text, str) else None for text in found] == [
+        "a|",
+        None,
+        "b|",
+        "brief\n\na|",
+        None,
+        "brief\n\nb|",
+    ]
+    for conversation, text in zip(conversations, found, strict=True):
+        if isinstance(text, ChatError):
+            assert str(text) == "the model's chat template refuses the conversation: bad word"
+            with pytest.raises(ChatError, match="bad word"):
+                chat.prompt_text(conversation)
+        else:
+            assert chat.prompt_text(conversation) == text
+
+
+def test_a_row_at_a_limit_of_templates_is_told_of_the_row_alone(tmp_path_factory: pytest.TempPathFactory) -> None:
+    huge = (
+        "{% for m in messages %}{% if m.content == 'huge' %}{{ 'x' * 5000000 }}{% endif %}{{ m.content }}{% endfor %}"
+    )
+    chat = save(tmp_path_factory.mktemp("tokenizer"), huge)
+    found = chat.prompt_texts([(Message("user", text),) for text in ("a", "huge", "b")])
+    assert (found[0], found[2]) == ("a", "b")
+    assert "is refused: it writes more text" in str(found[1])
+
+
+def test_texts_are_tokenized_together_as_they_are_alone(chats: list[Chat]) -> None:
+    texts = ["", "ab é\n", "<|end|>🙂", "a" * 300, "\ufb2cﷺ"]
+    for chat in chats:
+        for special in (False, True):
+            assert chat.encode_all(texts, special=special) == [chat.encode(text, special=special) for text in texts]
 
 
 def test_without_a_prompting_technique_there_are_no_demonstrations() -> None:

@@ -75,3 +75,20 @@ def test_the_last_few_tokenized_splits_are_kept() -> None:
     for number in (*range(KEPT), 0, KEPT, 0, 1):
         ask(number)
     assert made == [*range(KEPT), KEPT, 1]
+
+
+def test_training_rows_are_read_for_demonstrations_alone(
+    workspace: Workspace, customspec: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    rows = work.Work.rows
+
+    def noting(self: work.Work, split: str) -> Any:
+        asked.append(split)
+        return rows(self, split)
+
+    monkeypatch.setattr(work.Work, "rows", noting)
+    for technique, expected in (("zero_shot", 0), ("{few_shot: {shots: 2}}", 2)):
+        asked.clear()
+        assert customspec("run", workspace.spec(f"techniques: [{technique}]")).code == 0
+        assert asked.count("train") == expected
