@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import cast
@@ -11,6 +12,8 @@ import torch
 from peft import PeftModel
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+
+_GROUPED = "TRANSFORMERS_SDPA_FORCE_GQA"
 
 
 def bare(model: nn.Module) -> PreTrainedModel:
@@ -39,6 +42,27 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module in training:
             module.training = True
+
+
+@contextmanager
+def grouped_heads(model: nn.Module) -> Iterator[None]:
+    """On a CPU, attention under a mask takes the keys and values of grouped heads as they are.
+
+    transformers repeats them for every head, since on a CUDA GPU only the slow kernel takes both; torch's on a CPU
+    does. transformers reads the variable at each pass.
+    """
+    if bare(model).device.type != "cpu":
+        yield
+        return
+    before = os.environ.get(_GROUPED)
+    os.environ[_GROUPED] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(_GROUPED, None)
+        else:
+            os.environ[_GROUPED] = before
 
 
 def require_decoder(model: nn.Module) -> None:

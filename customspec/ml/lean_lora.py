@@ -1,4 +1,4 @@
-"""A LoRA layer's forward and backward in as few passes over its outputs as they need, for training."""
+"""A LoRA layer's forward and backward in as few passes over its outputs as they need."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from torch.nn import functional as F
 
 @contextmanager
 def lean_lora(model: nn.Module) -> Iterator[None]:
-    """Within it, plain LoRA layers compute what PEFT's compute, up to rounding, where gradients are wanted.
+    """Within it, plain LoRA layers compute what PEFT's compute, up to rounding, with gradients or without.
 
     PEFT's own forward scales and adds in passes of their own, autograd multiplies thin matrices in the slow order, and
     under autocast a float32 copy of every layer's input is made and kept.
     """
-    layers = [module for module in model.modules() if type(module) is Linear]
+    # one that has a forward of its own is lean already, or somebody else's
+    layers = [module for module in model.modules() if type(module) is Linear and "forward" not in vars(module)]
     for layer in layers:
         layer.__dict__["forward"] = partial(_forward, layer)  # an attribute of its own hides the class's
     try:
@@ -32,13 +33,16 @@ def lean_lora(model: nn.Module) -> Iterator[None]:
 
 
 def _forward(layer: Linear, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    dtype = _computed_in(layer, x) if torch.is_grad_enabled() and not args and not kwargs else None
+    dtype = _computed_in(layer, x) if not args and not kwargs else None
     if dtype is None:
         return Linear.forward(layer, x, *args, **kwargs)
     [name] = layer.active_adapters
-    base, down, up = cast(nn.Linear, layer.base_layer), layer.lora_A[name], layer.lora_B[name]
-    factors = down.weight.to(dtype), up.weight.to(dtype)
-    found: Tensor = _Lean.apply(x.to(dtype), base.weight, base.bias, *factors, layer.scaling[name])  # type: ignore[no-untyped-call]
+    base = cast(nn.Linear, layer.base_layer)
+    down, up = cast(nn.Linear, layer.lora_A[name]), cast(nn.Linear, layer.lora_B[name])
+    x, a, b = x.to(dtype), down.weight.to(dtype), up.weight.to(dtype)
+    if not torch.is_grad_enabled():
+        return _products(x, base.weight, base.bias, a, b, layer.scaling[name])[0]
+    found: Tensor = _Lean.apply(x, base.weight, base.bias, a, b, layer.scaling[name])  # type: ignore[no-untyped-call]
     return found
 
 
@@ -50,7 +54,7 @@ def _computed_in(layer: Linear, x: Tensor) -> torch.dtype | None:
     if names[0] in layer.lora_variant or type(base) is not nn.Linear or any(p.requires_grad for p in base.parameters()):
         return None
     drop, factors = layer.lora_dropout[names[0]], (layer.lora_A[names[0]], layer.lora_B[names[0]])
-    if not isinstance(drop, nn.Identity) or any(part.bias is not None for part in factors):
+    if (drop.training and not isinstance(drop, nn.Identity)) or any(part.bias is not None for part in factors):
         return None
     kind = x.device.type
     if torch.is_autocast_enabled(kind):
@@ -60,17 +64,25 @@ def _computed_in(layer: Linear, x: Tensor) -> torch.dtype | None:
     return x.dtype if len(same) == 1 else None
 
 
+def _products(
+    x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """x W^T + bias + scale (x A^T) B^T, the rows of x, and x A^T (tokens, r)."""
+    rows = x.reshape(-1, x.shape[-1])
+    narrow = rows @ a.T
+    out = F.linear(rows, weight, bias).addmm_(narrow, b.T, alpha=scale)
+    return out.view(*x.shape[:-1], -1), rows, narrow
+
+
 class _Lean(torch.autograd.Function):
-    """x W^T + bias + scale (x A^T) B^T, with gradients for x, A and B."""
+    """The first of `_products`, with gradients for x, A and B."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float) -> Tensor:
-        rows = x.reshape(-1, x.shape[-1])
-        narrow = rows @ a.T  # (tokens, r)
+        out, rows, narrow = _products(x, weight, bias, a, b, scale)
         ctx.save_for_backward(rows, weight, a, b, narrow)
         ctx.scale = scale
-        out = F.linear(rows, weight, bias).addmm_(narrow, b.T, alpha=scale)
-        return out.view(*x.shape[:-1], -1)
+        return out
 
     @staticmethod
     @once_differentiable

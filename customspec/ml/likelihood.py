@@ -9,7 +9,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from customspec.ml.batching import accepts, bare, batches, check_rows, evaluating, require_decoder, suited
+from customspec.ml.batching import (
+    accepts,
+    bare,
+    batches,
+    check_rows,
+    evaluating,
+    grouped_heads,
+    require_decoder,
+    suited,
+)
 from customspec.ml.scoring import score_simply, why_not_shared
 from customspec.ml.shared_prefix import Prefix, common_length, learns_prompt, run_prefix
 
@@ -39,7 +48,7 @@ def score_references(
     _check(model, prompts, references)
     budget = tokens_per_batch or suited(bare(model).device, cpu=1024, elsewhere=16384)
     scores: list[float] = [0.0] * len(prompts)
-    with evaluating(model):
+    with evaluating(model), grouped_heads(model):
         prefix, pads = _prefix(model, prompts, references, pad)
         own = [prompt[prefix.tokens :] for prompt in prompts]
         lengths = [len(prompt) + len(reference) - 1 for prompt, reference in zip(own, references, strict=True)]

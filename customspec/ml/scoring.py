@@ -17,6 +17,7 @@ from customspec.ml.batching import (
     batches,
     check_rows,
     evaluating,
+    grouped_heads,
     require_decoder,
     suited,
 )
@@ -110,7 +111,7 @@ def score_shared(
     """
     budget = tokens_per_batch or suited(bare(model).device, cpu=1024, elsewhere=16384)
     trie = Trie.of(choices)
-    with evaluating(model):
+    with evaluating(model), grouped_heads(model):
         prefix = run_prefix(model, prompts[0][: common_length(prompts)])
         own = [prompt[prefix.tokens :] for prompt in prompts]
         scores: list[list[float]] = [[] for _ in own]

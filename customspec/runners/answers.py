@@ -54,12 +54,13 @@ def reserve_of(params: Mapping[str, Any], chat: Chat) -> int:
 
 def answer(params: Mapping[str, Any], model: nn.Module, rows: Sequence[Encoded], chat: Chat, work: Work) -> Answers:
     """Answer every row. A scored choice's record holds the probability of each choice, normalized over them."""
+    from customspec.ml.lean_lora import lean_lora
     from customspec.ml.precision import computing
 
     began = time.monotonic()
     count = _counter(work, rows)
     technique, options = prompting_of(params, work.registry)
-    with computing(work.machine.device, work.machine.compute_dtype):
+    with computing(work.machine.device, work.machine.compute_dtype), lean_lora(model):
         if params["generation"] is None:
             records, note = _choose(params["choices"], options.calibrate, model, rows, chat, count)
         else:

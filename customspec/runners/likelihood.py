@@ -21,6 +21,7 @@ def with_likelihood(
 
     Raises StepError for a row that with its answer is longer than the context, and for a likelihood that is not finite.
     """
+    from customspec.ml.lean_lora import lean_lora
     from customspec.ml.likelihood import score_references
     from customspec.ml.memory import within_memory
     from customspec.ml.precision import computing
@@ -33,7 +34,7 @@ def with_likelihood(
                 f"row {row.example.id} needs {tokens} tokens with its answer; the context holds {header.context_length}"
             )
     work.tell(0, None, "likelihood of the answers")
-    with computing(work.machine.device, work.machine.compute_dtype):
+    with computing(work.machine.device, work.machine.compute_dtype), lean_lora(model):
         prompts, answers = [row.prompt for row in rows], [row.answer for row in rows]
         found, _ = within_memory(
             lambda budget: score_references(model, prompts, answers, pad=chat.pad_id, tokens_per_batch=budget), model

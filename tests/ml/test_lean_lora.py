@@ -99,11 +99,44 @@ def test_what_is_more_than_a_plain_update_is_left_to_peft(
     assert all(torch.equal(part, expected[1][name]) for name, part in found[1].items())
 
 
-def test_without_gradients_and_afterwards_pefts_forward_runs(tiny_model: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "gemma", "opt", "gpt2"])
+def test_without_gradients_the_logits_are_pefts(
+    tiny_model: Make, monkeypatch: pytest.MonkeyPatch, architecture: str
+) -> None:
+    model = adapted(tiny_model(architecture), lora_dropout=0.5).eval()  # no dropout in evaluation
+    fused, lean = 0, taken(monkeypatch)
+    products = lean_module._products
+
+    def counting(*args: Any) -> Any:
+        nonlocal fused
+        fused += 1
+        return products(*args)
+
+    monkeypatch.setattr(lean_module, "_products", counting)
+    with torch.inference_mode():
+        whole = model(input_ids=IDS).logits
+        with lean_lora(model):
+            found = model(input_ids=IDS).logits
+    assert float((found - whole).abs().max()) < 1e-5
+    assert fused == (0 if architecture == "gpt2" else len(layers(model)))
+    assert lean == []
+
+
+def test_one_within_another_leaves_the_outer_at_work(tiny_model: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     model = adapted(tiny_model("llama"))
     lean = taken(monkeypatch)
-    with lean_lora(model), torch.inference_mode():
-        model(input_ids=IDS)
+    with lean_lora(model):
+        with lean_lora(model), torch.inference_mode():
+            model(input_ids=IDS)
+        loss_and_gradients(model)
+    assert len(lean) == len(layers(model))
+
+
+def test_afterwards_pefts_forward_runs(tiny_model: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = adapted(tiny_model("llama"))
+    lean = taken(monkeypatch)
+    with lean_lora(model):
+        pass
     loss_and_gradients(model)
     assert lean == []
     assert not any("forward" in vars(layer) for layer in layers(model))
