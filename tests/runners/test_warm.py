@@ -88,7 +88,10 @@ def test_training_rows_are_read_for_demonstrations_alone(
         return rows(self, split)
 
     monkeypatch.setattr(work.Work, "rows", noting)
-    for technique, expected in (("zero_shot", 0), ("{few_shot: {shots: 2}}", 2)):
+    for technique, expected in (
+        ("zero_shot", 0),
+        ("{few_shot: {shots: 2}}", 3),
+    ):  # two splits, and the report's example
         asked.clear()
         assert customspec("run", workspace.spec(f"techniques: [{technique}]")).code == 0
         assert asked.count("train") == expected
