@@ -106,6 +106,7 @@ def test_calibration_costs_a_row_and_no_second_pass(model: Any, chat: Chat) -> N
     rows: dict[str, int] = {}
     kinds: list[Calibration] = ["none", "length", "contextual", "pmi"]
     for calibrate in kinds:
+        _choose(CHOICES, calibrate, model, rows_of(chat, calibrate), chat, lambda _: None)  # tries what may be shared
         fed.clear()
         _choose(CHOICES, calibrate, model, rows_of(chat, calibrate), chat, lambda _: None)
         shared, batch = fed[-2:]
