@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
 from customspec.testing import TinyModels
 from support import Ended, Workspace, colours, make_model
+
+Command = Callable[..., Ended]
+Install = Callable[[str, str, str], None]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -77,5 +82,40 @@ def customspec(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
         captured = capsys.readouterr()
         assert isinstance(ended.value.code, int)
         return Ended(ended.value.code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def install(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """A function: a distribution of version 1.0, with one module and its entry points, on the path."""
+    site = tmp_path_factory.mktemp("site")
+    monkeypatch.syspath_prepend(site)
+    modules: list[str] = []
+
+    def put(distribution: str, entry: str, source: str) -> None:
+        module = distribution.replace("-", "_")
+        info = site / f"{module}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[customspec]\n{entry} = {module}\n")
+        (site / f"{module}.py").write_text(dedent(source))
+        modules.append(module)
+
+    yield put
+    for module in modules:
+        sys.modules.pop(module, None)
+
+
+@pytest.fixture
+def validate(
+    workspace: Workspace, customspec: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Ended]:
+    """A function: `customspec validate` of the usual spec with these lines at its end."""
+
+    def call(*lines: str) -> Ended:
+        monkeypatch.chdir(workspace.root)
+        workspace.spec(*lines)
+        return customspec("validate", "spec.yaml")
 
     return call

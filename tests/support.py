@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 
 from customspec.testing.models import CHAT_TEMPLATE, make_model, make_tokenizer
 
-__all__ = ["CHAT_TEMPLATE", "Ended", "Rows", "Workspace", "colours", "make_model", "make_tokenizer"]
+__all__ = ["CHAT_TEMPLATE", "Ended", "Rows", "Workspace", "colours", "example", "make_model", "make_tokenizer"]
 
 WORDS = {"red": "warm", "orange": "warm", "amber": "warm", "blue": "cold", "teal": "cold", "violet": "cold"}
 Rows = Sequence[Mapping[str, Any]]
@@ -82,3 +83,10 @@ def colours(count: int, start: int = 0) -> list[dict[str, str]]:
         {"text": f"number {start + i} is {names[i % len(names)]}", "label": WORDS[names[i % len(names)]]}
         for i in range(count)
     ]
+
+
+def example(name: str) -> str:
+    """The example in docs/plugins.md that offers this."""
+    text = (Path(__file__).parent.parent / "docs" / "plugins.md").read_text(encoding="utf-8")
+    [found] = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if f'name = "{name}"' in block]
+    return str(found)

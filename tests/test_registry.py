@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from textwrap import dedent
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
 
 from customspec.hookspecs import Answer
 from customspec.testing import TinyModels, check_technique
-from support import Ended, Workspace
+from support import Ended, example
 
 Command = Callable[..., Ended]
 Install = Callable[..., None]
@@ -35,39 +32,6 @@ GOOD = """
     def customspec_techniques():
         return [Echo()]
 """
-
-
-@pytest.fixture
-def install(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """A function: a distribution of version 1.0, with one module and its entry points, on the path."""
-    site = tmp_path_factory.mktemp("site")
-    monkeypatch.syspath_prepend(site)
-    modules: list[str] = []
-
-    def put(distribution: str, entry: str, source: str) -> None:
-        module = distribution.replace("-", "_")
-        info = site / f"{module}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[customspec]\n{entry} = {module}\n")
-        (site / f"{module}.py").write_text(dedent(source))
-        modules.append(module)
-
-    yield put
-    for module in modules:
-        sys.modules.pop(module, None)
-
-
-@pytest.fixture
-def validate(workspace: Workspace, customspec: Command, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ended]:
-    """A function: `customspec validate` of the usual spec with these lines at its end."""
-
-    def call(*lines: str) -> Ended:
-        monkeypatch.chdir(workspace.root)
-        workspace.spec(*lines)
-        return customspec("validate", "spec.yaml")
-
-    return call
 
 
 def first(ended: Ended) -> str:
@@ -269,13 +233,6 @@ def test_the_registry_answers_for_the_family_that_is_asked_for() -> None:
         registry.prompting("lora")
     with pytest.raises(PluginError, match="`zero_shot` is of the family prompting, not tuning"):
         registry.tuning("zero_shot")
-
-
-def example(name: str) -> str:
-    """The example in docs/plugins.md that offers this."""
-    text = (Path(__file__).parent.parent / "docs" / "plugins.md").read_text(encoding="utf-8")
-    [found] = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if f'name = "{name}"' in block]
-    return str(found)
 
 
 def test_the_documented_technique_is_valid(install: Install, validate: Command) -> None:

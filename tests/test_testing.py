@@ -100,6 +100,16 @@ METHOD: list[tuple[str, str, str, str]] = [
 ]
 LOADED = "return load(model, folder)"
 MERGE = "\n\n    def merge(self, model):\n        "
+LOSS = """
+
+    needs_reference = False
+
+    def texts(self, options, row):
+        return [row.answer]
+
+    def objective(self, options, outputs):
+        losses = -outputs.log_likelihoods[:, 0]
+        return """
 LLAMA: list[tuple[str, str, str, str]] = [
     ("refuses_or_learns", '"learning_rate": 1e-3 if', '"learning_rate": 1e-12 if', "the loss on one batch goes from"),
     ("refuses_or_learns", '"per_device_train_batch_size": 8,', "", "leaves per_device_train_batch_size open"),
@@ -121,6 +131,10 @@ LLAMA: list[tuple[str, str, str, str]] = [
     ("saves_and_loads", SAVED, f"{SAVED}        (folder / 'more.pkl').touch()\n", "more.pkl: a pickle runs code"),
     ("saves_and_loads", SAVED, f"{SAVED}        model.requires_grad_(False)\n", "`save` changes the model"),
     ("opens_elsewhere", SAVED, f"{SAVED}        _spoil(folder / 'adapter_config.json')\n", "the logits differ by"),
+    ("own_loss", LOADED, f"{LOADED}{LOSS}losses.detach()", "gives losses without a gradient"),
+    ("own_loss", LOADED, f"{LOADED}{LOSS}losses * float('inf')", "`objective` gives [inf"),
+    ("own_loss", LOADED, f"{LOADED}{LOSS}losses.mean()", "`objective` gave () for 4 rows"),
+    ("own_loss", LOADED, f"{LOADED}{LOSS}losses - losses.mean()", "depends on the other rows of the batch"),
     ("merges", LOADED, f"{LOADED}{MERGE}return model", "leaves modules that plain transformers does not have"),
     ("merges", LOADED, f"{LOADED}{MERGE}return model.unload()", "the logits of the merged model differ by"),
 ]

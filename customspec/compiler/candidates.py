@@ -12,6 +12,7 @@ from customspec.compiler.data import LookedData, chooses_by_validation
 from customspec.compiler.demonstrations import check_prompting, check_shots
 from customspec.compiler.entries import Chosen, Draft, blame, blaming, prompting_of, tuning_of
 from customspec.compiler.findings import Findings
+from customspec.compiler.judging import check_judging, longest_text
 from customspec.compiler.models import LookedModel, check_lengths, with_most_weights, with_recipe
 from customspec.compiler.prompting import Rendered, render_all
 from customspec.compiler.quantization import check_quantization
@@ -185,6 +186,7 @@ def make_ready(
     rendered = _rendered(draft, spec, data, findings, shared)
     if rendered is not None and len(findings) == before:
         check_prompting(draft, rendered, findings)
+        check_judging(draft, rendered, train, findings)
     options = None
     if draft.tuning is not None and isinstance(model, LookedModel) and train:
         draft = with_most_weights(draft, model, len(train), findings)
@@ -274,9 +276,15 @@ def _check_lengths(ready: Ready, model: LookedModel, rows: Splits, findings: Fin
         return
     place = _what_makes_long(ready)
     for name in SPLITS if ready.draft.tuning else SPLITS[1:]:
-        # training feeds a row's own answer; scoring and generating need room for whatever may come
-        room = None if name == "train" else reserve
+        # training feeds a row's own texts; scoring and generating need room for whatever may come
+        room = _longest_text(ready, chat) if name == "train" else reserve
         check_lengths(ready.rendered.examples[name], ready.asking, model, room, rows.named(name), place, findings)
+
+
+def _longest_text(ready: Ready, chat: Chat) -> int | None:
+    tuning = tuning_of(ready.draft)
+    with blaming(ready.draft.main):
+        return tuning and longest_text(*tuning, ready.rendered.examples["train"], chat.answer_ids)
 
 
 def _what_makes_long(ready: Ready) -> KeyPath:

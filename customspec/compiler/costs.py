@@ -16,7 +16,7 @@ from customspec.estimate.predicted import artifact_bytes
 from customspec.estimate.rates import Rates
 from customspec.estimate.shape import Shape
 from customspec.estimate.work import Asked, Taught
-from customspec.hookspecs import Decodes, Footprint, Footprints
+from customspec.hookspecs import Decodes, Footprint, Footprints, Judging
 from customspec.inputs.remembered import Remembered
 from customspec.inputs.splits import SPLITS
 from customspec.inputs.tokens import Chat
@@ -214,6 +214,15 @@ class _Costs:
         """Trained weights that every token meets: a learned prompt's are met once a pass."""
         return self.trained if self.trained >= self.shape.parameters or self.footprint.adapted else 0
 
+    @property
+    def texts(self) -> int:
+        """How often a training row is fed: once, or with each text that the technique's own loss looks at."""
+        tuning, main = tuning_of(self.ready.draft), self.ready.draft.main
+        if tuning is None or not isinstance(tuning[0], Judging):
+            return 1
+        with blaming(main):
+            return len(tuning[0].texts(self.options, self.ready.rendered.examples["train"][0]))
+
     def interval(self, steps: int) -> int:
         assert self.options is not None
         return evaluation_interval(self.options, steps, len(self.ready.rendered.examples["train"]))
@@ -248,7 +257,7 @@ class _Costs:
         return Taught(
             steps=steps,
             passes=steps * a_step,
-            batch=batch,
+            batch=batch * self.texts,
             shared=counted.shared,
             own=counted.own,
             longest=counted.longest,

@@ -53,14 +53,15 @@ def check_prompting(draft: Draft, rendered: Rendered, findings: Findings) -> Non
     with blaming(draft.prompting):
         named = technique.columns(options) if isinstance(technique, ReadsColumns) else {}
         for option, column in named.items() if train else ():
-            _check_column(column, (*draft.prompting.at, option), train, findings)
+            check_column(column, (*draft.prompting.at, option), train, findings)
         if isinstance(technique, Refuses) and rendered.examples and len(findings) == before:
             refusal = technique.refusal(options, train)
             if refusal is not None:
                 refuse(refusal, draft.prompting, findings)
 
 
-def _check_column(column: str, at: KeyPath, train: Sequence[Any], findings: Findings) -> None:
+def check_column(column: str, at: KeyPath, train: Sequence[Any], findings: Findings) -> None:
+    """Whether the training rows have the column that an option names."""
     columns = sorted(train[0].fields)
     if column not in columns:
         nearest = closest(column, columns, {})

@@ -28,6 +28,7 @@ from customspec.hookspecs.prompting import (
 from customspec.hookspecs.tuning import (
     Consulting,
     Footprints,
+    Judging,
     Merging,
     Optimizing,
     Penalizing,
@@ -37,7 +38,7 @@ from customspec.hookspecs.tuning import (
     TakesQuantized,
     TuningTechnique,
 )
-from customspec.hookspecs.values import Answer, Extra, Footprint, Reading, Refusal, Sampling, Task
+from customspec.hookspecs.values import Answer, Extra, Footprint, Outputs, Reading, Refusal, Sampling, Task
 from customspec.hookspecs.watching import Progress, Watcher
 
 __all__ = [
@@ -51,11 +52,13 @@ __all__ = [
     "Footprint",
     "Footprints",
     "HasOptions",
+    "Judging",
     "Merging",
     "Metric",
     "NeedsExtra",
     "NeedsLikelihood",
     "Optimizing",
+    "Outputs",
     "Penalizing",
     "Plugin",
     "Progress",

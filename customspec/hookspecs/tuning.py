@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from customspec.header import ModelHeader
-from customspec.hookspecs.values import Footprint, Refusal, Task
+from customspec.hookspecs.values import Footprint, Outputs, Refusal, Task
+from customspec.prompts import Example
 from customspec.spec import TrainingOptions
 
 if TYPE_CHECKING:
@@ -75,6 +76,24 @@ class Optimizing(Protocol):
 
     def optimizer(self, options: Any, model: nn.Module) -> Optimizer | None:
         """Over what `adapt` left to train, with the options' peak learning rate; the schedule is ours. None: ours."""
+
+
+@runtime_checkable
+class Judging(Protocol):
+    """A tuning technique with a loss of its own (preferences, weighted rows). Absent: the mean cross-entropy of the
+    answers' tokens. Columns that the prompt does not name are told by `columns`, as `ReadsColumns` has it."""
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether the untrained base's log-likelihoods are wanted: a pass over all texts before training."""
+
+    def texts(self, options: Any, row: Example) -> Sequence[str]:
+        """What the loss looks at, each text being encoded behind the row's prompt as its answer would be, with its end:
+        of every training row as many, at least one, none of them empty."""
+
+    def objective(self, options: Any, outputs: Outputs) -> Tensor:
+        """(rows,), with gradient: each row's loss, which depends on that row alone. Minimized is the mean over all rows
+        of an optimizer step."""
 
 
 @runtime_checkable

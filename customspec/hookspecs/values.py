@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from customspec.header import Linear
+from customspec.prompts import Example
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,25 @@ class Task:
     """The possible answers, in classification."""
     steps: int
     """Optimizer steps that training will take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What the model made of a batch, as an objective sees it: of each row, each of its texts. All with gradient,
+    float32, where not said otherwise."""
+
+    rows: Sequence[Example]
+    """The rows with their columns (`fields`): the first dimension of the tensors."""
+    log_likelihoods: Tensor
+    """(rows, texts): natural log of p(text | prompt), summed over the text's tokens, its end included."""
+    tokens: Tensor
+    """(rows, texts), integers: tokens of each text, its end included."""
+    logits: Tensor
+    """(tokens of all texts, vocabulary): where each token is predicted, text after text, row after row."""
+    targets: Tensor
+    """(tokens of all texts,): those tokens."""
+    reference: Tensor | None
+    """(rows, texts), without gradient: `log_likelihoods` under the untrained base, where `needs_reference`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,7 @@ from customspec.ml.batching import evaluating
 from customspec.ml.checkpointing import Checkpointing, Course, Looked
 from customspec.ml.forward import Batch, Forward, collate, features_of, supervised
 from customspec.ml.lean_lora import lean_lora
+from customspec.ml.objective import Objective
 from customspec.ml.quiet import quietly
 from customspec.ml.selection import Keeper, Selection
 from customspec.ml.steady import Finite, SteadyTrainer
@@ -27,6 +29,7 @@ from customspec.spec import TrainingOptions
 LOGGED_STEPS = 200  # points of the loss curve at most
 CURVES = ("loss", "learning_rate", "grad_norm")  # what Trainer logs and a watcher may draw
 
+T = TypeVar("T")
 Tell = Callable[[int, int, str, Mapping[str, float] | None], None]
 
 
@@ -72,14 +75,16 @@ def train(
     selection: Selection | None = None,
     untrained_loss: float | None = None,
     extras: Extras = Extras(),
+    objective: Objective | None = None,
     checkpointing: Checkpointing | None = None,
     progress: Tell = lambda done, total, note, values: None,
 ) -> Trained:
     """Train in place for `steps` optimizer steps, or until `selection` ends it early; with a selection, the state to
-    use is the one that it saved. `untrained_loss`: the base model's mean loss on `sample_of(rows)`; a loss that is no
-    lower after a tenth of the steps is noted. `progress` gets steps done, steps in all, and the loss: as a note, and
-    at each point of the curve as a number, with the learning rate and the gradients' norm. With `checkpointing` it
-    goes on where an earlier call was cut off, and ends in the very weights that it would have ended in.
+    use is the one that it saved. `untrained_loss`: the base model's `sample_loss`; a loss that is no lower after a
+    tenth of the steps is noted. `objective`: in place of the answers' cross-entropy, over the same rows. `progress`
+    gets steps done, steps in all, and the loss: as a note, and at each point of the curve as a number, with the
+    learning rate and the gradients' norm. With `checkpointing` it goes on where an earlier call was cut off, and ends
+    in the very weights that it would have ended in.
 
     Raises StepError for a batch without a supervised token, and for a loss, a gradient or a weight that is not finite;
     MachineError when one row does not fit the memory; UnusableError when the checkpoint is not of this training.
@@ -87,17 +92,21 @@ def train(
     seed_everything(seed)
     arguments = _arguments(options, steps, seed, device, autocast, scratch)
     arguments._n_gpu = min(1, arguments.n_gpu)  # one device a step: Trainer would spread the batch over all it sees
-    forward = Forward.of(model, rows, batch=min(len(rows), arguments.per_device_train_batch_size), pad=pad)
-    keeper = Keeper(selection, steps, untrained_loss, lambda trained: mean_loss(trained, sample_of(rows), pad))
+    batch = min(len(rows), arguments.per_device_train_batch_size)
+    objective = objective and objective.shown_to(model, batch)
+    forward = Forward.of(model, rows, batch=batch, pad=pad) if objective is None else objective.shown
+    look = partial(sample_loss, rows=rows, pad=pad, objective=objective)
+    keeper = Keeper(selection, steps, untrained_loss, look)
     optimizer = None if extras.optimizer is None else extras.optimizer(model)
     trainer = AnswerTrainer(
         model=model,
         args=arguments,
-        train_dataset=cast(Any, features_of(rows, forward)),
-        data_collator=lambda features: collate(features, pad),
+        train_dataset=cast(Any, features_of(rows, forward) if objective is None else objective.features),
+        data_collator=partial(collate, pad=pad) if objective is None else objective.collate,
         optimizers=(optimizer, None),
     )
     trainer.row_ids, trainer.shown, trainer.penalty = [row.example.id for row in rows], forward, extras.penalty
+    trainer.objective = objective
     trainer.remove_callback(PrinterCallback)
     course = Course(trainer, keeper, checkpointing)
     after = [] if extras.after_step is None else [_After(extras.after_step, trainer.passed)]
@@ -124,9 +133,16 @@ def seed_everything(seed: int) -> None:
     set_seed(seed)
 
 
-def sample_of(rows: Sequence[Encoded], count: int = 16) -> Sequence[Encoded]:
+def sample_of(rows: Sequence[T], count: int = 16) -> Sequence[T]:
     """Some rows, spread over all of them."""
     return rows[:: math.ceil(len(rows) / count)]
+
+
+def sample_loss(model: nn.Module, rows: Sequence[Encoded], pad: int, objective: Objective | None = None) -> float:
+    """The loss on some of the rows, in evaluation mode: `mean_loss`, or the mean of the rows' own."""
+    if objective is None:
+        return mean_loss(model, sample_of(rows), pad)
+    return objective.mean(model, sample_of(range(len(rows))))
 
 
 @quietly()
@@ -150,6 +166,7 @@ class AnswerTrainer(SteadyTrainer):
 
     shown = Forward()
     penalty: Callable[[nn.Module], Tensor] | None = None
+    objective: Objective | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -162,13 +179,9 @@ class AnswerTrainer(SteadyTrainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
-        """Sum of the cross-entropies over the supervised tokens, by `num_items_in_batch`."""
-        predicting, targets = supervised(cast(Batch, inputs))
-        if not targets.numel():
-            raise StepError(f"no supervised token in the batch of {self.names_of(inputs['rows'].tolist())}")
-        with self.accelerator.autocast():  # a model in a wrapper is called within it, past Trainer's own autocast
-            logits = self.shown.answer_logits(model, cast(Batch, inputs), predicting)  # (answer tokens, vocabulary)
-        loss = F.cross_entropy(logits.float(), targets, reduction="sum") / (num_items_in_batch or targets.numel())
+        """Sum of the cross-entropies over the supervised tokens, or of the rows' losses, by `num_items_in_batch`."""
+        total, items = self._summed(model, cast(Batch, inputs))
+        loss = total / (num_items_in_batch or items)
         if self.penalty is not None:
             loss = loss + self.penalty(model) / (self.current_gradient_accumulation_steps * self.parts)
         if not torch.isfinite(loss):
@@ -178,6 +191,26 @@ class AnswerTrainer(SteadyTrainer):
             )
         self.rows_seen += len(inputs["rows"])
         return (loss, None) if return_outputs else loss
+
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> Any:
+        """A step's batches, and what its loss is the mean over: supervised tokens, or rows."""
+        batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
+        if self.objective is not None:
+            items = torch.tensor(sum(len(batch["rows"]) for batch in batches), device=device)
+        return batches, items
+
+    def _summed(self, model: nn.Module, batch: Batch) -> tuple[Tensor, int]:
+        """The batch's summed loss, and the number of what it is a sum over."""
+        if self.objective is not None:
+            with self.accelerator.autocast():
+                losses = self.objective.losses(model, batch)
+            return losses.sum(), len(losses)
+        predicting, targets = supervised(batch)
+        if not targets.numel():
+            raise StepError(f"no supervised token in the batch of {self.names_of(batch['rows'].tolist())}")
+        with self.accelerator.autocast():  # a model in a wrapper is called within it, past Trainer's own autocast
+            logits = self.shown.answer_logits(model, batch, predicting)  # (answer tokens, vocabulary)
+        return F.cross_entropy(logits.float(), targets, reduction="sum"), targets.numel()
 
 
 class _After(TrainerCallback):

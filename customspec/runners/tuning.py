@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from customspec.compiler.judging import longest_text
 from customspec.estimate import evaluation_interval
 from customspec.header import ModelHeader
-from customspec.hookspecs import Consulting, Optimizing, Penalizing, Remembering, Stepping, Task, TuningTechnique
+from customspec.hookspecs import (
+    Consulting,
+    Judging,
+    Optimizing,
+    Penalizing,
+    Remembering,
+    Stepping,
+    Task,
+    TuningTechnique,
+)
 from customspec.inputs.encoding import Encoded
 from customspec.inputs.splitting import nested
 from customspec.runners.answers import answer, reserve_of
@@ -17,7 +27,7 @@ from customspec.runners.artifact import Artifact
 from customspec.runners.containment import containing
 from customspec.runners.metrics import Scoring, answers_of
 from customspec.runners.records import records_of
-from customspec.runners.work import Work, encode_rows
+from customspec.runners.work import Work, encode_rows, template_of
 from customspec.spec import TrainingOptions
 from customspec.store import Checkpoints
 
@@ -25,6 +35,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from customspec.ml.checkpointing import Checkpointing
+    from customspec.ml.objective import Objective
     from customspec.ml.selection import Selection
     from customspec.ml.training import Extras
 
@@ -62,6 +73,38 @@ def extras_of(technique: TuningTechnique, options: TrainingOptions) -> Extras:
         penalty=penalty and partial(penalty, options),
         after_step=after_step and partial(after_step, options),
     )
+
+
+def objective_of(
+    technique: TuningTechnique,
+    options: TrainingOptions,
+    rows: Sequence[Encoded],
+    answer_ids: Callable[[str], Sequence[int]],
+    pad: int,
+    base: nn.Module,
+) -> Objective | None:
+    """The technique's own loss over these rows; None where it has none. `base` is untrained."""
+    from customspec.ml.objective import Objective
+
+    if not isinstance(technique, Judging):
+        return None
+    who = f"technique `{technique.name}`"
+    texts, loss = containing(technique.texts, who), containing(technique.objective, who)
+    told = [
+        [replace(row, answer=tuple(answer_ids(text)), learned=()) for text in texts(options, row.example)]
+        for row in rows
+    ]
+    return Objective.of(partial(loss, options), told, pad, base if technique.needs_reference else None)
+
+
+def text_room(
+    technique: TuningTechnique, options: TrainingOptions, params: Mapping[str, Any], work: Work
+) -> int | None:
+    """Tokens to keep free behind a row's prompt in training, for its longest text; None: its own answer's."""
+    if not isinstance(technique, Judging):
+        return None
+    _, chat = work.header_and_chat
+    return longest_text(technique, options, template_of(params).render_all(work.rows("train")), chat.answer_ids)
 
 
 def checkpointing_of(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from unittest import SkipTest
 
 from customspec.errors import UsageError
-from customspec.hookspecs import Merging, StandsAlone
+from customspec.hookspecs import Judging, Merging, StandsAlone
 from customspec.spec import TrainingOptions
 from customspec.testing.checks import Check, RuleError, require
 from customspec.testing.fresh import ask_anew, plan
@@ -19,6 +19,8 @@ from customspec.testing.shared import well_said
 from customspec.testing.subject import Subject
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from customspec.testing.workbench import Workbench
 
 CLOSE = 1e-5  # largest difference of logits, in float32
@@ -52,7 +54,7 @@ Rule = Callable[["Workbench", str], None]
 
 
 def tuning_checks(subject: Subject, architectures: tuple[str, ...], models: TinyModels) -> Iterator[Check]:
-    """The rules of the family `tuning`: three for all architectures together, then seven for each."""
+    """The rules of the family `tuning`: three for all architectures together, then eight for each."""
     trial = _Trial(subject, architectures, models)
     yield Check("takes_a_model", f"It takes at least one of {', '.join(architectures)}.", lambda: _takes_a_model(trial))
     yield Check(
@@ -67,13 +69,12 @@ def tuning_checks(subject: Subject, architectures: tuple[str, ...], models: Tiny
 
 
 def _try(rule: Rule, trial: _Trial, architecture: str) -> None:
-    first = rule is refuses_or_learns
     refusal = trial.bench.refusal(architecture)
-    if refusal is not None and first:
+    if refusal is not None and rule is refuses_or_learns:
         well_said(refusal, type(trial.subject.options))
     elif refusal is not None:
         raise SkipTest(f"refused: {refusal.message}")
-    elif not first and not trial.bench.works(architecture):
+    elif rule not in (refuses_or_learns, own_loss) and not trial.bench.works(architecture):
         raise SkipTest(f"it cannot be trained: see refuses_or_learns[{architecture}]")
     else:
         rule(trial.bench, architecture)
@@ -126,6 +127,26 @@ def refuses_or_learns(bench: Workbench, architecture: str) -> None:
         ) from error
     reached = fmean(losses[-LAST:])
     require(reached < LEARNT * losses[0], f"the loss on one batch goes from {losses[0]:.4f} to {reached:.4f}")
+
+
+def own_loss(bench: Workbench, architecture: str) -> None:
+    import torch
+
+    if not isinstance(bench.technique, Judging):
+        raise SkipTest("it has no `objective`")
+    rows = range(len(bench.rows))
+    together = bench.losses(architecture, rows)
+    apart = [bench.losses(architecture, [row]) for row in rows]
+    require(together.requires_grad, "`objective` gives losses without a gradient")
+    require(bool(torch.isfinite(together).all()), f"`objective` gives {together.tolist()}")
+    differing = [row for row, one in zip(rows, apart, strict=True) if not _close(one, together[row])]
+    told = ", ".join(bench.rows[row].example.id for row in differing)
+    require(not differing, f"the loss of {told} depends on the other rows of the batch; steps are taken in parts")
+
+
+def _close(one: Tensor, other: Tensor) -> bool:
+    """Whether two losses of one row are the same, but for the order of sums."""
+    return bool((one - other).detach().abs().max() <= MERGED * max(1.0, float(other.detach().abs())))
 
 
 def parameter_count(bench: Workbench, architecture: str) -> None:
@@ -205,6 +226,7 @@ def merges(bench: Workbench, architecture: str) -> None:
 
 RULES: Mapping[Rule, str] = {
     refuses_or_learns: "It refuses the model from its header, or learns one batch.",
+    own_loss: "With an `objective`: one finite loss a row, with gradient, which depends on that row alone.",
     parameter_count: "`trainable_parameters` is what `adapt` leaves to train, exactly.",
     precision: "What trains is float32; what is frozen of the base stays in the type that it came in.",
     frozen: "What is frozen gets no gradient and keeps every bit; what trains gets one.",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 
@@ -12,17 +14,19 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from customspec.header import ModelHeader
-from customspec.hookspecs import Refusal, StandsAlone, TuningTechnique
+from customspec.hookspecs import Judging, Refusal, StandsAlone, TuningTechnique
 from customspec.inputs.encoding import Encoded
 from customspec.ml.headers import read_header
 from customspec.ml.models import load_model
+from customspec.ml.objective import Objective
 from customspec.ml.quiet import quietly
 from customspec.ml.training import seed_everything, train
 from customspec.prompts import Example
-from customspec.runners.tuning import consulted, extras_of, task_of
+from customspec.runners.tuning import consulted, extras_of, objective_of, task_of
 from customspec.spec import TrainingOptions
 from customspec.testing.fresh import filled_in
 from customspec.testing.models import TinyModels
+from customspec.testing.rows import columns_of
 
 STEPS = 20
 PAD = 2
@@ -35,6 +39,7 @@ BATCH = tuple(
     )
     for i in range(4)
 )
+END = 1
 PROBE = torch.arange(20, 60).reshape(2, 20)  # (rows, length): token ids that no training row holds in this order
 
 
@@ -86,7 +91,7 @@ class Workbench:
         """A fresh base, or this one, made ready to train under the seed 0."""
         fresh = self.base(architecture) if base is None else base
         seed_everything(0)
-        task = task_of(BATCH, lambda text: [20 + byte for byte in text.encode()], None, STEPS)
+        task = task_of(BATCH, _ids, None, STEPS)
         return self.technique.adapt(self.filled(architecture), fresh, task)
 
     def trained(self, architecture: str) -> Cell:
@@ -129,7 +134,7 @@ class Workbench:
         )
         trained = train(
             model,
-            BATCH,
+            self.rows,
             one_batch,
             steps=STEPS,
             seed=0,
@@ -138,8 +143,31 @@ class Workbench:
             autocast=False,
             scratch=self._models.scratch(),
             extras=extras_of(self.technique, options),
+            objective=self.objective(architecture),
         )
         return Cell(options, model.eval(), before, tuple(loss for _, loss in trained.losses))
+
+    @cached_property
+    def rows(self) -> tuple[Encoded, ...]:
+        """The batch, with the columns that the technique reads: texts that are numbers too, so that both can be."""
+        columns = columns_of(self.technique, self.options)
+        return tuple(
+            replace(row, example=Example(row.example.id, None, "", f"answer {i}", fields=_fields(columns, i)))
+            for i, row in enumerate(BATCH)
+        )
+
+    def objective(self, architecture: str) -> Objective | None:
+        """The technique's own loss on the batch, where it has one."""
+        if not isinstance(self.technique, Judging):
+            return None
+        base = self.base(architecture)
+        return objective_of(self.technique, self.filled(architecture), self.rows, _answer_ids, PAD, base)
+
+    def losses(self, architecture: str, rows: Sequence[int]) -> Tensor:
+        """(rows,), with gradient: its own loss of some rows of the batch under an adapted model, taken together."""
+        objective, model = self.objective(architecture), self.adapted(architecture).eval()
+        assert objective is not None
+        return objective.losses(model, objective.collate([{"row": row} for row in rows]))
 
     def saved(self, architecture: str) -> Path:
         """A new folder with what the technique saves of its trained model."""
@@ -164,6 +192,18 @@ class Workbench:
         if (folder / "config.json").is_file():
             return cast(nn.Module, AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32))
         return None
+
+
+def _ids(text: str) -> list[int]:
+    return [20 + byte for byte in text.encode()]
+
+
+def _answer_ids(text: str) -> list[int]:
+    return [*_ids(text), END]
+
+
+def _fields(columns: Sequence[str], row: int) -> dict[str, str]:
+    return {column: str(10 * row + place) for place, column in enumerate(columns, 1)}
 
 
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:

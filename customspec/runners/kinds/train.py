@@ -16,7 +16,15 @@ from customspec.runners.artifact import Artifact
 from customspec.runners.bases import load_base, make_way
 from customspec.runners.containment import containing
 from customspec.runners.measure import measuring
-from customspec.runners.tuning import checkpointing_of, consulted, extras_of, selection_of, task_of
+from customspec.runners.tuning import (
+    checkpointing_of,
+    consulted,
+    extras_of,
+    objective_of,
+    selection_of,
+    task_of,
+    text_room,
+)
 from customspec.runners.work import Work, encode_rows, settled
 from customspec.spec import TrainingOptions
 from customspec.store import Checkpoints, room
@@ -46,7 +54,8 @@ class _Training:
         params = settled(step, work)
         technique = work.registry.tuning(params["technique"]["name"])
         options = technique.options.model_validate(params["technique"]["options"])
-        encoded = encode_rows(params, work.rows("train"), work, reserve=None)
+        reserve = text_room(technique, options, params, work)
+        encoded = encode_rows(params, work.rows("train"), work, reserve=reserve)
         if not encoded.rows:
             raise StepError("every training row was dropped as too long")
         steps = training_steps(options, len(encoded.rows))
@@ -87,14 +96,15 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
 
 def _train(training: _Training, artifact: Artifact, checkpoints: Checkpoints, scratch: Path) -> _Made:
     """In `artifact` is then the state to use."""
-    from customspec.ml.training import mean_loss, sample_of, seed_everything, train
+    from customspec.ml.training import sample_loss, seed_everything, train
 
     work, params, options, technique = training.work, training.params, training.options, training.technique
     machine, rows, seed = work.machine, training.encoded.rows, params["seed"]
     _, chat = work.header_and_chat
     work.tell(0, None, "loading the model")
     base = load_base(params, work)
-    untrained_loss = mean_loss(base, sample_of(rows), chat.pad_id)
+    objective = objective_of(technique, options, rows, chat.answer_ids, chat.pad_id, base)
+    untrained_loss = sample_loss(base, rows, chat.pad_id, objective)
     seed_everything(seed)
     choices = None if params["selection"] is None else params["selection"]["choices"]
     adapt = containing(technique.adapt, f"technique `{technique.name}`", seeds=False)  # the loop seeds anew
@@ -114,6 +124,7 @@ def _train(training: _Training, artifact: Artifact, checkpoints: Checkpoints, sc
         selection=selection_of(params, options, training.steps, work, artifact.save, len(rows)),
         untrained_loss=untrained_loss,
         extras=extras_of(technique, options),
+        objective=objective,
         checkpointing=checkpointing_of(technique, options, checkpoints, artifact, work.checkpoint_seconds),
         progress=work.tell,
     )

@@ -1,0 +1,60 @@
+"""Whether the training rows have what a tuning technique's own loss looks at: its columns, and its texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from customspec.compiler.demonstrations import check_column
+from customspec.compiler.entries import Draft, blaming, tuning_of
+from customspec.compiler.findings import Findings
+from customspec.compiler.prompting import Rendered
+from customspec.errors import Code
+from customspec.hookspecs import Judging, ReadsColumns, TuningTechnique
+from customspec.prompts import Example, Row
+from customspec.spec import TrainingOptions
+
+
+def check_judging(draft: Draft, rendered: Rendered, train: Sequence[Row] | None, findings: Findings) -> None:
+    """`train` is None while the rows are not there."""
+    tuning = tuning_of(draft)
+    if tuning is None or not train:
+        return
+    technique, options = tuning
+    before = len(findings)
+    with blaming(draft.main):
+        for option, column in (technique.columns(options) if isinstance(technique, ReadsColumns) else {}).items():
+            check_column(column, (*draft.main.at, option), rendered.examples["train"], findings)
+        if isinstance(technique, Judging) and len(findings) == before:
+            _check_texts(technique, options, draft, rendered.examples["train"], train, findings)
+
+
+def longest_text(
+    technique: TuningTechnique,
+    options: TrainingOptions,
+    rows: Sequence[Example],
+    answer_ids: Callable[[str], Sequence[int]],
+) -> int | None:
+    """Tokens to keep free behind a training row's prompt; None: its own answer's."""
+    if not isinstance(technique, Judging):
+        return None
+    return max((len(answer_ids(text)) for row in rows for text in technique.texts(options, row)), default=None)
+
+
+def _check_texts(
+    technique: Judging,
+    options: TrainingOptions,
+    draft: Draft,
+    examples: Sequence[Example],
+    rows: Sequence[Row],
+    findings: Findings,
+) -> None:
+    """Texts of every row, as many as the first has. Raises ValueError where a row has another number of them."""
+    count = None
+    for example, row in zip(examples, rows, strict=True):
+        texts = tuple(technique.texts(options, example))
+        if bad := [text for text in texts if not isinstance(text, str) or not text.strip()]:
+            message = f"{row.place}: `{draft.main.technique.name}` looks at {bad[0]!r}, which is no text to learn from"
+            findings.add(Code.ANSWER_EMPTY, draft.main.at, message, key=True)
+            return
+        if not texts or len(texts) != (count := count or len(texts)):
+            raise ValueError(f"`texts` gives {len(texts)} texts for {row.id}; all rows need as many, one at least")
