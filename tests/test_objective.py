@@ -86,8 +86,10 @@ def test_what_its_columns_hold_is_part_of_the_fingerprint(pairs: Workspace, cust
 
 def test_a_row_of_two_texts_is_estimated_as_two(pairs: Workspace, customspec: Command) -> None:
     options = "learning_rate: 1e-3, num_train_epochs: 3, per_device_train_batch_size: 8, r: 8"
-    pairs.spec(f"techniques: [{{preferences: {{{options}, chosen: better, rejected: worse}}}}, {{lora: {{{options}}}}}]")
+    pairs.spec(
+        "techniques:", f"  - preferences: {{{options}, chosen: better, rejected: worse}}", f"  - lora: {{{options}}}"
+    )
     ended = customspec("plan", "spec.yaml", "--json")
     assert ended.code == 0, ended.err
     two, one = (candidate["estimate"]["training_flops"] for candidate in ended.json["candidates"])
-    assert two == pytest.approx(2 * one, rel=0.1)
+    assert 1.5 * one < two <= 2 * one  # what all rows begin with runs once in both
