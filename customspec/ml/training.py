@@ -92,22 +92,9 @@ def train(
     seed_everything(seed)
     arguments = _arguments(options, steps, seed, device, autocast, scratch)
     arguments._n_gpu = min(1, arguments.n_gpu)  # one device a step: Trainer would spread the batch over all it sees
-    batch = min(len(rows), arguments.per_device_train_batch_size)
-    objective = objective and objective.shown_to(model, batch)
-    forward = Forward.of(model, rows, batch=batch, pad=pad) if objective is None else objective.shown
     look = partial(sample_loss, rows=rows, pad=pad, objective=objective)
     keeper = Keeper(selection, steps, untrained_loss, look)
-    optimizer = None if extras.optimizer is None else extras.optimizer(model)
-    trainer = AnswerTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=cast(Any, features_of(rows, forward) if objective is None else objective.features),
-        data_collator=partial(collate, pad=pad) if objective is None else objective.collate,
-        optimizers=(optimizer, None),
-    )
-    trainer.row_ids, trainer.shown, trainer.penalty = [row.example.id for row in rows], forward, extras.penalty
-    trainer.objective = objective
-    trainer.remove_callback(PrinterCallback)
+    trainer = _trainer(model, rows, arguments, pad, extras, objective)
     course = Course(trainer, keeper, checkpointing)
     after = [] if extras.after_step is None else [_After(extras.after_step, trainer.passed)]
     for callback in (Finite(trainer), course, _Progress(progress, trainer.passed), keeper, *after, Looked(course)):
@@ -211,6 +198,30 @@ class AnswerTrainer(SteadyTrainer):
         with self.accelerator.autocast():  # a model in a wrapper is called within it, past Trainer's own autocast
             logits = self.shown.answer_logits(model, batch, predicting)  # (answer tokens, vocabulary)
         return F.cross_entropy(logits.float(), targets, reduction="sum"), targets.numel()
+
+
+def _trainer(
+    model: nn.Module,
+    rows: Sequence[Encoded],
+    arguments: TrainingArguments,
+    pad: int,
+    extras: Extras,
+    objective: Objective | None,
+) -> AnswerTrainer:
+    batch = min(len(rows), arguments.per_device_train_batch_size)
+    objective = objective and objective.shown_to(model, batch)
+    forward = Forward.of(model, rows, batch=batch, pad=pad) if objective is None else objective.shown
+    trainer = AnswerTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=cast(Any, features_of(rows, forward) if objective is None else objective.features),
+        data_collator=partial(collate, pad=pad) if objective is None else objective.collate,
+        optimizers=(None if extras.optimizer is None else extras.optimizer(model), None),
+    )
+    trainer.row_ids, trainer.shown = [row.example.id for row in rows], forward
+    trainer.penalty, trainer.objective = extras.penalty, objective
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
 class _After(TrainerCallback):

@@ -53,7 +53,8 @@ def by_hand(model: nn.Module, text: Encoded) -> Tensor:
     """log p(text | prompt), unpadded."""
     ids = torch.tensor([[*text.prompt, *text.answer]])
     each = model(input_ids=ids).logits[0, :-1].log_softmax(-1)
-    return each.gather(1, ids[0, 1:, None])[len(text.prompt) - 1 :].sum()
+    found: Tensor = each.gather(1, ids[0, 1:, None])[len(text.prompt) - 1 :].sum()
+    return found
 
 
 def trained(model: nn.Module, objective: Objective, scratch: Path, **options: Any) -> None:
