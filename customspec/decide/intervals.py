@@ -5,13 +5,13 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import isfinite
+from math import ceil, isfinite
 from typing import Literal
 
 from customspec.decide.samples import Measure, Sample, Statistic, statistic_of
 
 CONFIDENCE = 0.95  # of the intervals beside every metric
-RESAMPLES = 1999
+RESAMPLES = 1999  # at least
 BATCH = 2**21  # positions held at once
 
 Side = Literal["two-sided", "lower", "upper"]
@@ -80,7 +80,7 @@ def _bootstrap(
             (np.arange(statistic.count),),
             lambda drawn, axis: statistic.of(np.moveaxis(drawn, axis, -1)),
             vectorized=True,
-            n_resamples=RESAMPLES,
+            n_resamples=resamples_for(confidence),
             batch=max(1, BATCH // statistic.count),
             confidence_level=confidence,
             alternative={"two-sided": "two-sided", "lower": "greater", "upper": "less"}[side],
@@ -89,6 +89,11 @@ def _bootstrap(
         )
     low, high = (float(end) for end in result.confidence_interval)
     return Interval(low, high, f"{method} bootstrap", float(result.standard_error))
+
+
+def resamples_for(confidence: float) -> int:
+    """So many that twenty lie beyond the level, a bound's whole error or both halves of an interval's."""
+    return max(RESAMPLES, ceil(round(20 / (1 - confidence), 6)))
 
 
 def interval_of(sample: Sample, measure: Measure, confidence: float = CONFIDENCE) -> Interval:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
 from math import ceil, log2, sqrt
 from statistics import NormalDist
 from typing import Any, Literal
 
-from customspec.decide.intervals import BATCH, Interval, bootstrap, unseen, wilson
+from customspec.decide.intervals import Interval, bootstrap, unseen, wilson
 from customspec.decide.power import POWER
-from customspec.decide.samples import Measure, Sample, Statistic, mean_of, score_of, shared, units_of
-
-FLIPS = 9999  # random flips where rows have values of their own; fewer units are flipped in every way
-SET_FLIPS = 1999  # where each flip is a new score of both sets
+from customspec.decide.randomization import FLIPS, SLOW_FLIPS, flips_for, randomization
+from customspec.decide.samples import (
+    Measure,
+    Sample,
+    Statistic,
+    mean_of,
+    score_of,
+    shared,
+    statistic_of,
+    units_of,
+)
 
 Verdict = Literal["better", "worse", "not distinguishable"]
 
@@ -54,7 +61,8 @@ def compare_all(
     pairs_of = combinations(samples, 2) if named is None else named
     couples = [(one, other, *shared(samples[one], samples[other])) for one, other in pairs_of]
     couples = [couple for couple in couples if couple[2].n]
-    tested = [p_value(first, second, measure) for _, _, first, second in couples]
+    flips = flips_for(len(couples), confidence)
+    tested = [p_value(first, second, measure, flips) for _, _, first, second in couples]
     adjusted = holm([p for p, _ in tested])
     pairs = []
     for (one, other, first, second), (p, test), p_holm in zip(couples, tested, adjusted, strict=True):
@@ -117,14 +125,14 @@ def newcombe(both: int, only_first: int, only_second: int, neither: int, confide
     return difference - reach(p_1 - low_1, high_2 - p_2), difference + reach(high_1 - p_1, p_2 - low_2)
 
 
-def p_value(first: Sample, second: Sample, measure: Measure) -> tuple[float, str]:
-    """The two-sided p value of no difference, and the test's name."""
+def p_value(first: Sample, second: Sample, measure: Measure, flips: int = FLIPS) -> tuple[float, str]:
+    """The two-sided p value of no difference, by at most so many random flips, and the test's name."""
     if measure.proportion and first.groups is None:
         table = table_of(first, second)
         return mcnemar(table[1], table[2]), "exact McNemar"
     if first.rows is not None and second.rows is not None:
-        return _flip_signs([a - b for a, b in zip(first.rows, second.rows, strict=True)], first.groups)
-    return _swap_records(first, second)
+        return _flip_signs([a - b for a, b in zip(first.rows, second.rows, strict=True)], first.groups, flips)
+    return (_swap_records if first.totals is None else _swap_parts)(first, second, flips)
 
 
 def difference_interval(
@@ -169,6 +177,9 @@ def table_of(first: Sample, second: Sample) -> tuple[int, int, int, int]:
 def _difference_of(first: Sample, second: Sample) -> Statistic:
     if first.rows is not None and second.rows is not None:
         return mean_of([a - b for a, b in zip(first.rows, second.rows, strict=True)], first.groups)
+    if first.totals is not None and second.totals is not None:
+        ours, theirs = statistic_of(first), statistic_of(second)
+        return Statistic(ours.count, lambda drawn: ours.of(drawn) - theirs.of(drawn))
 
     def difference(drawn: Sequence[int]) -> float:
         return first.score([first.records[row] for row in drawn]) - second.score([second.records[row] for row in drawn])
@@ -176,58 +187,51 @@ def _difference_of(first: Sample, second: Sample) -> Statistic:
     return score_of(difference, first.n, first.groups)
 
 
-def _flip_signs(differences: Sequence[float], groups: Sequence[str] | None) -> tuple[float, str]:
-    """Paired randomization test (Fisher 1935): without a difference, each unit's sign is a coin's."""
+def _flip_signs(differences: Sequence[float], groups: Sequence[str] | None, flips: int) -> tuple[float, str]:
+    """Each row's or group's difference changes its sign by a coin."""
     import numpy as np
-    from scipy.stats import permutation_test
 
     sums = np.asarray(differences, dtype=np.float64)
     if groups is not None:
         sums = np.array([sums[rows].sum() for rows in units_of(groups)])
     sums = sums[sums != 0]  # a unit without a difference flips to itself
-    if len(sums) < 2:  # one alone has its mirror's size
-        return 1.0, "exact randomization"
-    result = permutation_test(
-        (sums,),
-        lambda flipped, axis: flipped.sum(axis=axis),
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=FLIPS,
-        batch=max(1, BATCH // len(sums)),
-        rng=np.random.default_rng(0),
+    whole = float(sums.sum())
+    return randomization(len(sums), lambda coins: whole - 2 * (coins @ sums), whole, FLIPS, flips)
+
+
+def _swap_parts(first: Sample, second: Sample, flips: int) -> tuple[float, str]:
+    """Where totals decide the score: each unit's two answers change places by a coin, all flips at once."""
+    assert first.totals is not None
+    both = first.totals([*first.records, *second.records])  # together, so that their parts mean the same
+    one, other = (
+        replace(both, parts=part).by_unit(first.groups) for part in (both.parts[: first.n], both.parts[first.n :])
     )
-    return float(result.pvalue), _named(len(sums), FLIPS)
+    moved, ours, theirs = other - one, one.sum(axis=0), other.sum(axis=0)
+
+    def differences(coins: Any) -> Any:
+        change = coins @ moved
+        return both.score(ours + change) - both.score(theirs - change)
+
+    return randomization(len(one), differences, first.value - second.value, FLIPS, flips)
 
 
-def _swap_records(first: Sample, second: Sample) -> tuple[float, str]:
-    """The same test where only whole sets have a score: each unit's two answers change places by a coin."""
+def _swap_records(first: Sample, second: Sample, flips: int) -> tuple[float, str]:
+    """The same where only whole sets have a score: one flip after another."""
     import numpy as np
-    from scipy.stats import permutation_test
 
     members = [[row] for row in range(first.n)] if first.groups is None else units_of(first.groups)
-    records = [*first.records, *second.records]
-    rows = [*members, *([row + first.n for row in unit] for unit in members)]
+    pairs = list(zip(first.records, second.records, strict=True))
 
-    if len(members) < 2:
-        return 1.0, "exact randomization"
+    def difference(swapped: Sequence[bool]) -> float:
+        turned = {row for unit, swap in zip(members, swapped, strict=True) if swap for row in unit}
+        sides = zip(*(pair[::-1] if row in turned else pair for row, pair in enumerate(pairs)), strict=True)
+        one, other = (first.score(list(side)) for side in sides)
+        return one - other
 
-    def score(units: Any) -> float:
-        return first.score([records[row] for unit in units.tolist() for row in rows[unit]])
+    def differences(coins: Any) -> Any:
+        return np.array([difference(swapped) for swapped in coins.tolist()])
 
-    result = permutation_test(
-        (np.arange(len(members)), np.arange(len(members), 2 * len(members))),
-        lambda one, other: score(one) - score(other),
-        permutation_type="samples",
-        vectorized=False,
-        n_resamples=SET_FLIPS,
-        batch=max(1, BATCH // len(members)),
-        rng=np.random.default_rng(0),
-    )
-    return float(result.pvalue), _named(len(members), SET_FLIPS)
-
-
-def _named(units: int, flips: int) -> str:
-    return "exact randomization" if units <= log2(flips) else f"randomization, {flips} flips"
+    return randomization(len(members), differences, first.value - second.value, SLOW_FLIPS, flips)
 
 
 def _verdict(difference: float, p: float, measure: Measure, confidence: float) -> Verdict:

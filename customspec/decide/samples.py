@@ -48,11 +48,26 @@ class Measure:
         return MARGIN * self.range if isfinite(self.range) else MARGIN
 
 
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """A score that only the totals of rows' parts decide: `parts` (rows, k), `score` of totals (…, k) -> (…)."""
+
+    parts: Numbers
+    score: Callable[[Numbers], Numbers]
+
+    def by_unit(self, groups: Sequence[str] | None) -> Numbers:
+        """The parts of each group, where there are groups."""
+        import numpy as np
+
+        return self.parts if groups is None else np.array([self.parts[rows].sum(axis=0) for rows in units_of(groups)])
+
+
 @dataclass(frozen=True)
 class Sample:
     """One candidate's answers to one split's rows.
 
-    `rows` has each row's own score where the metric is their mean; else only `score`, of any rows' records, is known.
+    `rows` has each row's own score where the metric is their mean; `totals` makes the parts of records where totals of
+    them decide; else only `score`, of any rows' records, is known.
     """
 
     ids: tuple[str, ...]
@@ -60,6 +75,7 @@ class Sample:
     score: Callable[[Sequence[Any]], float]
     rows: Sequence[float] | None = None
     groups: tuple[str, ...] | None = None
+    totals: Callable[[Sequence[Any]], Totals] | None = None
 
     @classmethod
     def of_rows(cls, rows: Sequence[float], groups: Sequence[str] | None = None) -> Sample:
@@ -92,6 +108,7 @@ class Sample:
             self.score,
             None if self.rows is None else pick(self.rows),
             None if self.groups is None else pick(self.groups),
+            self.totals,
         )
 
 
@@ -131,6 +148,22 @@ def mean_of(values: Sequence[float], groups: Sequence[str] | None) -> Statistic:
     return Statistic(len(members), lambda drawn: sums[drawn].sum(axis=-1) / sizes[drawn].sum(axis=-1))
 
 
+def total_of(totals: Totals, groups: Sequence[str] | None) -> Statistic:
+    """The score of the drawn rows or groups, by how often each was drawn."""
+    import numpy as np
+
+    parts = totals.by_unit(groups)
+    units = len(parts)
+
+    def of(drawn: Draws) -> Numbers:
+        flat = drawn.reshape(-1, drawn.shape[-1])
+        places = flat + units * np.arange(len(flat))[:, np.newaxis]
+        times = np.bincount(places.ravel(), minlength=units * len(flat)).reshape(len(flat), units)
+        return totals.score(times @ parts).reshape(drawn.shape[:-1])
+
+    return Statistic(units, of)
+
+
 def score_of(score: Callable[[Sequence[int]], float], n: int, groups: Sequence[str] | None) -> Statistic:
     """A score of the drawn rows' positions, where only whole sets have one."""
     import numpy as np
@@ -147,6 +180,8 @@ def statistic_of(sample: Sample) -> Statistic:
     """The metric, of drawn rows or groups."""
     if sample.rows is not None:
         return mean_of(sample.rows, sample.groups)
+    if sample.totals is not None:
+        return total_of(sample.totals(sample.records), sample.groups)
     return score_of(lambda drawn: sample.score([sample.records[row] for row in drawn]), sample.n, sample.groups)
 
 

@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 
 import pluggy
 
-from customspec.hookspecs.metrics import HasOptions, Metric, NeedsLikelihood, ScoresRows
+from customspec.hookspecs.metrics import HasOptions, Metric, NeedsLikelihood, ScoresRows, ScoresTotals
 from customspec.hookspecs.prompting import (
     Converses,
     Decodes,
@@ -72,6 +72,7 @@ __all__ = [
     "Remembering",
     "Sampling",
     "ScoresRows",
+    "ScoresTotals",
     "Selector",
     "StandsAlone",
     "Stepping",

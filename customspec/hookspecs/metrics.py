@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from customspec.hookspecs.values import Answer
 from customspec.spec import Options
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Metric(Protocol):
@@ -62,6 +66,18 @@ class ScoresRows(Protocol):
 
     def rows(self, options: Any, answers: Sequence[Answer]) -> Sequence[float]:
         """Each answer's own number, in order; 0 or 1 for a proportion. `score` is their mean."""
+
+
+@runtime_checkable
+class ScoresTotals(Protocol):
+    """Depends on nothing but totals over the rows, such as the counts of a confusion matrix: thousands of resamples are
+    then scored at once."""
+
+    def parts(self, options: Any, answers: Sequence[Answer]) -> NDArray[np.float64]:
+        """What each answer adds to the totals: (answers, k). What k is may depend on which answers there are."""
+
+    def of_totals(self, options: Any, totals: NDArray[np.float64]) -> NDArray[np.float64]:
+        """`score` of sums of any of the parts, at least one: (…, k) -> (…)."""
 
 
 @runtime_checkable

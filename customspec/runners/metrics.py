@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from customspec.hookspecs import Answer, Metric, NeedsLikelihood, ScoresRows
+from customspec.decide.samples import Totals
+from customspec.hookspecs import Answer, Metric, NeedsLikelihood, ScoresRows, ScoresTotals
 from customspec.registry import Registry, check_extra, metric_options
 from customspec.spec import Options
 
@@ -42,6 +44,14 @@ class Scoring:
         if not isinstance(self.metric, ScoresRows):
             return None
         return tuple(map(float, self.metric.rows(self.options, answers)))
+
+    @property
+    def totals(self) -> Callable[[Sequence[Answer]], Totals] | None:
+        """Makes the parts of answers, where the metric is a function of their totals; else None."""
+        metric = self.metric
+        if not isinstance(metric, ScoresTotals):
+            return None
+        return lambda answers: Totals(metric.parts(self.options, answers), partial(metric.of_totals, self.options))
 
 
 def answers_of(records: Sequence[Record]) -> list[Answer]:

@@ -18,6 +18,7 @@ def sample_of(scoring: Scoring, records: Sequence[Record], groups: Sequence[str]
         score=scoring.score,
         rows=row_scores(scoring, answers),
         groups=None if groups is None else tuple(groups),
+        totals=scoring.totals,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from unittest import SkipTest
 
 from customspec.errors import PluginError
-from customspec.hookspecs import Metric, ScoresRows
+from customspec.hookspecs import Metric, ScoresRows, ScoresTotals
 from customspec.registry import MEMBERS, check_extra, metric_options
 from customspec.spec import Options
 from customspec.testing.checks import Check, require
@@ -69,6 +69,9 @@ def metric_checks(metric: Metric, given: Mapping[str, Any]) -> Iterator[Check]:
     if isinstance(metric, ScoresRows):
         sentence = "`rows` has each answer's own number, 0 or 1 for a proportion; `score` is their mean."
         yield Check("rows", sentence, lambda: _rows(metric, subject))
+    if isinstance(metric, ScoresTotals):
+        sentence = "`of_totals` of the summed `parts` of any rows is their `score`."
+        yield Check("totals", sentence, lambda: _totals(metric, subject))
 
 
 def _members(metric: Metric) -> None:
@@ -120,6 +123,14 @@ def _rows(metric: ScoresRows, subject: _Measured) -> None:
         require(math.isclose(whole, mean, rel_tol=CLOSE), f"`score` is {whole}; the mean of `rows` is {mean}")
         alone = [number for answer in answers for number in metric.rows(subject.options, [answer])]
         require(alone == numbers, f"a row's number depends on the others: {numbers} together, {alone} alone")
+
+
+def _totals(metric: ScoresTotals, subject: _Measured) -> None:
+    all_parts = metric.parts(subject.options, answers_of(metric, PAIRS))
+    for start in range(len(PAIRS)):
+        found = float(metric.of_totals(subject.options, all_parts[start:].sum(axis=0)))
+        whole = subject.score(PAIRS[start:])
+        require(math.isclose(found, whole, rel_tol=CLOSE), f"`score` is {whole}; by totals it is {found}")
 
 
 def _light(subject: _Measured) -> None:

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from customspec.hookspecs import Answer, Metric, hookimpl
 from customspec.spec import Options
+from customspec_metrics.confusion import counts, split
+
+if TYPE_CHECKING:
+    from customspec_metrics.confusion import Numbers
 
 
 class MacroF1:
@@ -31,6 +35,13 @@ class MacroF1:
         scores = f1_scores(answers)
         return sum(scores.values()) / len(scores)
 
+    def parts(self, options: Options, answers: Sequence[Answer]) -> Numbers:
+        return counts(answers)
+
+    def of_totals(self, options: Options, totals: Numbers) -> Numbers:
+        scores, true, predicted = by_choice(totals)
+        return scores.sum(axis=-1) / (true + predicted > 0).sum(axis=-1)  # type: ignore[no-any-return]
+
 
 class WeightedF1:
     """Each choice's F1 with its share of the references as weight."""
@@ -50,6 +61,13 @@ class WeightedF1:
         true = Counter(answer.reference for answer in answers)
         return sum(true[choice] * score for choice, score in f1_scores(answers).items()) / len(answers)
 
+    def parts(self, options: Options, answers: Sequence[Answer]) -> Numbers:
+        return counts(answers)
+
+    def of_totals(self, options: Options, totals: Numbers) -> Numbers:
+        scores, true, _ = by_choice(totals)
+        return (scores * true).sum(axis=-1) / true.sum(axis=-1)  # type: ignore[no-any-return]
+
 
 def f1_scores(answers: Sequence[Answer]) -> Mapping[str, float]:
     """F1 of each choice that occurs, in the choices' order."""
@@ -58,6 +76,14 @@ def f1_scores(answers: Sequence[Answer]) -> Mapping[str, float]:
     right = Counter(answer.prediction for answer in answers if answer.prediction == answer.reference)
     choices = sorted(predicted.keys() | true.keys())  # a set's order, and so the last digit, varies by process
     return {choice: 2 * right[choice] / (predicted[choice] + true[choice]) for choice in choices}
+
+
+def by_choice(totals: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+    """Each choice's F1, 0 where it does not occur, and how often it is the right one and the given one."""
+    import numpy as np
+
+    true, predicted, right = split(totals)
+    return 2 * right / np.maximum(true + predicted, 1), true, predicted
 
 
 @hookimpl

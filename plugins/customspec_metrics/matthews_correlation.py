@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from customspec.hookspecs import Answer, Metric, hookimpl
 from customspec.spec import Options
+from customspec_metrics.confusion import counts, split
+
+if TYPE_CHECKING:
+    from customspec_metrics.confusion import Numbers
 
 
 class MatthewsCorrelation:
@@ -37,6 +41,19 @@ class MatthewsCorrelation:
         # each is n squared times the chance that two drawn rows differ; whole numbers, so that 0 is exact
         spreads = [n * n - sum(count * count for count in counts.values()) for counts in (predicted, true)]
         return covariance / math.sqrt(spreads[0] * spreads[1]) if all(spreads) else 0.0
+
+    def parts(self, options: Options, answers: Sequence[Answer]) -> Numbers:
+        return counts(answers)
+
+    def of_totals(self, options: Options, totals: Numbers) -> Numbers:
+        import numpy as np
+
+        true, predicted, right = split(totals)
+        n = true.sum(axis=-1)
+        covariance = right.sum(axis=-1) * n - (predicted * true).sum(axis=-1)
+        spreads = np.sqrt(n * n - (predicted**2).sum(axis=-1)) * np.sqrt(n * n - (true**2).sum(axis=-1))
+        found: Numbers = np.divide(covariance, spreads, out=np.zeros_like(spreads), where=spreads > 0)
+        return found
 
 
 @hookimpl

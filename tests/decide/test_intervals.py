@@ -18,6 +18,7 @@ from customspec.decide.intervals import (
     bound_of,
     clopper_pearson,
     interval_of,
+    resamples_for,
     unseen,
     wilson,
 )
@@ -179,3 +180,10 @@ def test_a_few_groups_show_no_more_than_as_many_rows() -> None:
 def test_a_metric_without_a_worst_value_has_the_bootstraps_bound_alone() -> None:
     endless = Measure("loss", 0.0, math.inf, higher_is_better=False, proportion=False)
     assert bound_of(Sample.of_rows([0.5] * 10), endless, 0.95, "upper").high == 0.5
+
+
+def test_a_level_beyond_what_the_usual_resamples_resolve_gets_more() -> None:
+    assert [resamples_for(confidence) for confidence in (0.95, 0.99, 0.999, 0.9999)] == [1999, 2000, 20_000, 200_000]
+    values = [(value * 37 % 101) / 101 for value in range(60)]
+    low, lower = (resampled(values, confidence=confidence, side="lower").low for confidence in (0.999, 0.9999))
+    assert lower < low  # of 1,999 both would be the least

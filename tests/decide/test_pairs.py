@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import fmean
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -21,7 +23,7 @@ from customspec.decide.pairs import (
     p_value,
     table_of,
 )
-from customspec.decide.samples import Measure, Sample, shared
+from customspec.decide.samples import Measure, Sample, Totals, shared
 
 ACCURACY = Measure("accuracy", 0.0, 1.0, higher_is_better=True, proportion=True)
 SCORE = Measure("score", 0.0, 1.0, higher_is_better=True, proportion=False)
@@ -119,6 +121,60 @@ def test_swapping_whole_sets_is_flipping_signs_where_the_score_is_a_mean() -> No
     first, second = (Sample.of_rows([generator.random() for _ in range(8)]) for _ in range(2))
     whole = [Sample(one.ids, one.records, fmean) for one in (first, second)]
     assert p_value(first, second, SCORE) == p_value(whole[0], whole[1], SCORE)
+
+
+def test_random_flips_agree_with_scipys() -> None:
+    from scipy.stats import permutation_test
+
+    generator = random.Random(1)
+    differences = [generator.gauss(0.3, 1) for _ in range(40)]
+    p, test = p_value(Sample.of_rows(differences), Sample.of_rows([0.0] * 40), SCORE, flips=40_000)
+    theirs = permutation_test((differences,), sum, permutation_type="samples", n_resamples=9999, rng=1)
+    assert p == pytest.approx(theirs.pvalue, abs=0.01)
+    assert test == "randomization, 9999 flips"  # far from any level that asks for more
+
+
+def squared(totals: Any) -> Any:
+    return (totals[..., 0] / totals[..., 1]) ** 2
+
+
+def of_totals(values: Sequence[float], groups: Sequence[str] | None = None) -> Sample:
+    """Rows whose score is the square of their mean, by totals."""
+    import numpy as np
+
+    def totals(records: Sequence[float]) -> Totals:
+        return Totals(np.array([(value, 1.0) for value in records]), squared)
+
+    ids = tuple(map(str, range(len(values))))
+    return Sample(ids, values, macro, None, None if groups is None else tuple(groups), totals)
+
+
+@pytest.mark.parametrize("groups", [None, list("aabbbcdefgh")])
+def test_a_score_of_totals_is_flipped_and_drawn_as_the_score_of_its_rows(groups: list[str] | None) -> None:
+    generator = random.Random(2)
+    fast = [of_totals([generator.random() + shift for _ in range(11)], groups) for shift in (0, 0.2)]
+    slow = [replace(sample, totals=None) for sample in fast]
+    (quick, exact), (plain, same) = p_value(fast[0], fast[1], SCORE), p_value(slow[0], slow[1], SCORE)
+    assert (quick, exact) == (pytest.approx(plain), same)
+    assert exact == "exact randomization"
+    one, other = (difference_interval(*pair, SCORE, 0.95) for pair in (fast, slow))
+    assert (one.low, one.high, one.error) == pytest.approx((other.low, other.high, other.error))
+
+
+@pytest.mark.parametrize(
+    ("kind", "candidates", "confidence"), [(Sample.of_rows, 5, 0.999), (of_totals, 12, 0.95), (of_totals, 6, 0.99)]
+)
+def test_a_clear_difference_is_told_in_a_large_family(kind: Any, candidates: int, confidence: float) -> None:
+    generator = random.Random(0)
+    rows = [[generator.random() for _ in range(40)] for _ in range(2)]
+    samples = {str(index): kind(rows[1]) for index in range(candidates)}
+    samples["0"] = kind([value + 2 for value in rows[0]])
+    found = compare_all(samples, SCORE, confidence)
+    assert len(found) == candidates * (candidates - 1) // 2
+    told = {(pair.first, pair.verdict) for pair in found}
+    assert ("0", "better") in told
+    assert ("0", "not distinguishable") not in told
+    assert all(verdict == "not distinguishable" for first, verdict in told if first != "0")
 
 
 @pytest.mark.parametrize("n", [1, 2, 7])

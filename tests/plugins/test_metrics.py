@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,8 +19,9 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
-from customspec.hookspecs import Answer, Metric, ScoresRows
+from customspec.hookspecs import Answer, Metric, ScoresRows, ScoresTotals
 from customspec.registry import discover, metric_options
+from customspec.spec import Options
 
 REGISTRY = discover()
 EVERY = [name for name in REGISTRY.names("metric") if REGISTRY.offer("metric", name).distribution == "customspec"]
@@ -91,6 +93,20 @@ def test_a_score_is_the_mean_of_its_rows_and_a_proportion_counts_rows(name: str,
     assert rows == [number for pair in pairs for number in metric.rows(options, answers([pair]))]
     if metric.proportion:
         assert set(rows) <= {0.0, 1.0}
+
+
+@pytest.mark.parametrize("name", ["macro_f1", "weighted_f1", "matthews_correlation"])
+@settings(derandomize=True, deadline=None, max_examples=50)
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("abcd")), min_size=1, max_size=12), st.randoms())
+def test_totals_of_any_rows_have_their_score(name: str, pairs: Pairs, random: Any) -> None:
+    metric = REGISTRY.metric(name)
+    assert isinstance(metric, ScoresTotals)
+    parts = metric.parts(Options(), answers(pairs))
+    drawn = [[random.randrange(len(pairs)) for _ in pairs] for _ in range(3)]
+    found = metric.of_totals(Options(), np.stack([parts[rows].sum(axis=0) for rows in drawn]))
+    assert found.tolist() == pytest.approx(
+        [metric.score(Options(), answers([pairs[row] for row in rows])) for rows in drawn]
+    )
 
 
 @pytest.mark.parametrize("name", EVERY)
