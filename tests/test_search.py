@@ -70,12 +70,29 @@ def searched(
     return search(what, lambda done, note: None), made
 
 
+def ranked(*, higher: bool = True, growing: bool = False) -> Search:
+    """A search that only ranks."""
+
+    def never(*_: Any) -> Trial:
+        raise AssertionError
+
+    return Search({}, 1, 0, higher, never, lambda chosen: None, lambda trial: None, growing)
+
+
+def test_measurements_on_ever_more_rows_are_ranked_by_the_last() -> None:
+    lucky = Trial({"shots": 2}, (1.0, 0.9, 0.4), "done", 1.0)
+    sound = Trial({"shots": 4}, (0.5, 0.6, 0.7), "done", 1.0)
+    assert best_of([lucky, sound], ranked(growing=True)) == (sound, 0.7)
+    assert best_of([lucky, sound], ranked(higher=False, growing=True)) == (lucky, 0.4)
+    assert best_of([lucky, sound], ranked()) == (lucky, 1.0)
+
+
 def test_the_best_of_a_grid_is_found_and_worse_ones_are_stopped_early() -> None:
     heights = [0.1, 0.9, 0.3, 0.5, 0.7, 0.2, 0.4, 0.6, 0.8]
     trials, made = searched(heights, {})
     assert sorted(trial.chosen["height"] for trial in trials) == sorted(heights)
     assert len(made) == 9
-    best, value = best_of(trials, higher_is_better=True)
+    best, value = best_of(trials, ranked())
     assert (best.chosen["height"], value) == (0.9, 0.9)
     measured = sum(len(trial.values) for trial in trials)
     assert measured < 0.7 * 90
@@ -108,10 +125,10 @@ def test_a_trial_that_another_search_stopped_is_made_anew_where_it_should_go_on(
 def test_trials_that_failed_are_told_and_not_chosen() -> None:
     failed = Trial({}, (), "failed", 1.0, "the loss is not finite")
     with pytest.raises(StepError, match="no trial of the search succeeded: the loss is not finite"):
-        best_of([failed], higher_is_better=True)
+        best_of([failed], ranked())
     one, two = (Trial({"r": r}, (0.5, 0.4), "done", 1.0) for r in (1, 2))
-    assert best_of([failed, one, two], higher_is_better=True) == (one, 0.5)
-    assert best_of([one], higher_is_better=False) == (one, 0.4)
+    assert best_of([failed, one, two], ranked()) == (one, 0.5)
+    assert best_of([one], ranked(higher=False)) == (one, 0.4)
 
 
 @pytest.mark.parametrize("log", [False, True])

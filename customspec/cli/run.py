@@ -41,6 +41,7 @@ from customspec.runners.calibrating import calibrate
 from customspec.runners.curve import CurveRun, run_curve
 from customspec.runners.folder import begun, logging_to, write_run
 from customspec.runners.freshness import check_fresh
+from customspec.runners.limits import Limits
 from customspec.runners.local import run_plan
 from customspec.runners.outcome import Outcome
 from customspec.runners.watching import find_watchers, watched
@@ -154,10 +155,11 @@ def _run(
         watching() as shown,
         watched(plan, folder, shown, watchers, lambda told: click.echo(escape(told), err=True)) as following,
     ):
-        outcome = run_plan(plan, store, registry, machine, following, checkpoint_seconds)
+        limits = Limits.of(plan)
+        outcome = run_plan(plan, store, registry, machine, following, checkpoint_seconds, limits)
         try:
             # its steps are none of the plan's, so the watchers don't see them
-            curve = None if after is None or outcome.stopped else after(outcome, store, registry, machine, shown)
+            curve = None if after is None or outcome.stopped else after(outcome, store, registry, machine, shown, limits)
         except (KeyboardInterrupt, Terminated) as interrupt:
             curve, outcome = None, replace(outcome, stopped=interrupt)
         told = None if curve is None else curve.told
@@ -183,7 +185,7 @@ def _print(document: dict[str, Any], plan: Plan, outcome: Outcome, folder: Path)
     click.echo("\n" + "\n".join(decision_lines(document)))
     for line in curve_lines(document):
         click.echo(line)
-    if not outcome.executed and not outcome.failed:
+    if outcome.all_known:
         click.echo("nothing was executed: every result was in the store")
     click.echo(f"run folder: {_near(folder)}")
     click.echo(f"with its evidence, as a page: customspec report {_near(folder)}")

@@ -21,5 +21,5 @@ def curve_lines(document: Mapping[str, Any]) -> Iterator[str]:
             f"on {point['n']} {curve['split']} rows"
         )
     for id, step in curve["steps"].items():
-        if step["status"] == "failed":
-            yield f"  - {id} failed: {escape(str(step['reason']))}"
+        if step["status"] in {"failed", "skipped"}:
+            yield f"  - {id} {step['status']}: {escape(str(step['reason']))}"

@@ -15,6 +15,7 @@ from customspec.inputs.splits import group_of
 from customspec.machine import Machine
 from customspec.plan import Step
 from customspec.registry import Registry
+from customspec.runners.limits import Limits
 from customspec.runners.local import run_plan
 from customspec.runners.metrics import Scoring
 from customspec.runners.outcome import Outcome, StepOutcome
@@ -39,8 +40,9 @@ def run_curve(
     registry: Registry,
     machine: Machine,
     watcher: Progress,
+    limits: Limits,
 ) -> CurveRun:
-    """Draw the chosen candidate's curve, as far as there is one to draw."""
+    """Draw the chosen candidate's curve, as far as there is one to draw and `limits`, the whole run's, leave time."""
     plan = compiled.plan
     key = outcome.steps["decide"].values.get("chosen_key")
     if key is None:
@@ -50,7 +52,7 @@ def run_curve(
         return _untold(key, reason)
     whole = next(step for step in plan.steps if step.candidate == key and step.params.get("split") == SPLIT)
     parts = curve_parts(compiled, key, shares)
-    ended = run_plan(curve_plan(plan, parts), store, registry, machine, watcher)
+    ended = run_plan(curve_plan(plan, parts), store, registry, machine, watcher, limits=limits)
     if ended.stopped is not None:
         raise ended.stopped
     question = plan.step("decide").params

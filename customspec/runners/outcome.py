@@ -48,6 +48,6 @@ class Outcome:
         return min((step.exit for step in self.steps.values() if step.status == "failed"), default=Exit.DONE)
 
     @property
-    def executed(self) -> int:
-        """Steps that were worked on, rather than found in the store; deciding again is no work."""
-        return sum(step.status == "done" for id, step in self.steps.items() if id != "decide")
+    def all_known(self) -> bool:
+        """Whether the store held every result that the run asked for; deciding again is no work."""
+        return all(step.status == "cached" or step.cause == "goal" for id, step in self.steps.items() if id != "decide")

@@ -54,6 +54,14 @@ class Search:
     attempt: Callable[[Chosen, Callable[[float], None]], Trial]
     recall: Callable[[Chosen], Trial | None]
     keep: Callable[[Trial], None]
+    growing: bool = False
+    """Whether measurements are on ever more rows, so that only the last counts; else on the same, and the best does."""
+
+    def worth(self, trial: Trial) -> float:
+        """What a trial that ended is ranked by."""
+        if self.growing:
+            return trial.values[-1]
+        return max(trial.values) if self.higher_is_better else min(trial.values)
 
 
 def search(what: Search, tell: Callable[[int, str], None]) -> list[Trial]:
@@ -84,10 +92,10 @@ def search(what: Search, tell: Callable[[int, str], None]) -> list[Trial]:
     return found
 
 
-def best_of(trials: Sequence[Trial], *, higher_is_better: bool) -> tuple[Trial, float]:
-    """The trial that went to its end with the best measurement, the earliest among equals. Raises StepError: none."""
-    best = max if higher_is_better else min
-    done = [(trial, best(trial.values)) for trial in trials if trial.ended == "done"]
+def best_of(trials: Sequence[Trial], what: Search) -> tuple[Trial, float]:
+    """The trial that went to its end with the best worth, the earliest among equals. Raises StepError: none."""
+    best = max if what.higher_is_better else min
+    done = [(trial, what.worth(trial)) for trial in trials if trial.ended == "done"]
     if not done:
         reasons = [trial.reason for trial in trials if trial.reason]
         raise StepError(f"no trial of the search succeeded: {reasons[0] if reasons else 'all were stopped'}")
@@ -96,7 +104,7 @@ def best_of(trials: Sequence[Trial], *, higher_is_better: bool) -> tuple[Trial, 
 
 def _found_so_far(trials: Sequence[Trial], what: Search) -> str:
     done = [trial for trial in trials if trial.ended == "done"]
-    return f"best {best_of(done, higher_is_better=what.higher_is_better)[1]:.3f}, " if done else ""
+    return f"best {best_of(done, what)[1]:.3f}, " if done else ""
 
 
 def _one(what: Search, chosen: Chosen, trial: optuna.trial.Trial) -> Trial:
@@ -134,7 +142,7 @@ def _finish(study: optuna.Study, trial: optuna.trial.Trial, ended: Trial, what: 
     import optuna
 
     if ended.ended == "done":
-        study.tell(trial, best_of([ended], higher_is_better=what.higher_is_better)[1])
+        study.tell(trial, what.worth(ended))
     else:
         states = {"stopped": optuna.trial.TrialState.PRUNED, "failed": optuna.trial.TrialState.FAIL}
         study.tell(trial, state=states[ended.ended])

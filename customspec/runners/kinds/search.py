@@ -44,11 +44,11 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     def keep(trial: Trial) -> None:
         memo.put(_key(step, work, trial.chosen), trial.to_json())
 
-    what = Search(
-        params["space"], params["trials"], params["seed"], higher, partial(_attempt, make, step, work), recall, keep
-    )
+    attempt = partial(_attempt, make, step, work)
+    growing = params["technique"] is None
+    what = Search(params["space"], params["trials"], params["seed"], higher, attempt, recall, keep, growing)
     trials = search(what, lambda done, note: work.tell(done, what.trials, note))
-    best, value = best_of(trials, higher_is_better=higher)
+    best, value = best_of(trials, what)
     found = {
         "chosen": dict(best.chosen),
         "options": dict(best.chosen) if params["technique"] is None else _filled(params, best.chosen, work),
