@@ -253,3 +253,17 @@ def test_a_rung_that_measures_more_than_the_budget_does_not_end_the_climb(
     assert document["steps"]["evaluate:zero_shot@0:validation"]["status"] == "done"
     assert document["decision"]["chosen"] == "terse"
     assert "zero_shot" not in str(document["decision"])
+
+
+def test_the_minutes_hold_for_the_curve_as_well(
+    workspace: Workspace, customspec: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = workspace.spec("techniques: [{few_shot: {shots: 2}}]", "budget: {minutes: 1}")
+    run(customspec, spec)
+    assert "nothing was executed: every result was in the store" in customspec("run", spec).out
+    monkeypatch.setattr(Limits, "seconds_left", property(lambda limits: -1.0))
+    ended = customspec("run", spec, "--curve", "50,100")
+    assert ended.code == 0, ended.err
+    assert "data:50 skipped: the budget of 60.0 s is used up" in ended.out
+    over = customspec("run", spec, "--set", "techniques=[zero_shot]")
+    assert "nothing was executed" not in over.out

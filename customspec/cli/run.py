@@ -159,7 +159,9 @@ def _run(
         outcome = run_plan(plan, store, registry, machine, following, checkpoint_seconds, limits)
         try:
             # its steps are none of the plan's, so the watchers don't see them
-            curve = None if after is None or outcome.stopped else after(outcome, store, registry, machine, shown, limits)
+            curve = None
+            if after is not None and outcome.stopped is None:
+                curve = after(outcome, store, registry, machine, shown, limits)
         except (KeyboardInterrupt, Terminated) as interrupt:
             curve, outcome = None, replace(outcome, stopped=interrupt)
         told = None if curve is None else curve.told

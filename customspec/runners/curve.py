@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from customspec.compiler import Compiled
@@ -52,7 +52,7 @@ def run_curve(
         return _untold(key, reason)
     whole = next(step for step in plan.steps if step.candidate == key and step.params.get("split") == SPLIT)
     parts = curve_parts(compiled, key, shares)
-    ended = run_plan(curve_plan(plan, parts), store, registry, machine, watcher, limits=limits)
+    ended = run_plan(curve_plan(plan, parts), store, registry, machine, watcher, limits=replace(limits, most={}))
     if ended.stopped is not None:
         raise ended.stopped
     question = plan.step("decide").params
@@ -79,8 +79,17 @@ def _untold(key: str | None, reason: str) -> CurveRun:
 
 
 def _steps(parts: tuple[Part, ...], ended: Outcome) -> dict[str, Any]:
-    ids = [step.id for part in parts for step in part.steps]
-    return {id: {"status": ended.steps[id].status, "reason": ended.steps[id].reason} for id in ids}
+    return {
+        step.id: {
+            "status": ended.steps[step.id].status,
+            "reason": ended.steps[step.id].reason,
+            "fingerprint": step.fingerprint,
+            "seed": step.params.get("seed"),
+            "rows": part.rows,
+        }
+        for part in parts
+        for step in part.steps
+    }
 
 
 def _groups(step: Step, outcome: Outcome) -> Mapping[str, str] | None:
