@@ -152,13 +152,13 @@ def of_totals(values: Sequence[float], groups: Sequence[str] | None = None) -> S
 @pytest.mark.parametrize("groups", [None, list("aabbbcdefgh")])
 def test_a_score_of_totals_is_flipped_and_drawn_as_the_score_of_its_rows(groups: list[str] | None) -> None:
     generator = random.Random(2)
-    fast = [of_totals([generator.random() + shift for _ in range(11)], groups) for shift in (0, 0.2)]
-    slow = [replace(sample, totals=None) for sample in fast]
-    (quick, exact), (plain, same) = p_value(fast[0], fast[1], SCORE), p_value(slow[0], slow[1], SCORE)
-    assert (quick, exact) == (pytest.approx(plain), same)
-    assert exact == "exact randomization"
-    one, other = (difference_interval(*pair, SCORE, 0.95) for pair in (fast, slow))
-    assert (one.low, one.high, one.error) == pytest.approx((other.low, other.high, other.error))
+    first, second = (of_totals([generator.random() + shift for _ in range(11)], groups) for shift in (0, 0.2))
+    plain, other = replace(first, totals=None), replace(second, totals=None)
+    (quick, test), (slow, _) = p_value(first, second, SCORE), p_value(plain, other, SCORE)
+    assert quick == pytest.approx(slow)
+    assert test == "exact randomization"
+    one, same = difference_interval(first, second, SCORE, 0.95), difference_interval(plain, other, SCORE, 0.95)
+    assert (one.low, one.high, one.error) == pytest.approx((same.low, same.high, same.error))
 
 
 @pytest.mark.parametrize(
