@@ -37,12 +37,12 @@ from customspec.registry import discover
 from customspec.report.curve import curve_lines
 from customspec.report.tables import decision_lines, results_table
 from customspec.report.text import escape
-from customspec.runners.calibrating import calibrate
 from customspec.runners.curve import CurveRun, run_curve
 from customspec.runners.folder import begun, logging_to, write_run
 from customspec.runners.freshness import check_fresh
 from customspec.runners.limits import Limits
 from customspec.runners.local import run_plan
+from customspec.runners.machine_rates import calibrate
 from customspec.runners.outcome import Outcome
 from customspec.runners.watching import find_watchers, watched
 from customspec.runners.work import CHECKPOINT_SECONDS

@@ -11,7 +11,7 @@ from customspec.hookspecs import Decodes, PromptingTechnique, Reads, Sampling, S
 from customspec.inputs.encoding import Encoded
 from customspec.inputs.tokens import Chat
 from customspec.runners.bases import load_base, placed
-from customspec.runners.calibration import calibrated_scores, shares
+from customspec.runners.choice_scores import calibrated_scores, shares
 from customspec.runners.containment import containing
 from customspec.runners.work import Work, prompting_of
 from customspec.spec import Calibration, PromptingOptions

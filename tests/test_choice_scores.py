@@ -16,7 +16,7 @@ from customspec.inputs.tokens import Chat
 from customspec.ml.scoring import score_simply
 from customspec.prompts import CONTENT_FREE, Example, Row, messages
 from customspec.runners.answers import _choose
-from customspec.runners.calibration import calibrated_scores, shares
+from customspec.runners.choice_scores import calibrated_scores, shares
 from customspec.sandbox.templates import prompt_template
 from customspec.spec import Calibration
 from support import make_model

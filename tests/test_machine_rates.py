@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from customspec.runners import calibrating
+from customspec.runners import machine_rates
 from support import Ended, Workspace
 
 Command = Callable[..., Ended]
@@ -26,13 +26,13 @@ def unmeasured(workspace: Workspace) -> Workspace:
 def measurements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The models that were measured, as they are."""
     seen: list[str] = []
-    measure = calibrating._measure
+    measure = machine_rates._measure
 
     def watched(work: Any, machine: Any) -> Any:
         seen.append(str(work.model_files().label))
         return measure(work, machine)
 
-    monkeypatch.setattr(calibrating, "_measure", watched)
+    monkeypatch.setattr(machine_rates, "_measure", watched)
     return seen
 
 
@@ -73,7 +73,7 @@ def test_a_machine_that_cannot_be_measured_runs_all_the_same(
     def fails(*_: object) -> None:
         raise fault
 
-    monkeypatch.setattr(calibrating, "_measure", fails)
+    monkeypatch.setattr(machine_rates, "_measure", fails)
     ended = customspec("run", unmeasured.spec("techniques: [zero_shot]"), "--json")
     assert ended.code == 0
     assert not any(one["calibrated"] for one in estimates(ended))
