@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from peft import LoraConfig, PeftConfig, PeftModel, PrefixTuningConfig
-from torch import nn
-from transformers import PreTrainedModel
+from peft import LoraConfig, PeftConfig, PrefixTuningConfig
+from tiny import Make, Tune, Watch, drawing
 
 from customspec.ml.choices import Trie
 from customspec.ml.families import WORTH_SHARING, Laid, families
 from customspec.ml.scoring import score_choices, score_shared, score_simply
 
-Make = Callable[..., PreTrainedModel]
-Tune = Callable[[PreTrainedModel, PeftConfig], PeftModel]
-Watch = Callable[[nn.Module], list[tuple[int, ...]]]
-
-_random = random.Random(0)
-
-
-def _tokens(count: int) -> list[int]:
-    return [_random.randrange(3, 97) for _ in range(count)]
-
+_tokens = drawing()
 
 HEAD = _tokens(5)
 SHOTS = [_tokens(count) for count in (40, 36, 48)]  # each query's own demonstrations

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,26 +11,17 @@ from peft import (
     CPTConfig,
     LoraConfig,
     PeftConfig,
-    PeftModel,
     PrefixTuningConfig,
     PromptEncoderConfig,
     PromptTuningConfig,
 )
+from tiny import Make, Tune, Watch, drawing
 from torch import nn
-from transformers import GenerationConfig, PreTrainedModel
+from transformers import GenerationConfig
 
 from customspec.ml.generation import Generated, generate
 
-Make = Callable[..., PreTrainedModel]
-Tune = Callable[[PreTrainedModel, PeftConfig], PeftModel]
-Watch = Callable[[nn.Module], list[tuple[int, ...]]]
-
-_random = random.Random(0)
-
-
-def _tokens(count: int) -> list[int]:
-    return [_random.randrange(3, 97) for _ in range(count)]
-
+_tokens = drawing()
 
 NEW = 8
 HEAD = _tokens(9)

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Callable
 
 import pytest
-from peft import CPTConfig, LoraConfig, PeftConfig, PeftModel, PrefixTuningConfig, PromptEncoderConfig
+from peft import CPTConfig, LoraConfig, PeftConfig, PrefixTuningConfig, PromptEncoderConfig
 from peft import PromptTuningConfig as PromptTuning
+from tiny import Make, Tune, Watch, drawing
 from torch import nn
-from transformers import AutoConfig, AutoModelForSeq2SeqLM, PreTrainedModel
+from transformers import AutoConfig, AutoModelForSeq2SeqLM
 
 from customspec.ml import likelihood
 from customspec.ml.likelihood import score_references, score_references_simply
 
-Make = Callable[..., PreTrainedModel]
-Tune = Callable[[PreTrainedModel, PeftConfig], PeftModel]
-Watch = Callable[[nn.Module], list[tuple[int, ...]]]
-
-_random = random.Random(0)
-
-
-def _tokens(count: int) -> list[int]:
-    return [_random.randrange(3, 97) for _ in range(count)]
-
+_tokens = drawing()
 
 HEAD = _tokens(9)
 TOGETHER = [HEAD + _tokens(count) for count in (3, 7, 1, 5, 12, 1)]

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import torch
-from peft import LoraConfig, PeftConfig, PeftModel, PrefixTuningConfig, PromptTuningConfig
+from peft import LoraConfig, PeftConfig, PrefixTuningConfig, PromptTuningConfig
 from scipy.stats import chisquare
+from tiny import Make, Tune, Watch, drawing
 from torch import nn
-from transformers import PreTrainedModel
 
 from customspec.hookspecs import Sampling
 from customspec.ml.generation import generate, sample
 
-Make = Callable[..., PreTrainedModel]
-Tune = Callable[[PreTrainedModel, PeftConfig], PeftModel]
-Watch = Callable[[nn.Module], list[tuple[int, ...]]]
-
-_random = random.Random(0)
-
-
-def _tokens(count: int) -> list[int]:
-    return [_random.randrange(3, 97) for _ in range(count)]
-
+_tokens = drawing()
 
 NEW = 6
 HEAD = _tokens(9)

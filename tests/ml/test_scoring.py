@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,12 +13,12 @@ from peft import (
     CPTConfig,
     LoraConfig,
     PeftConfig,
-    PeftModel,
     PrefixTuningConfig,
     PromptEncoderConfig,
     PromptTuningConfig,
     get_peft_model,
 )
+from tiny import Make, Tune, Watch, drawing
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -27,16 +26,7 @@ from customspec.ml import scoring
 from customspec.ml.scoring import score_choices, score_shared, score_simply, supports_shared_prefix, why_not_shared
 
 Scores = list[list[float]]
-Make = Callable[..., PreTrainedModel]
-Tune = Callable[[PreTrainedModel, PeftConfig], PeftModel]
-Watch = Callable[[nn.Module], list[tuple[int, ...]]]
-
-_random = random.Random(0)
-
-
-def _tokens(count: int) -> list[int]:
-    return [_random.randrange(3, 97) for _ in range(count)]
-
+_tokens = drawing()
 
 HEAD = _tokens(9)
 TOGETHER = [HEAD + _tokens(count) for count in (3, 7, 1, 5, 12)]
