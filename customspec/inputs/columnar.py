@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Iterator
 from importlib import import_module
+from io import SEEK_END
 from typing import Any, BinaryIO, Final
 
 from customspec.errors import Code, Exit
-from customspec.inputs.formats import Record, RowError, check_columns
+from customspec.inputs.formats import MAX_ROW_BYTES, TOO_LONG, Record, RowError, check_columns
 from customspec.inputs.strict_json import quote
 
-_BATCH: Final = 256  # rows in memory at once
+_BATCH: Final = 256  # rows in memory at once, at most
+_BATCH_BYTES: Final = 32 * 2**20  # about as many as they have, unless one row has more
+_MOST_GROWTH: Final = 100  # bytes of rows for each byte of a file, beyond the first
+_MOST_ANYWAY: Final = 256 * 2**20
 
 
 def read_parquet(name: str, stream: BinaryIO) -> Iterator[Record]:
-    """The rows of a parquet file, as plain data. Raises RowError."""
+    """The rows of a parquet file, as plain data. Raises RowError.
+
+    A file says in few bytes that a text stands in each of many rows: texts stay as its dictionaries have them until it
+    is known how long the rows become.
+    """
     parquet = _extra("pyarrow.parquet", "parquet", needed_by=name)
     try:
-        yield from _plain_rows(name, parquet.ParquetFile(stream).iter_batches(_BATCH))
+        most = _MOST_ANYWAY + _MOST_GROWTH * stream.seek(0, SEEK_END)
+        metadata = parquet.read_metadata(stream)
+        file = parquet.ParquetFile(stream, metadata=metadata, read_dictionary=_texts(metadata.schema))
+        yield from _plain_rows(name, file.iter_batches(_batch_rows(metadata)), most)
     except RowError:
         raise
     except Exception as error:  # pyarrow's errors have no common root
         raise RowError(Code.DATA_FORMAT, f"{name} cannot be read as parquet: {_sentence(error)}") from error
+
+
+def _texts(schema: Any) -> list[str]:
+    """The columns whose values are of any length, inner ones by their paths."""
+    columns = [schema.column(place) for place in range(len(schema))]
+    numbers = ("DECIMAL", "INT")
+    return [one.path for one in columns if one.physical_type == "BYTE_ARRAY" and one.logical_type.type not in numbers]
+
+
+def _batch_rows(metadata: Any) -> int:
+    """How many rows to read at once, by what the file says of its groups."""
+    groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
+    widest = max((group.total_byte_size / max(1, group.num_rows) for group in groups), default=1)
+    return int(min(_BATCH, max(1, _BATCH_BYTES // max(1, widest))))
 
 
 def read_repository(hub: str, revision: str | None, subset: str | None, split: str | None) -> Iterator[Record]:
@@ -51,13 +75,54 @@ def _sentence(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
-def _plain_rows(name: str, batches: Iterable[Any]) -> Iterator[Record]:
-    numbers = itertools.count(1)
+def _plain_rows(name: str, batches: Iterable[Any], most: float = math.inf) -> Iterator[Record]:
+    number, read = 1, 0
     for batch in batches:
         check_columns(name, batch.schema.names)
-        for row in batch.to_pylist():
-            place = f"{name}: row {next(numbers)}"
-            yield place, {column: _plain(place, column, value) for column, value in row.items()}
+        for part, size in _in_parts(batch):
+            read += size
+            _check_size(name, number, part.num_rows, size, read, most)
+            for place, row in enumerate(part.to_pylist(), number):
+                told = f"{name}: row {place}"
+                yield told, {column: _plain(told, column, value) for column, value in row.items()}
+            number += part.num_rows
+
+
+def _check_size(name: str, number: int, rows: int, size: int, read: int, most: float) -> None:
+    if rows == 1 and size > MAX_ROW_BYTES:
+        raise RowError(Code.DATA_ROW, f"{name}: row {number}: {TOO_LONG}")
+    if read > most:
+        message = f"{name}: row {number}: the rows so far have {read >> 20} MiB, far more than the file"
+        raise RowError(Code.DATA_FORMAT, message, hint="write the rows as .jsonl if they are meant")
+
+
+def _in_parts(batch: Any) -> Iterator[tuple[Any, int]]:
+    """The batch in parts that may become plain data at once, with about the bytes that each then has."""
+    size = sum(_bytes(column) for column in batch.columns)
+    if size <= MAX_ROW_BYTES or batch.num_rows <= 1:
+        yield batch, size
+        return
+    half = batch.num_rows // 2
+    yield from _in_parts(batch.slice(0, half))
+    yield from _in_parts(batch.slice(half))
+
+
+def _bytes(array: Any) -> int:
+    """The bytes of an array's values, each counted as often as it stands there."""
+    import pyarrow as arrow
+    from pyarrow import compute
+
+    kind = array.type
+    if arrow.types.is_dictionary(kind):
+        lengths = compute.binary_length(array.dictionary)
+        return compute.sum(compute.take(lengths, array.indices)).as_py() or 0
+    if arrow.types.is_struct(kind):
+        return len(array) + sum(_bytes(field) for field in array.flatten())
+    if arrow.types.is_nested(kind) and hasattr(array, "flatten"):
+        return 8 * len(array) + _bytes(array.flatten())
+    if arrow.types.is_large_string(kind) or arrow.types.is_string(kind) or arrow.types.is_binary(kind):
+        return compute.sum(compute.binary_length(array)).as_py() or 0
+    return int(array.nbytes)
 
 
 def _plain(place: str, column: str, value: Any) -> Any:

@@ -14,7 +14,7 @@ from customspec.inputs.strict_json import SPACE, JsonError, decode_object, quote
 MAX_ROW_BYTES: Final = 16 * 2**20
 Record = tuple[str, dict[str, Any]]  # the place, for instance `train.jsonl:12`, and the columns
 
-_TOO_LONG: Final = "the row is longer than 16 MiB"
+TOO_LONG: Final = "the row is longer than 16 MiB"
 _INTERRUPTED: Final = "was the copy interrupted?"
 _CHUNK: Final = 2**16  # characters of a json list that are read at once
 _FOUND: Final = {'"': "text", "[": "a list", "{": "an object", "t": "a boolean", "f": "a boolean", "n": "null"}
@@ -76,7 +76,7 @@ def _lines(name: str, stream: BinaryIO) -> Iterator[tuple[int, str]]:
         if not raw:
             return
         if len(raw.rstrip(b"\r\n")) > MAX_ROW_BYTES:
-            raise RowError(Code.DATA_ROW, f"{name}:{line}: {_TOO_LONG}")
+            raise RowError(Code.DATA_ROW, f"{name}:{line}: {TOO_LONG}")
         yield line, _text(name, line, raw.removeprefix(codecs.BOM_UTF8) if line == 1 else raw)
 
 
@@ -139,7 +139,7 @@ class _Window:
             raise RowError(Code.DATA_ROW, f"{place}: expected an object, found {_found(char)}")
         fields, end = self._decode(place)
         if end - self.at > MAX_ROW_BYTES:
-            raise RowError(Code.DATA_ROW, f"{place}: {_TOO_LONG}")
+            raise RowError(Code.DATA_ROW, f"{place}: {TOO_LONG}")
         self.at = end
         return fields
 
@@ -166,7 +166,7 @@ class _Window:
         if not fault.cut:
             return RowError(Code.DATA_ROW, f"{place}: {fault.message}")
         if len(self._text) - self.at > MAX_ROW_BYTES:
-            return RowError(Code.DATA_ROW, f"{place}: {_TOO_LONG}")
+            return RowError(Code.DATA_ROW, f"{place}: {TOO_LONG}")
         return _cut(place, "no closing `}`")
 
     def _grow(self) -> bool:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
@@ -170,3 +171,39 @@ def test_what_the_hub_does_not_give_is_told_with_the_cause(tmp_path: Path) -> No
         'CS401 cannot get owner/name from the hub: Instruction "train[:0]" corresponds to no data!',
     ]
     assert broken.startswith("CS401 cannot get owner/broken from the hub: JSON parse error")
+
+
+# --- small files of large rows
+
+
+def repeated(folder: Path, rows: int, text: str, *, inside: bool = False) -> Path:
+    """A parquet file of few bytes: one text, which stands in every row."""
+    arrow = pytest.importorskip("pyarrow")
+    column = arrow.DictionaryArray.from_arrays(arrow.array([0] * rows, arrow.int32()), arrow.array([text]))
+    turns = arrow.ListArray.from_arrays(arrow.array(range(rows + 1), arrow.int32()), column)
+    path = folder / "t.parquet"
+    pytest.importorskip("pyarrow.parquet").write_table(arrow.table({"text": turns if inside else column}), path)
+    return path
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_text_that_is_repeated_without_end_is_not_unrolled(tmp_path: Path, inside: bool) -> None:
+    path = repeated(tmp_path, 100_000, "x" * 4_000_000, inside=inside)
+    assert path.stat().st_size < 1_000_000
+    tracemalloc.start()
+    with pytest.raises(RowError, match=r"t\.parquet: row \d+: the rows so far have \d+ MiB, far more than") as caught:
+        for _ in read_rows("train", [(path.name, path)]):
+            pass
+    assert caught.value.code == Code.DATA_FORMAT
+    assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    tracemalloc.stop()
+
+
+def test_a_row_longer_than_a_row_of_text_may_be_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RowError, match=r"t\.parquet: row 1: the row is longer than 16 MiB"):
+        read(repeated(tmp_path, 1, "x" * (16 << 20) + "x"))
+
+
+def test_long_rows_and_short_ones_come_in_order(tmp_path: Path) -> None:
+    texts = [str(number) * (1 if number % 7 else 3_000_000) for number in range(40)]
+    assert [row.fields["text"] for row in read(parquet(tmp_path, {"text": texts}))] == texts
