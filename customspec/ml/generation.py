@@ -15,6 +15,7 @@ from transformers import DynamicCache, GenerationConfig, LogitsProcessorList, St
 
 from customspec.hookspecs import Sampling
 from customspec.ml.batching import bare, batches, check_rows, evaluating, left_padded, require_decoder, suited
+from customspec.ml.finite import FiniteStart
 from customspec.ml.sampling import Draws
 from customspec.ml.scoring import why_not_shared
 from customspec.ml.shared_prefix import Prefix, common_length, learns_prompt, pads_safely, run_prefix
@@ -52,7 +53,8 @@ def generate(
     of which a batch holds keys and values: shared, own, new and padding; by default what suits the device.
     `progress` is told after each batch how many prompts it finished.
 
-    Raises ValueError for no prompts, an empty prompt, an empty stop text, a limit below 1, or an encoder-decoder.
+    Raises ValueError for no prompts, an empty prompt, an empty stop text, a limit below 1, or an encoder-decoder;
+    StepError for logits that are not finite.
     """
     written = sample(
         model,
@@ -213,7 +215,7 @@ def _continue(
         inputs=start.tokens,
         attention_mask=start.real.long(),
         generation_config=settings,
-        logits_processor=LogitsProcessorList([draws] if draws else []),
+        logits_processor=LogitsProcessorList([FiniteStart(), *([draws] if draws else [])]),
         stopping_criteria=[stops] if endings.texts else [],
         **({} if start.cache is None else {"past_key_values": start.cache}),
     )

@@ -19,6 +19,7 @@ from customspec.ml.batching import (
     require_decoder,
     suited,
 )
+from customspec.ml.finite import require_finite
 from customspec.ml.scoring import score_simply, why_not_shared
 from customspec.ml.shared_prefix import Prefix, common_length, learns_prompt, run_prefix
 
@@ -43,7 +44,8 @@ def score_references(
     is fed, padding included. `progress` is told after each pass how many rows it scored. Log-softmax is float32, sums
     are float64.
 
-    Raises ValueError when there are no rows, when a prompt or a reference is empty, and for an encoder-decoder.
+    Raises ValueError when there are no rows, when a prompt or a reference is empty, and for an encoder-decoder;
+    StepError for scores that are not finite.
     """
     _check(model, prompts, references)
     budget = tokens_per_batch or suited(bare(model).device, cpu=1024, elsewhere=16384)
@@ -62,6 +64,7 @@ def score_references(
                 for index, score in zip(part, found, strict=True):
                     scores[index] = score
                 progress(len(part))
+    require_finite(scores)
     return scores
 
 

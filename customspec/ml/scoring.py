@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from customspec.ml.batching import (
 )
 from customspec.ml.choices import Trie
 from customspec.ml.families import Family, Laid, families
+from customspec.ml.finite import require_finite
 from customspec.ml.shared_prefix import (
     Prefix,
     common_length,
@@ -54,7 +55,8 @@ def score_choices(
     `tokens_per_batch` bounds what one forward is fed, padding and choices included. `progress` is told after
     each batch how many prompts it scored. Log-softmax is float32, sums are float64.
 
-    Raises ValueError when there are no prompts or no choices, when one of them is empty, and for an encoder-decoder.
+    Raises ValueError when there are no prompts or no choices, when one of them is empty, and for an encoder-decoder;
+    StepError for scores that are not finite.
     """
     _check(model, prompts, choices)
     longest = max(map(len, prompts)) + max(map(len, choices))
@@ -62,7 +64,9 @@ def score_choices(
     if reason is not None:
         _log.info("Scoring each choice on its own, which is slower: %s.", reason)
     score = score_shared if reason is None else score_simply
-    return score(model, prompts, choices, pad=pad, tokens_per_batch=tokens_per_batch, progress=progress)
+    scores = score(model, prompts, choices, pad=pad, tokens_per_batch=tokens_per_batch, progress=progress)
+    require_finite(chain.from_iterable(scores))
+    return scores
 
 
 def score_simply(
