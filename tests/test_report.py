@@ -92,13 +92,14 @@ def test_the_numbers_are_those_of_the_results(page: Page, results: Any) -> None:
             numbers.measured_interval(test),
             numbers.seconds(cost["train_seconds"]) if candidate["family"] == "tuning" else "none",
             numbers.seconds(1 / speed),
+            numbers.seconds(cost["latency_seconds"]),
             numbers.count(cost["prompt_tokens_per_example"]),
             numbers.count(cost["trainable_parameters"]),
             numbers.size(cost["artifact_bytes"]) if cost["artifact_bytes"] else "none",
             numbers.size(cost["peak_memory_bytes"]),
-            pytest.approx(cells[10]),
+            pytest.approx(cells[11]),
         ]
-        assert cells[10].removesuffix(" *") == numbers.seconds(cost["train_seconds"] + 1000 / speed)
+        assert cells[11].removesuffix(" *") == numbers.seconds(cost["train_seconds"] + 1000 / speed)
         for split in ("validation", "test"):
             told = [numbers.interval(candidate["metrics"][split][metric]) for metric in ("accuracy", "macro_f1")]
             assert [key, split, "13", *told] in list(page.rows(key))
@@ -239,7 +240,7 @@ def test_a_run_without_evidence_still_has_a_report(folder: Path, tmp_path: Path,
 
 def test_costs_and_the_curve_that_the_spec_asks_for_are_shown(workspace: Workspace, customspec: Command) -> None:
     cost = "cost: {requests_per_month: 250000, price_per_device_hour: 1.5}"
-    spec = workspace.spec("techniques: [{few_shot: {shots: 2}}]", cost)
+    spec = workspace.spec("techniques: [{few_shot: {shots: 2}}]", cost, "confidence: 0.999")
     customspec("run", spec, "--curve", "25,50,100")
     run = workspace.root / ".customspec" / "runs" / "colours-0001"
     results = json.loads((run / "results.json").read_text())
@@ -248,13 +249,22 @@ def test_costs_and_the_curve_that_the_spec_asks_for_are_shown(workspace: Workspa
     for candidate in results["candidates"]:
         cells = next(page.rows(candidate["key"]))
         total = 250_000 / candidate["cost"]["rows_per_second"]
-        assert cells[10].removesuffix(" *") == numbers.seconds(total)
-        assert cells[11] == numbers.price(total / 3600 * 1.5) == numbers.price(candidate["cost"]["price"]["total"])
+        assert cells[6] == numbers.seconds(candidate["cost"]["latency_seconds"])
+        assert cells[11].removesuffix(" *") == numbers.seconds(total)
+        assert cells[12] == numbers.price(total / 3600 * 1.5) == numbers.price(candidate["cost"]["price"]["total"])
     assert "250,000 requests a month" in page.words
     assert results["curve"]["answer"] in page.words
     assert any(attributes.get("aria-label") == "accuracy by training rows" for _, attributes in page.elements)
     for point in results["curve"]["points"]:
         assert [numbers.count(point["rows"]), numbers.interval(point)] in list(page.rows(numbers.count(point["rows"])))
+    assert "accuracy of few_shot@0, validation rows, 99.9 %" in page.words
+    hovered = " ".join(attributes.get("title", "") for _, attributes in page.elements)
+    steps = results["curve"]["steps"]
+    assert {step["rows"] for step in steps.values()} == {6, 12}
+    for id, step in steps.items():
+        assert any(row[0] == id for row in page.rows(id)), id
+        assert step["fingerprint"] in hovered
+        assert id.startswith("data") or f"evaluate {step['fingerprint'].removeprefix('sha256:')[:12]}" in hovered
 
 
 def test_a_ladder_is_shown_as_it_was_climbed(workspace: Workspace, customspec: Command) -> None:

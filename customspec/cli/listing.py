@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from textwrap import indent
 from typing import Any
 
 import click
@@ -44,7 +45,7 @@ def echo_rows(rows: Iterable[Row], column: Callable[[Row], str]) -> None:
 def echo_options(options: Iterable[Mapping[str, Any]]) -> None:
     """The options as `options_table` has them."""
     for option in options:
-        click.echo(f"  {_signature(option)}\n      {option['description']}")
+        click.echo(f"  {_signature(option)}\n{indent(option['description'], ' ' * 6)}")
 
 
 def _signature(option: Mapping[str, Any]) -> str:

@@ -132,8 +132,9 @@ def _print(compiled: Compiled, cached: dict[str, bool]) -> None:
     for candidate in plan.candidates:
         if candidate.skipped is not None:
             click.echo(f"skipped: {candidate.key}: {candidate.skipped}")
-        elif candidate.gauge:
-            click.echo(f"gauge: {candidate.key} shows what a larger model does, and is not chosen")
+    gauge = next((one for one in plan.candidates if one.gauge and one.skipped is None), None)
+    if gauge is not None:
+        click.echo(f"gauge: {gauge.key} shows what a larger model does, and is not chosen")
     click.echo()
     print_table(plan_table(plan, cached))
     done = sum(cached.values())

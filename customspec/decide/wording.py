@@ -23,7 +23,7 @@ def at_most(value: float) -> str:
 
 
 def shown(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+    return "-" if value is None else f"{value:z.3f}"
 
 
 def percent(confidence: float) -> str:

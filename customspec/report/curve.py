@@ -17,7 +17,7 @@ def curve_lines(document: Mapping[str, Any]) -> Iterator[str]:
     for point in curve["points"]:
         low, high = point["ci"]
         yield (
-            f"  - {point['rows']} training rows: {curve['metric']} {point['value']:.3f} [{low:.3f}, {high:.3f}] "
+            f"  - {point['rows']} training rows: {curve['metric']} {point['value']:z.3f} [{low:z.3f}, {high:z.3f}] "
             f"on {point['n']} {curve['split']} rows"
         )
     for id, step in curve["steps"].items():

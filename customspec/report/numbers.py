@@ -30,7 +30,7 @@ def value(number: float | None) -> str:
     """A metric, three digits after the point; four significant ones where it is large."""
     if number is None:
         return NONE
-    return f"{number:.3f}" if abs(number) < 10 else f"{number:.4g}"
+    return f"{number:z.3f}" if abs(number) < 10 else f"{number:.4g}"
 
 
 def interval(measured: Mapping[str, Any] | None) -> str:
@@ -48,7 +48,7 @@ def difference(number: float | None) -> str:
     if number is None:
         return NONE
     text = f"{abs(number):.3f}" if abs(number) < 10 else f"{abs(number):.4g}"
-    return f"{MINUS if number < 0 else '+'}{text}"
+    return f"{MINUS if number < 0 and float(text) else '+'}{text}"
 
 
 def count(number: float | None) -> str:

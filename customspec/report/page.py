@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from customspec.decide.wording import percent
 from customspec.report import numbers, pictures
 from customspec.report.disagreements import grouped
 from customspec.report.svg import drawing, drawn
@@ -63,7 +64,7 @@ def _environment() -> Environment:
     )
     named = ("value", "price", "seconds", "count", "size", "share", "difference", "probability")
     environment.filters.update({name: getattr(numbers, name) for name in named})
-    environment.filters.update(ci=numbers.measured_interval, short=_short)
+    environment.filters.update(ci=numbers.measured_interval, short=_short, percent=percent)
     return environment
 
 
@@ -82,6 +83,7 @@ def _helpers(view: View, environment: Environment) -> dict[str, Callable[..., An
         "sentence": lambda text: _sentence(text, view["decision"].get("chosen")),
         "rate": lambda speed: f"{speed:.3g} rows per second" if speed else "",
         "trace": trace,
+        "point_trace": lambda point: _point_trace(point, view),
         "rung_trace": lambda rung: next(trace(one) for one in view["candidates"] if one["key"] == rung["key"]),
         "trained_line": _trained_line,
         "verdict_table": parts.verdict_table,
@@ -105,6 +107,16 @@ def trace(candidate: View) -> str:
     """Where a candidate's figures come from, in a line: rows, seed, the steps' fingerprints."""
     steps = "; ".join(f"{_worked_on(step)} {_short(step['fingerprint'])}" for step in candidate["trace"])
     return f"{candidate['key']}, seed {candidate['seed']}; steps: {steps}"
+
+
+def _point_trace(point: View, view: View) -> str:
+    """Where a point of the learning curve comes from: its own steps, or those of the candidate itself."""
+    key = view["curve"]["candidate"]
+    of = [step for step in view["steps"] if step.get("rows") == point["rows"] and step.get("candidate") == key]
+    if not of:
+        return next((trace(one) for one in view["candidates"] if one["key"] == key), key)
+    steps = "; ".join(f"{step['kind']} {_short(step['fingerprint'])}" for step in of)
+    return f"{key}, seed {of[0]['seed']}, {point['rows']} training rows; steps: {steps}"
 
 
 def _worked_on(step: View) -> str:

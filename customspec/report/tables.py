@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from customspec.decide.wording import percent
 from customspec.plan import Plan
 from customspec.report.numbers import count, seconds
 from customspec.report.quantities import duration, operations, size
@@ -52,12 +53,11 @@ def candidates_table(plan: Plan) -> Table:
 
 def results_table(document: Mapping[str, Any], metric: str) -> Table:
     """One line per candidate: quality with its interval, and what it cost."""
-    percent = int(100 * _confidence(document))
     priced = any(candidate["cost"].get("price") for candidate in document["candidates"])
     table = plain_table(
         "candidate",
         f"{metric}\nvalidation",
-        f"{metric}\ntest, {percent} % interval",
+        f"{metric}\ntest, {percent(_confidence(document))} interval",
         "training",
         "per\nrequest",
         "prompt\ntokens",
@@ -111,7 +111,7 @@ def _pair_lines(decision: Mapping[str, Any]) -> Iterator[str]:
             continue
         pair = from_side(pair, decision["chosen_key"])
         low, high = pair["ci"]
-        difference = f"{pair['difference']:+.3f} [{low:+.3f}, {high:+.3f}]"
+        difference = f"{pair['difference']:+z.3f} [{low:+z.3f}, {high:+z.3f}]"
         smallest = pair["smallest"]
         unseen = "no difference could show" if smallest is None else f"one of {smallest:.3f} would mostly show"
         hidden = f"; on {pair['n']} rows {unseen}" if pair["verdict"] == "not distinguishable" else ""
@@ -152,14 +152,14 @@ def _confidence(document: Mapping[str, Any]) -> float:
 
 
 def _value(metrics: Mapping[str, Any] | None, name: str) -> str:
-    return "-" if not metrics else f"{metrics[name]['value']:.3f}"
+    return "-" if not metrics else f"{metrics[name]['value']:z.3f}"
 
 
 def _with_interval(metrics: Mapping[str, Any] | None, name: str) -> str:
     if not metrics:
         return "-"
     low, high = metrics[name]["ci"]
-    return f"{metrics[name]['value']:.3f} [{low:.3f}, {high:.3f}]"
+    return f"{metrics[name]['value']:z.3f} [{low:z.3f}, {high:z.3f}]"
 
 
 def _count(number: int | None) -> str:

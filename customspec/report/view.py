@@ -43,6 +43,7 @@ def view_of(run: Finished) -> View:
         "ladder": list(_rungs(run)) if results.get("strategy") == "ladder" else None,
         "verdicts": _verdicts(results["decision"]["pairs"], run.chosen),
         "curve": results.get("curve"),
+        "confidence": run.plan.step("decide").params["confidence"],
         "confusions": list(_confusions(run, split)),
         "distributions": list(_distributions(run, split, measure)),
         "disagreements": evidence.get("disagreements"),
@@ -50,7 +51,10 @@ def view_of(run: Finished) -> View:
         "prompts": list(_prompts(run)),
         "environment": results["environment"],
         "digests": _digests(run),
-        "steps": [_step(step, results["steps"].get(step.id, {})) for step in run.plan.steps],
+        "steps": [
+            *(_step(step, results["steps"].get(step.id, {})) for step in run.plan.steps),
+            *_curve_steps(results.get("curve")),
+        ],
     }
 
 
@@ -92,6 +96,15 @@ def _trace(run: Finished, candidate: Mapping[str, Any]) -> list[View]:
 def _step(step: Step, taken: Mapping[str, Any]) -> View:
     status = {"status": taken.get("status"), "reason": taken.get("reason")}
     return {"step": step.id, "kind": step.kind, "fingerprint": step.fingerprint, **status}
+
+
+def _curve_steps(curve: Mapping[str, Any] | None) -> Iterator[View]:
+    """The steps behind a learning curve, which are none of the plan's; runs of earlier versions did not name them."""
+    for id, taken in (curve or {}).get("steps", {}).items():
+        if taken.get("fingerprint") is not None:
+            kind = id.partition(":")[0]
+            candidate = None if kind == "data" or curve is None else curve["candidate"]
+            yield {"step": id, "kind": kind, "candidate": candidate, **taken}
 
 
 def _rungs(run: Finished) -> Iterator[View]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from importlib.util import find_spec
+from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
@@ -17,11 +18,29 @@ from customspec_prompting.demonstrations import DemonstrationOptions, refusal, s
 NEW_TOKENS = 256  # for reasoning whose length no training row tells
 
 
-def _one_group(pattern: str) -> str:
+def has_re2() -> bool:
+    """Whether a person's pattern can be used; nothing is imported."""
+    return find_spec("re2") is not None
+
+
+def compiled(pattern: str) -> Any:
+    """RE2's pattern: it takes time linear in the text, whatever the pattern, and a spec may come from anybody. Raises
+    ValueError, with RE2's reason, for what it does not take."""
+    import re2
+
+    settings = re2.Options()
+    settings.log_errors, settings.case_sensitive = False, False
     try:
-        groups = re.compile(pattern).groups
-    except re.error as error:
-        raise ValueError(f"`pattern` is no regular expression: {error}") from error
+        return re2.compile(pattern, settings)
+    except re2.error as error:
+        reason = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)
+        raise ValueError(f"`pattern` is no regular expression of RE2: {reason}") from error
+
+
+def _one_group(pattern: str) -> str:
+    if not has_re2():
+        return pattern  # it is refused, with what to install
+    groups = compiled(pattern).groups
     if groups != 1:
         raise ValueError(f"`pattern` needs exactly one group, the answer; it has {groups}")
     return pattern
@@ -38,14 +57,17 @@ class ReasoningOptions(DemonstrationOptions):
     marker: Text = "The answer is"
     """Words before the answer. Demonstrations end with them, the answer and a full stop."""
     pattern: Annotated[Text, AfterValidator(_one_group)] | None = None
-    """Regular expression whose only group is the answer; its last match counts, upper and lower case being alike.
-    Absent: the rest of the line after the last `marker`, less one full stop."""
+    """Regular expression in RE2's syntax (no look-around, no backreferences) whose only group is the answer; its last
+    match counts, upper and lower case being alike. Needs the extra `text-metrics`. Absent: the rest of the line after
+    the last `marker`, less one full stop."""
 
     @property
-    def reads(self) -> str:
-        """The pattern in use."""
+    def reads(self) -> Any:
+        """The pattern in use, compiled."""
+        if self.pattern is not None:
+            return compiled(self.pattern)
         # the greedy beginning finds the last marker; a colon after it is not part of the answer
-        return self.pattern or rf"(?s:.*){re.escape(self.marker)}\s*:?\s*([^\s:].*)"
+        return re.compile(rf"(?s:.*){re.escape(self.marker)}\s*:?\s*([^\s:].*)", re.IGNORECASE)
 
 
 class Reasoning:
@@ -66,6 +88,8 @@ class Reasoning:
         return {} if options.embeddings is None else {"embeddings": options.embeddings}
 
     def refusal(self, options: ReasoningOptions, rows: Sequence[Example]) -> Refusal | None:
+        if options.pattern is not None and not has_re2():
+            return Refusal("`pattern` needs re2, which is not installed", option="pattern", extra="text-metrics")
         if options.rationale is None:
             chosen = sorted(options.model_fields_set & {"shots", "select", "rows", "embeddings"})
             told = "there are no demonstrations without a column of reasoning"
@@ -92,7 +116,8 @@ class Reasoning:
         return (*before, last)
 
     def read(self, options: ReasoningOptions, outputs: Sequence[str], choices: Sequence[str] | None) -> Reading:
-        answers = [answer for output in outputs if (answer := extracted(options.reads, output, choices)) is not None]
+        pattern = options.reads
+        answers = [answer for output in outputs if (answer := extracted(pattern, output, choices)) is not None]
         votes = Counter(answers)  # in the order of their first appearance, so that of equals the first is taken
         most = max(votes.values(), default=0)
         best = [answer for answer, count in votes.items() if count == most]
@@ -104,9 +129,9 @@ def _reasoned(options: ReasoningOptions, rows: Sequence[Example]) -> list[Exampl
     return [row for row in rows if isinstance(text := row.fields.get(column), str) and text.strip()]
 
 
-def extracted(pattern: str, text: str, choices: Sequence[str] | None) -> str | None:
+def extracted(pattern: Any, text: str, choices: Sequence[str] | None) -> str | None:
     """The answer in a text, where there is one; with `choices`, the one that it names."""
-    matches = list(re.finditer(pattern, text, re.IGNORECASE))
+    matches = list(pattern.finditer(text))
     found = _bare(matches[-1][1] or "") if matches else ""
     if not found:
         return None

@@ -118,6 +118,20 @@ def test_a_pattern_of_ones_own_counts_at_its_last_match() -> None:
     assert read("a", pattern="(b)?a") is None, "a group that took no part is no answer"
 
 
+def test_a_pattern_takes_time_linear_in_the_text() -> None:
+    assert read("a" * 5000 + "!", pattern=r"^((?:a|aa)+)$") is None
+    with pytest.raises(ValidationError, match="no regular expression of RE2"):
+        ChainOfThoughtOptions(pattern=r"(?=a)(a)")
+
+
+def test_a_pattern_without_re2_is_refused_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("customspec_prompting.reasoning.find_spec", lambda name: None)
+    refused = CHAIN.refusal(ChainOfThoughtOptions(pattern="(a)"), [])
+    assert refused is not None
+    assert (refused.option, refused.extra) == ("pattern", "text-metrics")
+    assert CHAIN.refusal(ChainOfThoughtOptions(), []) is None
+
+
 @pytest.mark.parametrize(
     ("pattern", "told"), [("(", "no regular expression"), ("a", "exactly one group"), ("(a)(b)", "it has 2")]
 )

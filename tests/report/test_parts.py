@@ -148,6 +148,8 @@ def test_numbers_are_as_wide_as_they_must_be() -> None:
     assert numbers.value(0.85625) == "0.856"
     assert numbers.value(123.456) == "123.5"
     assert numbers.difference(-0.02) == "−0.020"
+    assert numbers.difference(-0.0002) == "+0.000"
+    assert numbers.value(-0.0002) == "0.000"
     assert numbers.probability(0.0004) == "< 0.001"
     assert numbers.count(2442240) == "2,442,240"
 

@@ -36,6 +36,11 @@ def lines(*pairs: dict[str, Any], seeds: dict[str, Any] | None = None) -> list[s
     return decision_lines({"decision": decision})
 
 
+def test_what_rounds_to_nothing_has_no_minus() -> None:
+    nothing = pair("b@0", "a@0", "not distinguishable", -0.0001) | {"ci": [-0.0002, 0.0001]}
+    assert "not distinguishable, +0.000 [+0.000, +0.000]" in lines(nothing)[2]
+
+
 def test_the_answer_comes_first_then_what_it_rests_on() -> None:
     assert lines() == ["answer: b meets the goal", "  - it is the cheapest"]
 
