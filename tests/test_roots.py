@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from customspec.cli.roots import configuration_file
+from customspec.plan import digest
 from support import Ended, Workspace
 
 Run = Callable[..., Ended]
@@ -76,7 +77,8 @@ def test_a_saved_plan_reads_only_where_its_spec_may_lead(
     tree = json.loads(plan.read_text())
     data = next(step for step in tree["steps"] if step["kind"] == "data")
     data["sources"]["test"][0][1] = str(outside)
-    plan.write_text(json.dumps(tree))
+    del tree["seal"]
+    plan.write_text(json.dumps({**tree, "seal": digest(tree)}))
     ended = customspec("run", plan)
     assert ended.code == 5
     assert f"{outside} lies out of the spec's folder" in ended.err

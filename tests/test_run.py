@@ -258,7 +258,7 @@ class TestSavedPlan:
         plan.write_text(plan.read_text().replace("Say whether", "Tell whether"))
         ended = customspec("run", plan)
         assert ended.code == 5
-        assert "evaluate:zero_shot@0:test was edited in the plan" in ended.err
+        assert f"{plan}: it was edited by hand: its seal is not that of what it says" in ended.err
 
     def test_takes_no_options_that_would_change_it(self, plan: Path, customspec: Command) -> None:
         ended = customspec("run", plan, "--limit", "2")

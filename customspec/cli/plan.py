@@ -30,6 +30,7 @@ from customspec.machine import Machine, detect
 from customspec.plan import Plan, digest
 from customspec.registry import discover
 from customspec.report.text import escape
+from customspec.saved import sealed
 from customspec.store import Memo, Store, store_key
 
 
@@ -63,7 +64,7 @@ def command(
     if as_json:
         goal_rows = None if prospect is None else prospect.to_json()
         told = {"digest": compiled.plan.digest, "cached": cached, "goal_rows": goal_rows}
-        show_json({**compiled.plan.to_json(), **told})
+        show_json({**sealed(compiled.plan), **told})
     else:
         _print(compiled, cached)
         _print_notes(compiled, goal_lines(compiled, known, true_value))
@@ -121,7 +122,7 @@ def cached_steps(plan: Plan, store: Store, machine: Machine) -> dict[str, bool]:
 def _write(compiled: Compiled, out: Path) -> None:
     if compiled.unresolved:
         raise UsageError(f"no plan is written: {', '.join(compiled.unresolved)} is not here yet; `run` fetches it")
-    out.write_text(json.dumps(compiled.plan.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    out.write_text(json.dumps(sealed(compiled.plan), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _print(compiled: Compiled, cached: dict[str, bool]) -> None:

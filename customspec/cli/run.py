@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -29,8 +28,9 @@ from customspec.cli.roots import roots_of
 from customspec.compiler import Compiled
 from customspec.compiler.curve import check_shares
 from customspec.compiler.locking import Section
-from customspec.errors import Exit, Terminated, UsageError
+from customspec.errors import Exit, RefusedError, Terminated, UsageError
 from customspec.hookspecs import Watcher
+from customspec.inputs.regular import read_regular
 from customspec.machine import Machine, detect
 from customspec.plan import Plan
 from customspec.registry import discover
@@ -46,6 +46,7 @@ from customspec.runners.machine_rates import calibrate
 from customspec.runners.outcome import Outcome
 from customspec.runners.watching import find_watchers, watched
 from customspec.runners.work import CHECKPOINT_SECONDS
+from customspec.saved import EditedError, NoPlanError, check_sense, load
 from customspec.store import Store, writing_under
 
 
@@ -129,11 +130,15 @@ def _saved_plan(file: Path, store: Path | None, choices: dict[str, Any]) -> tupl
             "to a spec"
         )
     try:
-        plan = Plan.from_json(json.loads(file.read_bytes()))
-        root = store_root(Path(plan.sources["spec"]), store)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        plan = load(read_regular(file, follow=True))
+        check_sense(plan)
+    except EditedError as edited:
+        raise RefusedError(f"{file}: {edited}. Make a new one with `customspec plan --out`") from edited
+    except (OSError, NoPlanError) as error:
         raise UsageError(f"{file} is no plan of `customspec plan --out`: {error}") from error
-    check_fresh(plan, discover(), root, roots_of(Path(plan.sources["spec"]), allowed))
+    spec = Path(plan.sources["spec"])
+    root = store_root(spec, store)
+    check_fresh(plan, discover(), root, roots_of(spec, allowed))
     return plan, root
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from customspec.plan import Plan
 from customspec.report.disagreements import Record
+from customspec.saved import load
 
 RESULTS = "results.json"
 
@@ -61,7 +62,7 @@ class Finished:
 
 def read_finished(folder: Path) -> Finished:
     """Raises OSError, ValueError, KeyError or TypeError for what is no run folder."""
-    plan = Plan.from_json(json.loads((folder / "plan.json").read_bytes()))
+    plan = load((folder / "plan.json").read_bytes(), unsealed=True)
     results = json.loads((folder / RESULTS).read_bytes())
     evidence = folder / "evidence.json"
     kept = json.loads(evidence.read_bytes()) if evidence.is_file() else {}

@@ -19,6 +19,7 @@ from customspec.runners.outcome import Outcome, StepOutcome
 from customspec.runners.results import artifact_of, environment_of, finite, results_document, searched_of
 from customspec.runners.rows import load_rows
 from customspec.runners.work import asking_of, located, template_of, with_options
+from customspec.saved import load, sealed
 from customspec.store import Store, link_tree
 from customspec.store.occupancy import shared
 from customspec.store.upkeep import RUNNING, leftovers, mend
@@ -35,7 +36,7 @@ def begun(plan: Plan, store: Store, machine: Machine) -> Iterator[Path]:
         with store.using():  # a cleaning sees all of it, or comes before the first look into the store
             folder = store.new_run(plan.name)
             held.enter_context(shared(folder / RUNNING))
-            _write_json(folder / "plan.json", plan.to_json())
+            _write_json(folder / "plan.json", sealed(plan))
             _write_json(folder / "environment.json", environment_of(machine))
         try:
             yield folder
@@ -141,6 +142,6 @@ def _write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 def read_run(folder: Path) -> tuple[Plan, dict[str, Any]]:
     """The plan and results of a run folder. Raises FileNotFoundError, ValueError for what is none."""
-    plan = Plan.from_json(json.loads((folder / "plan.json").read_bytes()))
+    plan = load((folder / "plan.json").read_bytes(), unsealed=True)
     document: dict[str, Any] = json.loads((folder / "results.json").read_bytes())
     return plan, document

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from customspec.errors import CustomspecError, RefusedError
 from customspec.inputs.digests import Digests, folder_digest, path_digest
-from customspec.inputs.models import ModelError, find_model
-from customspec.inputs.paths import PathError, Roots, resolved
+from customspec.inputs.models import ModelError, ModelFiles, find_model
+from customspec.inputs.paths import Roots, resolved
 from customspec.plan import Plan, Step, canonical, digest
 from customspec.registry import Kind, Registry
 from customspec.runners.metrics import Scoring
@@ -18,18 +19,25 @@ from customspec.spec import BaseModelSpec
 
 def check_fresh(plan: Plan, registry: Registry, cache: Path, roots: Roots) -> None:
     """Raises RefusedError, naming all that has changed since the plan was made, and PluginError for a missing extra."""
-    changes = [
-        *(f"{id} was edited in the plan" for id in plan.altered),
-        *_spec(plan),
-        *_strays(plan, Roots(roots.folder, (*roots.allowed, cache.resolve()))),
-        *_inputs(plan, Digests(cache), roots),
-        *_plugins(plan, registry),
-    ]
-    if changes:
-        raise RefusedError(f"the plan is stale: {'; '.join(changes)}. Make a new one with `customspec plan`")
+    edited = [f"{id} was edited in the plan" for id in plan.altered]
+    strays = [*_strays(plan, Roots(roots.folder, (*roots.allowed, cache.resolve())))]
+    _refuse([*edited, *_spec(plan), *strays])  # before any of its paths is opened
+    _refuse([*_inputs(plan, Digests(cache), roots), *_plugins(plan, registry)])
     for step in plan.steps:
         for named in step.params.get("metrics", ()):
-            Scoring.of(named, registry)
+            _check_metric(named, registry)
+
+
+def _refuse(changes: Sequence[str]) -> None:
+    if changes:
+        raise RefusedError(f"the plan is stale: {'; '.join(changes)}. Make a new one with `customspec plan`")
+
+
+def _check_metric(named: Mapping[str, Any], registry: Registry) -> None:
+    try:
+        Scoring.of(named, registry)
+    except ValueError as error:
+        raise RefusedError(f"the plan has options for {named['name']} that it does not take") from error
 
 
 def _spec(plan: Plan) -> Iterator[str]:
@@ -80,10 +88,11 @@ def _model(step: Step, digests: Digests, roots: Roots) -> Iterator[str]:
     ref = BaseModelSpec.model_validate(step.sources["ref"])
     try:
         files = find_model(ref, roots, digests)
-    except (ModelError, PathError) as error:
+    except (ModelError, ValueError) as error:
         yield str(error)
         return
-    if getattr(files, "digest", None) != step.params["digest"]:
+    seen = (files.kind, files.digest, str(files.path.resolve())) if isinstance(files, ModelFiles) else None
+    if seen != (step.params["kind"], step.params["digest"], step.sources["path"]):
         yield f"the model {step.sources['label']} changed"
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from customspec.plan import Plan
+from customspec.inputs.regular import read_regular
 from customspec.store.drafts import STALE, is_abandoned
 from customspec.store.objects import DamagedError, verified
 from customspec.store.occupancy import is_held
@@ -100,12 +100,12 @@ def remove(removal: Removal, store: Store) -> None:
 def keys_of(run: Path) -> frozenset[str]:
     """The keys of all results that a run refers to; none for a folder that tells no plan."""
     try:
-        plan = Plan.from_json(json.loads((run / "plan.json").read_bytes()))
-        told: Mapping[str, Any] = json.loads((run / "environment.json").read_bytes())
+        plan = json.loads(read_regular(run / "plan.json"))
+        told: Mapping[str, Any] = json.loads(read_regular(run / "environment.json"))
         environment = {name: str(told[name]) for name in ENVIRONMENT}
-    except (OSError, ValueError, TypeError, KeyError):
+        return frozenset(store_key(step["fingerprint"], environment) for step in plan["steps"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return frozenset()
-    return frozenset(store_key(step.fingerprint, environment) for step in plan.steps)
 
 
 def objects(store: Store) -> list[Path]:
@@ -141,8 +141,8 @@ def _is_recent(path: Path, seconds: float, now: float) -> bool:
 
 def _step_of(folder: Path) -> str:
     try:
-        return str(json.loads((folder / "manifest.json").read_bytes())["value"]["step"])
-    except (OSError, ValueError, TypeError, KeyError):
+        return str(json.loads(read_regular(folder / "manifest.json"))["value"]["step"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return "?"
 
 

@@ -1,0 +1,28 @@
+"""Small files of others, read so that none of them stops a command: no pipe, no device, no link, nothing endless."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from stat import S_ISREG
+from typing import Final
+
+MOST: Final = 256 * 2**20  # bytes
+
+
+def read_regular(path: Path, most: int = MOST, *, follow: bool = False) -> bytes:
+    """The bytes of a regular file, of `most` bytes at most; a link only with `follow`.
+
+    Raises OSError: EINVAL for what is no regular file, EFBIG for what is too large, ELOOP for a link.
+    """
+    # without O_NONBLOCK a pipe that nobody writes into is waited for already here
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        told = os.fstat(file.fileno())
+        if not S_ISREG(told.st_mode):
+            raise OSError(errno.EINVAL, "is not a regular file", str(path))
+        content = b"" if told.st_size > most else file.read(most + 1)
+        if told.st_size > most or len(content) > most:
+            raise OSError(errno.EFBIG, f"is larger than {most} bytes", str(path))
+    return content

@@ -1,0 +1,199 @@
+"""Saved plans may come from a stranger: sealed, read strictly, and refused with a sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mutations import mutations
+
+from customspec.plan import Plan, Step, digest, fingerprint
+from support import Ended, Workspace
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def plan(workspace: Workspace, customspec: Run) -> Path:
+    out = workspace.root / "plan.json"
+    spec = workspace.spec(
+        "techniques: [zero_shot, {few_shot: {shots: 1}}]",
+        "goal: {metric: accuracy, at_least: 0.01}",
+        "strategy: ladder",
+        "budget: {minutes: 30}",
+        "cost: {requests_per_month: 10, price_per_device_hour: 1.0}",
+    )
+    ended = customspec("plan", spec, "--out", out)
+    assert ended.code == 0, ended.err
+    return out
+
+
+def reseal(file: Path, told: Mapping[str, Any]) -> None:
+    said = {key: value for key, value in told.items() if key != "seal"}
+    file.write_text(json.dumps({**said, "seal": digest(said)}))
+
+
+def kept(root: Path) -> set[str]:
+    """All that lies in the folder and beside it, outside the store."""
+    found = (path.relative_to(root.parent) for path in root.parent.rglob("*"))
+    return {str(path) for path in found if ".customspec" not in path.parts}
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"name": "another"},
+        {"metrics": ["macro_f1"]},
+        {"cost": None},
+        {"candidates": []},
+        {"budget": {"minutes": 1e6}},
+        {"seal": None},
+        {"seal": "sha256:0"},
+        {"seal": [1]},
+    ],
+    ids=str,
+)
+def test_what_no_fingerprint_covers_is_under_the_seal(plan: Path, customspec: Run, edit: dict[str, Any]) -> None:
+    plan.write_text(json.dumps({**json.loads(plan.read_text()), **edit}))
+    ended = customspec("run", plan)
+    assert ended.code == 5
+    assert f"{plan}: it was edited by hand" in ended.err
+
+
+def test_spelling_is_not_under_the_seal(plan: Path, customspec: Run) -> None:
+    told = json.loads(plan.read_text())
+    plan.write_text(json.dumps(dict(reversed(told.items())), indent=7))
+    assert customspec("run", plan).code == 0
+
+
+def test_a_printed_plan_and_that_of_a_run_are_sealed_too(workspace: Workspace, plan: Path, customspec: Run) -> None:
+    plan.write_text(customspec("plan", workspace.root / "spec.yaml", "--json").out)
+    assert customspec("run", plan).code == 0
+    (run,) = (workspace.root / ".customspec" / "runs").iterdir()
+    assert customspec("run", run / "plan.json").code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[" * 100_000, "nested too deep"),
+        ("[]", "not a JSON object"),
+        ("{}", "no steps"),
+        ("{", "not JSON"),
+        ("\0", "not JSON"),
+        ('{"plan": 1}', "no steps"),
+    ],
+    ids=["deep", "list", "empty", "cut", "nul", "keys"],
+)
+def test_what_is_no_plan_is_told(workspace: Workspace, customspec: Run, text: str, said: str) -> None:
+    ended = customspec("run", workspace.write("plan.json", text))
+    assert ended.code == 2
+    assert "plan.json is no plan of `customspec plan --out`: it is" in ended.err.replace("it has", "it is")
+    assert said in ended.err
+
+
+def test_a_pipe_is_no_plan(workspace: Workspace, customspec: Run) -> None:
+    os.mkfifo(workspace.root / "plan.json")
+    ended = customspec("run", workspace.root / "plan.json")
+    assert ended.code == 2
+    assert "is not a regular file" in ended.err
+
+
+def test_a_number_that_json_has_not_is_refused(plan: Path, customspec: Run) -> None:
+    told = json.loads(plan.read_text())
+    plan.write_text(json.dumps({**told, "budget": {"minutes": float("nan")}}))
+    assert customspec("run", plan).code == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda told: told.update(name="../../x"), "name: "),
+        (lambda told: told["candidates"][0].update(key="../../x@0"), "candidates.0.key: "),
+        (lambda told: told["candidates"][0].update(key="other@0"), "its key is not its own"),
+        (lambda told: told["steps"].reverse(), "does not come before it"),
+        (lambda told: told["steps"][2].update(kind="shell"), "steps.2"),
+        (lambda told: told["steps"][2]["params"].update(split="../.."), "split: "),
+        (lambda told: told.update(metrics=["nothing"]), "does not measure what the plan asks for"),
+        (lambda told: told.update(goal={"metric": "accuracy", "at_least": 0.9}), "its goal is not the plan's"),
+        (lambda told: told["sources"].update(spec="spec.yaml"), "sources.spec: "),
+        (lambda told: told["sources"].update(spec="/a\0b"), "sources.spec: "),
+    ],
+)
+def test_a_sealed_plan_that_makes_no_sense_is_none(
+    plan: Path, customspec: Run, change: Callable[[Any], None], said: str
+) -> None:
+    told = json.loads(plan.read_text())
+    change(told)
+    reseal(plan, told)
+    ended = customspec("run", plan)
+    assert ended.code == 2, ended.err
+    assert said in ended.err
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        ({"metric": "macro_f1"}, "its gate is not the plan's goal"),
+        ({"at_least": None}, "its gate is not the plan's goal"),
+        ({"after": ["model"]}, "which model does not measure"),
+    ],
+)
+def test_a_gate_asks_for_the_goal_where_it_is_measured(
+    plan: Path, customspec: Run, edit: dict[str, Any], said: str
+) -> None:
+    told = json.loads(plan.read_text())
+    next(step for step in told["steps"] if step["gate"])["gate"].update(edit)
+    reseal(plan, told)
+    assert said in customspec("run", plan).err
+
+
+def test_a_model_is_read_where_its_reference_leads(workspace: Workspace, plan: Path, customspec: Run) -> None:
+    told = json.loads(plan.read_text())
+    told["steps"][0]["sources"]["path"] = str(workspace.root / "elsewhere")
+    reseal(plan, told)
+    ended = customspec("run", plan)
+    assert ended.code == 5
+    assert "the model model changed" in ended.err
+
+
+def test_no_single_value_that_is_changed_and_sealed_again_ends_in_a_traceback(
+    workspace: Workspace, plan: Path, customspec: Run
+) -> None:
+    assert customspec("run", plan).code == 0  # what is harmless is then in the store
+    before, told = kept(workspace.root), json.loads(plan.read_text())
+    for what, changed in mutations({key: value for key, value in told.items() if key != "seal"}, 100):
+        reseal(plan, changed)
+        ended = customspec("run", plan)
+        assert ended.code in {0, 2, 4, 5}, (what, ended.err)
+    assert kept(workspace.root) == before
+
+
+def test_nor_does_one_whose_fingerprints_are_made_anew(workspace: Workspace, plan: Path, customspec: Run) -> None:
+    before, told = kept(workspace.root), json.loads(plan.read_text())
+    for what, params in mutations([step["params"] for step in told["steps"]], 40):
+        steps = [dict(step, params=value) for step, value in zip(told["steps"], params, strict=False)]
+        reseal(plan, {**told, "steps": _fingerprinted(steps)})
+        ended = customspec("run", plan)
+        assert ended.code in {0, 1, 2, 4, 5}, (what, ended.err)
+    assert kept(workspace.root) == before
+
+
+def _fingerprinted(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    made: dict[str, Step] = {}
+    for step in steps:
+        needs = [made[need] for need in step["needs"] if need in made]
+        made[step["id"]] = Step.from_json({**step, "fingerprint": fingerprint(step["kind"], step["params"], needs)})
+    return [dict(step, fingerprint=made[step["id"]].fingerprint) for step in steps]
+
+
+def test_a_plan_reads_as_it_was_written(plan: Path) -> None:
+    from customspec.saved import load, sealed
+
+    read = load(plan.read_bytes())
+    assert isinstance(read, Plan)
+    assert load(json.dumps(sealed(read)).encode()) == read
