@@ -21,7 +21,7 @@ from customspec.header import ModelHeader
 from customspec.hookspecs import Consulting, Refusal, TuningTechnique
 from customspec.inputs.consulting import consult
 from customspec.inputs.digests import Digests
-from customspec.inputs.encoding import Asking, TooLongError, encode, plainly_fits, surely_fit
+from customspec.inputs.encoding import Asking, TooLongError, check_plainly, encode, plainly_fits, surely_fit
 from customspec.inputs.headers import KnownModel, read_model
 from customspec.inputs.models import ModelError, Unresolved, find_model
 from customspec.inputs.paths import PathError, Roots
@@ -194,6 +194,8 @@ def check_lengths(
     for start in range(0, len(rows), LOOKED_AT):
         unsure = list(_unsure(rows[start : start + LOOKED_AT], asking, model, reserve))
         try:
+            for row in unsure:
+                check_plainly(row, asking, model.chat, context)
             encode(unsure, asking, model.chat, context=context, reserve=reserve, on_long="error")
         except TooLongError as fault:
             long = next(row for row in unsure if row.id == fault.id)

@@ -14,6 +14,7 @@ from customspec.prompts import Example, Message, messages
 from customspec.spec import PromptingOptions
 
 OnLong = Literal["error", "truncate", "drop"]
+LONG = 1 << 16  # characters; shorter texts are tokenized quicker than the widest token is found
 
 
 def no_shots(_: Example) -> Sequence[Example]:
@@ -86,8 +87,9 @@ class Encodings:
 class TooLongError(ValueError):
     """A row that does not fit. Lengths are in tokens, the answer's reserve included."""
 
-    def __init__(self, id: str, tokens: int, limit: int) -> None:
-        super().__init__(f"row {id} needs {tokens} tokens; the model's context holds {limit}")
+    def __init__(self, id: str, tokens: int, limit: int, *, at_least: bool = False) -> None:
+        count = f"at least {tokens}" if at_least else tokens
+        super().__init__(f"row {id} needs {count} tokens; the model's context holds {limit}")
         self.id = id
 
 
@@ -198,6 +200,16 @@ def surely_fit(conversations: Sequence[Sequence[Message]], chat: Chat, rooms: Se
         not isinstance(text, ChatError) and chat.most_tokens(text) <= room
         for text, room in zip(texts, rooms, strict=True)
     ]
+
+
+def check_plainly(query: Example, asking: Asking, chat: Chat, context: int) -> None:
+    """Raises TooLongError for a prompt that is too long however it is tokenized, which would take minutes to be known
+    exactly; ChatError as the template does."""
+    conversation = asking.conversation(query, tuple(asking.select(query)))
+    if sum(len(turn.content) for turn in conversation) > LONG:
+        fewest = chat.fewest_tokens(chat.prompt_text(conversation))
+        if fewest > context:
+            raise TooLongError(query.id, fewest, context, at_least=True)
 
 
 def plainly_fits(conversation: Sequence[Message], room: int) -> bool:

@@ -20,7 +20,7 @@ from customspec.inputs.digests import read_sealed, sha256_file, write_sealed
 from customspec.inputs.models import ModelError, ModelFiles
 
 HEADER = "header.json"
-REVISION = "5"  # raised when the helper writes something else
+REVISION = "6"  # raised when the helper writes something else
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,16 @@ and scoring must too.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from customspec.inputs.tokenizer_parts import widest_token
 from customspec.prompts import Message, TemplateError
 from customspec.sandbox.templates import Known, SandboxedChat, TemplateLimitError
 
@@ -28,6 +31,21 @@ SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls
 
 class ChatError(ValueError):
     """A conversation that the model's chat template refuses."""
+
+
+def is_panic(error: BaseException) -> bool:
+    """Whether the tokenizers library broke inside: its panics are no Exceptions."""
+    return type(error).__name__ == "PanicException"
+
+
+@contextmanager
+def _contained() -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:
+        if not is_panic(error):
+            raise
+        raise ChatError("the model's tokenizer breaks on a text") from error
 
 
 @dataclass(frozen=True)
@@ -126,7 +144,8 @@ class Chat:
         apart = all(first[1] <= second[0] for first, second in pairwise(places))
         if len(places) < len(answers) or not apart:
             return None
-        offsets = self.tokenizer.encode(whole, add_special_tokens=self.template is None).offsets
+        with _contained():
+            offsets = self.tokenizer.encode(whole, add_special_tokens=self.template is None).offsets
         return tuple(_covered(offsets, *place) for place in places)
 
     def _place(self, messages: Sequence[Message], answer: int, whole: str) -> tuple[int, int] | None:
@@ -150,7 +169,8 @@ class Chat:
         """As many tokens as the text can have at most, without tokenizing it: each is for at least one byte."""
         if self._added is not None:
             return len(text.encode()) + self._added
-        normal = self.tokenizer.normalizer.normalize_str(text)
+        with _contained():
+            normal = self.tokenizer.normalizer.normalize_str(text)
         return len(normal.encode()) + int(self.tokenizer.num_special_tokens_to_add(False))
 
     @cached_property
@@ -167,14 +187,25 @@ class Chat:
             self.known.put(made_of, added)
         return added
 
+    def fewest_tokens(self, text: str) -> int:
+        """As few tokens as the text can have at least, without tokenizing it; 0 where its tokenizer may drop text."""
+        return math.ceil(len(text.encode()) / self._widest) if self._widest else 0
+
+    @cached_property
+    def _widest(self) -> int:
+        """The most bytes of a text that one token stands for; 0 where that has no bound."""
+        return widest_token(json.loads(self.tokenizer.to_str()))
+
     def encode(self, text: str, *, special: bool = False) -> list[int]:
-        return list(self.tokenizer.encode(text, add_special_tokens=special).ids)
+        with _contained():
+            return list(self.tokenizer.encode(text, add_special_tokens=special).ids)
 
     def encode_all(self, texts: Sequence[str], *, special: bool = False) -> list[list[int]]:
         """`encode` of each."""
         if not texts:
             return []  # and no tokenizer loaded
-        return [list(one.ids) for one in self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=special)]
+        with _contained():
+            return [list(one.ids) for one in self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=special)]
 
     def decode(self, ids: Sequence[int]) -> str:
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True))

@@ -34,6 +34,7 @@ from customspec.header import Linear, ModelHeader
 from customspec.inputs.gguf import check_gguf
 from customspec.inputs.models import ModelError, weight_shapes
 from customspec.inputs.vetting import code_named_in, vetted
+from customspec.ml.tokenizing import try_tokenizer
 from customspec.ml.wholeness import fault_of_shapes
 
 UNBOUNDED = 1 << 20  # tokens; state-space models name no limit
@@ -182,6 +183,10 @@ def main(source: str, target: str) -> int:
     tokenizer.save_pretrained(target)
     if not (Path(target) / "tokenizer.json").is_file():
         return _refuse(ModelError(Code.MODEL_UNUSABLE, "its tokenizer cannot be written as tokenizer.json"))
+    try:
+        try_tokenizer(Path(target) / "tokenizer.json")
+    except ModelError as error:
+        return _refuse(error)
     known = {"header": header.to_json(), "code": code}
     (Path(target) / "header.json").write_text(json.dumps(known), encoding="utf-8")
     return 0

@@ -1,0 +1,51 @@
+"""A stranger's tokenizer, tried in the process that reads headers, where it may hang or break."""
+
+from __future__ import annotations
+
+import json
+import resource
+import string
+from pathlib import Path
+from typing import Final
+
+from tokenizers import Tokenizer
+
+from customspec.errors import Code
+from customspec.inputs.models import ModelError
+from customspec.inputs.tokenizer_parts import fault_of_parts
+from customspec.inputs.tokens import is_panic
+
+CPU: Final = 30  # seconds more than were needed so far, to load it and to tokenize the probe
+_MOST_TOKENS: Final = 64  # for a character of the probe
+# letters, digits and signs alone, in long runs (which patterns with two ways to match them take for ever), and mixed
+PROBE: Final = "\n".join(
+    (
+        string.printable * 4,
+        *(char * 200 + "!" for char in "aA1 .-_\n\t"),
+        "ab" * 100 + "!",
+        "\u00e9\u4e2d\u6587 \u0645\u0631 \uac00 \U0001f600\u200d\u0301 \ufdfa" * 20,
+    )
+)
+
+
+def try_tokenizer(file: Path) -> None:
+    """Raises ModelError for a tokenizer.json that multiplies texts or fails. One that hangs ends the process."""
+    fault = fault_of_parts(json.loads(file.read_bytes()))
+    if fault is not None:
+        raise ModelError(Code.MODEL_UNUSABLE, fault)
+    _limit()
+    try:
+        tokens = len(Tokenizer.from_file(str(file)).encode(PROBE).ids)
+    except BaseException as error:
+        if not is_panic(error) and not isinstance(error, Exception):
+            raise
+        raise ModelError(Code.MODEL_UNUSABLE, "its tokenizer fails on a text of plain characters") from error
+    if tokens > _MOST_TOKENS * len(PROBE):
+        raise ModelError(Code.MODEL_UNUSABLE, f"its tokenizer makes {tokens} tokens of {len(PROBE)} characters")
+
+
+def _limit() -> None:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    most = int(usage.ru_utime + usage.ru_stime) + CPU
+    resource.setrlimit(resource.RLIMIT_CPU, (most if soft == resource.RLIM_INFINITY else min(most, soft), hard))
