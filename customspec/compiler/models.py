@@ -94,7 +94,7 @@ def _rates(machine: Machine, known: KnownModel, cache: Path) -> Rates:
     """As this machine was measured with the model, else as machines of its kind are."""
     assumed = Rates.assumed(machine, Shape.of(known.header))
     found = Store(cache).memo(MEMO).get(memo_key(machine, known.files.digest))
-    return assumed if found is None else assumed.measured(found)
+    return assumed.measured(found) if Rates.are(found) else assumed
 
 
 def model_notes(models: Iterable[LookedModel | Unresolved | None]) -> tuple[str, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from math import inf
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from customspec.estimate.shape import Shape
 from customspec.machine import Machine
@@ -87,6 +88,16 @@ class Rates:
     def measured(self, found: Mapping[str, Any]) -> Rates:
         """With what a calibration measured in place of what was assumed."""
         return replace(self, **{**found, "calibrated": True})
+
+    @classmethod
+    def are(cls, found: Any) -> TypeGuard[Mapping[str, Any]]:
+        """Whether a remembered value holds rates: a store may have others' files in it."""
+        return (
+            isinstance(found, dict)
+            and found.keys() == cls.__dataclass_fields__.keys()
+            and all(isinstance(value, int | float) and 0 <= value < inf for value in found.values())
+            and all(found[name] > 0 for name in ("forward", "training", "adapted", "optimizer"))
+        )
 
 
 def memo_key(machine: Machine, model: str) -> str:

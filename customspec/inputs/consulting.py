@@ -25,10 +25,11 @@ def consult(technique: str, distribution: str, question: Mapping[str, Any], cach
     """
     key = digest([technique, distribution, question, [version(name) for name in LIBRARIES]])
     file = cache / f"{key.removeprefix('sha256:')}.json"
-    answer: Mapping[str, Any] | None = read_sealed(file)
-    if answer is None:
-        answer = json.loads(_ask(technique, distribution, question))
-        write_sealed(file, answer)
+    kept = read_sealed(file)
+    if isinstance(kept, dict) and kept:
+        return kept
+    answer: Mapping[str, Any] = json.loads(_ask(technique, distribution, question))
+    write_sealed(file, answer)
     return answer
 
 

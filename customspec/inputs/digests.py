@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from customspec.inputs.regular import read_regular
 from customspec.plan import canonical, digest
 
 LARGE: Final = 64 * 2**10  # bytes; a smaller file is hashed faster than its memo is read
@@ -46,7 +47,7 @@ class Digests:
         if self.folder is None or seen.st_size < LARGE:
             return sha256_file(path)
         entry = self._known().get(_place(seen))
-        if entry is not None and entry["identity"] == _identity(seen):
+        if isinstance(entry, dict) and entry.get("identity") == _identity(seen) and "sha256" in entry:
             return str(entry["sha256"])
         # A file that was just written may be written again within one tick of its clock: its times would not tell.
         settled = self.clock() - max(seen.st_mtime_ns, seen.st_ctime_ns) >= SETTLED
@@ -56,7 +57,8 @@ class Digests:
         return found
 
     def _known(self) -> Mapping[str, Any]:
-        return (self.folder and read_sealed(self.folder / "digests.json")) or {}
+        known = None if self.folder is None else read_sealed(self.folder / "digests.json")
+        return known if isinstance(known, dict) else {}
 
     def _remember(self, seen: os.stat_result, found: str) -> None:
         if self.folder is None:
@@ -118,9 +120,9 @@ def replace_file(path: Path, content: bytes, *, sync: bool = True) -> None:
 
 
 def read_sealed(path: Path) -> Any | None:
-    """The sealed value in a file, or None when there is no file or it is not as it was written."""
+    """The sealed value in a file, or None when there is no regular file or it is not as it was written."""
     try:
-        return unseal(path.read_bytes())
+        return unseal(read_regular(path))
     except OSError:
         return None
 

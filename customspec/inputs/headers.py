@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -12,15 +13,18 @@ import tempfile
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
-from customspec.errors import Code, Exit
+from customspec.errors import Code, Exit, MachineError
 from customspec.header import ModelHeader
 from customspec.inputs.digests import read_sealed, sha256_file, write_sealed
 from customspec.inputs.models import ModelError, ModelFiles
 
 HEADER = "header.json"
 REVISION = "6"  # raised when the helper writes something else
+
+log = logging.getLogger("customspec")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +44,43 @@ def read_model(files: ModelFiles, cache: Path) -> KnownModel:
     folder = cache / f"{files.digest.removeprefix('sha256:')}-{REVISION}-{version('transformers')}"
     known = _kept(folder)
     if known is None:
-        shutil.rmtree(folder, ignore_errors=True)  # what is there is damaged
-        known = _read_in_helper(files, folder)
-    return KnownModel(files, ModelHeader.from_json(known["header"]), folder, tuple(known["code"]))
+        _clear(folder)
+        _read_in_helper(files, folder)
+        known = _kept(folder)
+    if known is None:
+        raise MachineError(f"{folder} is changed by another process while it is written; try again")
+    return KnownModel(files, known[0], folder, known[1])
 
 
-def _kept(folder: Path) -> Any | None:
-    """What the helper told, if all that it wrote is as it was written."""
-    known = read_sealed(folder / HEADER)
-    return known if known is not None and known["files"] == _digests(folder) else None
+def _kept(folder: Path) -> tuple[ModelHeader, tuple[str, ...]] | None:
+    """The header and the keys that name code, if all that the helper wrote is as it was written."""
+    known: Any = read_sealed(folder / HEADER)
+    try:
+        if known["files"] == _digests(folder):
+            return ModelHeader.from_json(known["header"]), tuple(map(str, known["code"]))
+    except (KeyError, TypeError, ValueError, AttributeError, OSError):  # sealed, but no header
+        pass
+    return None
 
 
-def _read_in_helper(files: ModelFiles, folder: Path) -> Any:
+def _clear(folder: Path) -> None:
+    """Make way for what is read anew: what is there is damaged, and may be no folder at all."""
+    if not os.path.lexists(folder):
+        return
+    log.warning("what was kept of a model is damaged: %s is made again", folder)
+    if folder.is_symlink() or not folder.is_dir():
+        folder.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _read_in_helper(files: ModelFiles, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=folder.parent))
     try:
         _run_helper(files, temporary)
         told = json.loads((temporary / HEADER).read_bytes())
-        known = {**told, "files": _digests(temporary)}
-        write_sealed(temporary / HEADER, known)
+        write_sealed(temporary / HEADER, {**told, "files": _digests(temporary)})
         try:
             temporary.rename(folder)
         except OSError:
@@ -66,11 +88,12 @@ def _read_in_helper(files: ModelFiles, folder: Path) -> Any:
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return known
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    return {path.name: sha256_file(path) for path in folder.glob("*") if path.name != HEADER and path.is_file()}
+    """Of its regular files; a link or a pipe is none."""
+    files = (path for path in folder.glob("*") if path.name != HEADER and S_ISREG(path.lstat().st_mode))
+    return {path.name: sha256_file(path) for path in files}
 
 
 def _run_helper(files: ModelFiles, folder: Path) -> None:

@@ -14,11 +14,11 @@ MOST: Final = 256 * 2**20  # bytes
 def read_regular(path: Path, most: int = MOST, *, follow: bool = False) -> bytes:
     """The bytes of a regular file, of `most` bytes at most; a link only with `follow`.
 
-    Raises OSError: EINVAL for what is no regular file, EFBIG for what is too large, ELOOP for a link.
+    Raises OSError: EINVAL or EISDIR for what is no regular file, EFBIG for what is too large, ELOOP for a link.
     """
     # without O_NONBLOCK a pipe that nobody writes into is waited for already here
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
-    with os.fdopen(os.open(path, flags), "rb") as file:
+    with open(path, "rb", opener=lambda name, _: os.open(name, flags)) as file:
         told = os.fstat(file.fileno())
         if not S_ISREG(told.st_mode):
             raise OSError(errno.EINVAL, "is not a regular file", str(path))

@@ -62,7 +62,7 @@ def _to_measure(plan: Plan, store: Store, machine: Machine) -> list[Step]:
         if step.kind == "model"
         and step.id in awaited
         and step.params["digest"] is not None
-        and memo.get(memo_key(machine, step.params["digest"])) is None
+        and not Rates.are(memo.get(memo_key(machine, step.params["digest"])))
     ]
 
 

@@ -12,11 +12,14 @@ from typing import Any, Final
 
 from customspec.errors import StepError
 from customspec.inputs.digests import private_folder, read_sealed, sha256_file, unseal, write_sealed
+from customspec.inputs.regular import read_regular
 
 FILES: Final = "files"
 MANIFEST: Final = "manifest.json"
 
-_DAMAGE: Final = frozenset({errno.EIO, errno.EISDIR, errno.ENOENT, errno.ENOTDIR})  # not: too many open files
+_DAMAGE: Final = frozenset(  # not: too many open files
+    {errno.EIO, errno.EISDIR, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EINVAL, errno.EFBIG}
+)
 _OCCUPIED: Final = frozenset({errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR})
 
 
@@ -55,21 +58,22 @@ def place(draft: Path, target: Path) -> bool:
 def manifest_of(folder: Path, key: str) -> Mapping[str, Any] | None:
     """The manifest of an object that is there, or None; the object's files are not read."""
     manifest: Mapping[str, Any] | None = read_sealed(folder / MANIFEST)
-    return manifest if manifest is not None and manifest["key"] == key else None
+    return manifest if _is_manifest(manifest, key) else None
 
 
 def verified(folder: Path, key: str) -> Mapping[str, Any]:
     """The manifest of an object that is as it was published. Raises DamagedError, or OSError for other reasons."""
     try:
-        manifest: Mapping[str, Any] | None = unseal((folder / MANIFEST).read_bytes())
-        if manifest is None or manifest["key"] != key:
+        manifest: Any = unseal(read_regular(folder / MANIFEST))
+        if not _is_manifest(manifest, key):
             raise DamagedError(f"{MANIFEST} has changed")
         _verify_files(folder / FILES, manifest["files"])
     except OSError as error:
         if error.errno not in _DAMAGE:
             raise
         raise DamagedError(str(error)) from error
-    return manifest
+    whole: Mapping[str, Any] = manifest
+    return whole
 
 
 def link_tree(source: Path, target: Path) -> None:
@@ -86,6 +90,18 @@ def link_tree(source: Path, target: Path) -> None:
             link.hardlink_to(path)
         except OSError:  # another file system, or one without links
             shutil.copy(path, link)
+
+
+def _is_manifest(told: Any, key: str) -> bool:
+    """Whether a sealed value is the manifest of that object: a seal tells that nothing changed, not what it is."""
+    return (
+        isinstance(told, dict)
+        and told.get("key") == key
+        and isinstance(told.get("step"), str)
+        and isinstance(told.get("values"), dict)
+        and isinstance(told.get("files"), list)
+        and all(isinstance(entry, dict) and isinstance(entry.get("path"), str) for entry in told["files"])
+    )
 
 
 def _settle(folder: Path, step: str) -> list[dict[str, Any]]:

@@ -224,8 +224,8 @@ def _inode(path: Path) -> int | None:
         return None
 
 
-def _described(holder: Mapping[str, Any] | None) -> str:
-    if not holder:
+def _described(holder: Any) -> str:
+    if not isinstance(holder, dict) or not {"pid", "host"} <= holder.keys():
         return "another process"
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder.get("since", 0)))
     told = f"process {holder['pid']} on {holder['host']} (since {since})"

@@ -5,12 +5,15 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from customspec.errors import RefusedError
+from customspec.inputs.digests import write_sealed
 from customspec.plan import Result
 from customspec.store import Store, link_tree
+from customspec.store.upkeep import find_faults
 
 Publish = Callable[..., Result]
 KEY = "ab" * 32
@@ -79,8 +82,31 @@ def half_a_manifest(folder: Path) -> None:
     os.truncate(unlocked(path), path.stat().st_size // 2)
 
 
+def piped_manifest(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+    os.mkfifo(folder / "manifest.json")
+
+
+def linked_manifest(folder: Path) -> None:
+    shutil.copy(folder / "manifest.json", folder / "copy")
+    (folder / "manifest.json").unlink()
+    (folder / "manifest.json").symlink_to(folder / "copy")
+
+
+def sealed_again(value: object) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        write_sealed(folder / "manifest.json", value)
+
+    return damage
+
+
 DAMAGES = [flipped(0), flipped(1), flipped(65_535), flipped(65_536), flipped(len(WEIGHTS) - 1), cut, zero_tail]
 DAMAGES += [emptied, lost, added, linked, piped, without_files, without_manifest, half_a_manifest]
+DAMAGES += [piped_manifest, linked_manifest]
+NO_FILES: tuple[Any, ...] = (5, {}, [5], [{}])
+OTHERS: tuple[Any, ...] = ([], {}, 5, None, {"key": KEY}, {"key": KEY, "step": "a", "values": {}})
+OTHERS += tuple({"key": KEY, "step": "a", "values": {}, "files": files} for files in NO_FILES)
+DAMAGES += map(sealed_again, OTHERS)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -98,6 +124,12 @@ def test_a_damaged_object_is_set_aside_and_can_be_made_again(
     assert len(list((store.root / "quarantine").iterdir())) == 1
     assert publish(store, KEY) == made == store.get(KEY)
     assert store.get(OTHER) == whole
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_all_damage_is_found(store: Store, damage: Callable[[Path], None], publish: Publish) -> None:
+    damage(publish(store, KEY).folder.parent)
+    assert [fault.kind for fault in find_faults(store)] == ["damaged object"]
 
 
 def test_the_warning_names_the_file_and_where_the_object_lies_now(

@@ -38,8 +38,12 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     memo = Store(work.cache).memo("trials")
 
     def recall(chosen: Chosen) -> Trial | None:
-        found = memo.get(_key(step, work, chosen))
-        return None if found is None else Trial.from_json(found)
+        found: Any = memo.get(_key(step, work, chosen))
+        try:
+            trial = Trial.from_json(found)
+            return trial if trial.chosen == chosen else None
+        except (KeyError, TypeError, ValueError):  # no trial, or none of this version
+            return None
 
     def keep(trial: Trial) -> None:
         memo.put(_key(step, work, trial.chosen), trial.to_json())

@@ -1,0 +1,85 @@
+"""What lies in a store and was not written by customspec costs work, never a traceback, and never the command."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from customspec.inputs.digests import seal
+from support import Ended, Workspace
+
+Run = Callable[..., Ended]
+Spoil = Callable[[Path], None]
+
+
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def saying(value: object) -> Spoil:
+    def spoil(path: Path) -> None:
+        path.chmod(0o644)
+        path.write_bytes(seal(value))
+
+    return spoil
+
+
+SPOILT = {"pipe": pipe, "list": saying([]), "object": saying({}), "number": saying(5), "null": saying(None)}
+SPOILT["other"] = saying({"key": 1, "files": {}, "header": {}, "code": 5, "forward": "fast"})
+
+
+@pytest.fixture
+def lived_in(workspace: Workspace, customspec: Run) -> Workspace:
+    """A workspace with a run behind it, whose headers and rates are its own."""
+    store = workspace.root / ".customspec"
+    assert customspec("run", workspace.spec("techniques: [zero_shot]")).code == 0
+    for place in (store / "headers", store / "memo" / "calibration"):
+        shared = place.resolve()
+        place.unlink()
+        shutil.copytree(shared, place)
+    return workspace
+
+
+def files(workspace: Workspace) -> list[Path]:
+    store = workspace.root / ".customspec"
+    parts = ("objects/*/*/manifest.json", "headers/*/header.json", "headers/*/tokenizer.json", "memo/*/*.json")
+    found = [sorted(store.glob(part)) for part in parts]
+    assert all(found)
+    return [*(path for of_part in found for path in of_part), store / "digests.json"]
+
+
+@pytest.mark.parametrize("spoilt", SPOILT)
+def test_a_file_that_is_another_thing_is_made_again(lived_in: Workspace, customspec: Run, spoilt: str) -> None:
+    spec = lived_in.root / "spec.yaml"
+    (lived_in.root / ".customspec" / "digests.json").touch()
+    for path in files(lived_in):
+        SPOILT[spoilt](path)
+    assert customspec("doctor").code in {0, 4, 5}
+    assert customspec("plan", spec).code == 0
+    ended = customspec("run", spec)
+    assert ended.code == 0, ended.err
+    assert "is set aside" in ended.err
+    again = customspec("run", spec)
+    assert "nothing was executed" in again.out
+    assert "damaged" not in again.err
+
+
+@pytest.mark.parametrize("how", ["file", "pipe", "link"])
+def test_a_model_is_read_again_where_its_folder_is_none(lived_in: Workspace, customspec: Run, how: str) -> None:
+    for folder in (lived_in.root / ".customspec" / "headers").iterdir():
+        shutil.rmtree(folder)
+        if how == "file":
+            folder.write_text("x")
+        elif how == "pipe":
+            os.mkfifo(folder)
+        else:
+            folder.symlink_to("nowhere")
+    ended = customspec("validate", lived_in.root / "spec.yaml")
+    assert ended.code == 0
+    assert "what was kept of a model is damaged" in ended.err
+    assert "damaged" not in customspec("validate", lived_in.root / "spec.yaml").err
