@@ -58,8 +58,8 @@ class ReasoningOptions(DemonstrationOptions):
     """Words before the answer. Demonstrations end with them, the answer and a full stop."""
     pattern: Annotated[Text, AfterValidator(_one_group)] | None = None
     """Regular expression in RE2's syntax (no look-around, no backreferences) whose only group is the answer; its last
-    match counts, upper and lower case being alike. Needs the extra `text-metrics`. Absent: the rest of the line after
-    the last `marker`, less one full stop."""
+    match counts, upper and lower case being alike. Absent: the rest of the line after the last `marker`, less
+    one full stop."""
 
     @property
     def reads(self) -> Any:
