@@ -34,6 +34,14 @@ def statuses(ended: Ended, part: str) -> list[str]:
     return [finding["status"] for finding in ended.json["findings"] if finding["part"] == part]
 
 
+@pytest.mark.parametrize("option", [("gc", "--keep-days"), ("run", "spec.yaml", "--checkpoint-minutes")])
+@pytest.mark.parametrize("amount", ["nan", "inf", "-1"])
+def test_an_amount_is_a_number(customspec: Run, option: tuple[str, ...], amount: str) -> None:
+    ended = customspec(*option, amount)
+    assert ended.code == 2
+    assert "Invalid value for" in ended.err
+
+
 def test_a_healthy_store_is_fine(store: Store, customspec: Run) -> None:
     ended = customspec("doctor", "--store", store.root)
     assert ended.code == 0, ended.out

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mutations import mutations
 
 from customspec.report import numbers
 from customspec.report.sides import from_side
@@ -327,6 +328,39 @@ class TestWhichRun:
         ended = customspec("report", broken)
         assert ended.code == 2
         assert "is no run folder that can be read" in ended.err
+
+    @pytest.mark.parametrize("name", ["results.json", "evidence.json", "candidates/zero_shot@0/prompt.json"])
+    def test_a_document_that_was_changed_in_any_place_is_said(
+        self, folder: Path, tmp_path: Path, customspec: Command, name: str
+    ) -> None:
+        broken = shutil.copytree(folder, tmp_path / "broken")
+        written = json.loads((folder / name).read_text())
+        for done, changed in mutations(written, 40):
+            if changed == written:
+                continue
+            (broken / name).unlink()
+            (broken / name).write_text(json.dumps(changed))
+            for command in (["report", broken], ["compare", broken, folder]):
+                ended = customspec(*command)
+                assert (ended.code, ended.out) == (2, ""), done
+                assert f"{Path(name).name} is not as it was written" in ended.err, done
+        (broken / name).unlink()
+        os.mkfifo(broken / name)
+        assert customspec("report", broken).code == 2
+
+    def test_a_page_that_cannot_be_written_is_told_with_its_own_place(self, folder: Path, customspec: Command) -> None:
+        ended = customspec("report", folder, "--out", "/dev/full")
+        assert (ended.code, ended.out) == (4, "")
+        assert ended.err.startswith("error: /dev/full: no space is left")
+
+    def test_what_cannot_be_used_is_not_predicted_with(self, folder: Path, tmp_path: Path, customspec: Command) -> None:
+        broken = shutil.copytree(folder, tmp_path / "broken")
+        written = json.loads((folder / "results.json").read_text())
+        (broken / "results.json").write_text(json.dumps({**written, "decision": {"chosen_key": 5}}))
+        for command in ("predict", "export"):
+            ended = customspec(command, broken)
+            assert ended.code == 2
+            assert "results.json is not as it was written" in ended.err
 
 
 def browsers() -> Iterator[str]:

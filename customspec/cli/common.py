@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,6 +23,21 @@ STORE_VARIABLE = "CUSTOMSPEC_STORE"
 STORE_FOLDER = ".customspec"
 
 spec_argument = click.argument("spec", type=click.Path(path_type=Path))
+
+
+class Amount(click.FloatRange):
+    """A number that is not negative, and is one: click takes `nan` for within every range."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found = float(super().convert(value, param, ctx))
+        if not isfinite(found):
+            self.fail(f"{value} is no amount.", param, ctx)
+        return found
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 store_option = click.option(
     "--store",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from customspec.cli.common import json_option, show_json, store_here, store_option
+from customspec.cli.common import Amount, json_option, show_json, store_here, store_option
 from customspec.errors import Exit
 from customspec.report.text import escape
 from customspec.store import Store
@@ -16,7 +16,7 @@ from customspec.store.upkeep import DAY, Removal, leftovers, mend, remove, unref
 
 @click.command("gc")
 @store_option
-@click.option("--keep-days", type=click.FloatRange(0), default=30.0, show_default=True, help="What counts as recent.")
+@click.option("--keep-days", type=Amount(), default=30.0, show_default=True, help="What counts as recent.")
 @click.option("--dry-run", is_flag=True, help="Tell what would be removed, and remove nothing.")
 @json_option
 def command(store: Path | None, keep_days: float, *, dry_run: bool, as_json: bool) -> int:

@@ -31,7 +31,7 @@ from customspec.plan import Plan, digest
 from customspec.registry import discover
 from customspec.report.text import escape
 from customspec.saved import sealed
-from customspec.store import Memo, Store, store_key
+from customspec.store import Memo, Store, store_key, writing_under
 
 
 @click.command("plan")
@@ -122,7 +122,8 @@ def cached_steps(plan: Plan, store: Store, machine: Machine) -> dict[str, bool]:
 def _write(compiled: Compiled, out: Path) -> None:
     if compiled.unresolved:
         raise UsageError(f"no plan is written: {', '.join(compiled.unresolved)} is not here yet; `run` fetches it")
-    out.write_text(json.dumps(sealed(compiled.plan), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    with writing_under(out):
+        out.write_text(json.dumps(sealed(compiled.plan), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _print(compiled: Compiled, cached: dict[str, bool]) -> None:

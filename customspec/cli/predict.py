@@ -17,6 +17,7 @@ from customspec.inputs.formats import read_jsonl
 from customspec.inputs.rows import RowError, read_rows
 from customspec.prompts import Row
 from customspec.runners.predict import predict
+from customspec.store import writing_under
 
 
 @click.command("predict")
@@ -41,7 +42,8 @@ def command(
     if out is None:
         click.echo(lines, nl=False)
     else:
-        out.write_text(lines, encoding="utf-8")
+        with writing_under(out):
+            out.write_text(lines, encoding="utf-8")
     return Exit.DONE
 
 

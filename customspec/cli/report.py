@@ -10,6 +10,7 @@ from customspec.cli.common import json_option, show_json, store_option
 from customspec.cli.runs import find_run, run_argument
 from customspec.errors import Exit, UsageError
 from customspec.report.finished import Finished, read_finished
+from customspec.store import writing_under
 
 
 @click.command("report")
@@ -60,4 +61,5 @@ def _write(text: str, out: Path | None) -> None:
     if out is None or str(out) == "-":
         click.echo(text, nl=False)
     else:
-        out.write_text(text, encoding="utf-8")
+        with writing_under(out):
+            out.write_text(text, encoding="utf-8")

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from customspec.cli.common import (
+    Amount,
     choice_options,
     device_option,
     json_option,
@@ -60,7 +61,7 @@ from customspec.store import Store, writing_under
 @click.option("--locked", is_flag=True, help="Refuse to run unless all is as customspec.lock has it.")
 @click.option(
     "--checkpoint-minutes",
-    type=click.FloatRange(0),
+    type=Amount(),
     default=CHECKPOINT_SECONDS / 60,
     show_default=True,
     help="Minutes of training between two checkpoints; 0: after every step.",

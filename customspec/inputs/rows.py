@@ -41,6 +41,8 @@ _HEADS: Final = (  # how a file begins that is not what its ending says
     (b"version https://git-lfs.github.com/", "a Git LFS pointer instead of the data", "run `git lfs pull`"),
     (b"\x1f\x8b", "compressed by gzip", "unpack it first"),
     (b"PK\x03\x04", "a zip archive or a spreadsheet", "unpack it, or save the sheet as .csv"),
+    (b"\xff\xfe\0\0", "UTF-32 text", "convert it: iconv -f utf-32 -t utf-8"),
+    (b"\0\0\xfe\xff", "UTF-32 text", "convert it: iconv -f utf-32 -t utf-8"),
     (b"\xff\xfe", "UTF-16 text", "convert it: iconv -f utf-16 -t utf-8"),
     (b"\xfe\xff", "UTF-16 text", "convert it: iconv -f utf-16 -t utf-8"),
 )

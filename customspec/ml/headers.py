@@ -175,7 +175,6 @@ def _refuse(error: ModelError) -> int:
 
 def main(source: str, target: str) -> int:
     """Write the header and tokenizer of `source` into the folder `target`; 1 and a line of JSON when it cannot be."""
-    _limit()
     try:
         header, tokenizer, code = _read(Path(source))
     except ModelError as error:
@@ -193,4 +192,5 @@ def main(source: str, target: str) -> int:
 
 
 if __name__ == "__main__":
+    _limit()
     sys.exit(main(*sys.argv[1:]))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import resource
 import string
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -33,9 +35,9 @@ def try_tokenizer(file: Path) -> None:
     fault = fault_of_parts(json.loads(file.read_bytes()))
     if fault is not None:
         raise ModelError(Code.MODEL_UNUSABLE, fault)
-    _limit()
     try:
-        tokens = len(Tokenizer.from_file(str(file)).encode(PROBE).ids)
+        with _limited():
+            tokens = len(Tokenizer.from_file(str(file)).encode(PROBE).ids)
     except BaseException as error:
         if not is_panic(error) and not isinstance(error, Exception):
             raise
@@ -44,8 +46,13 @@ def try_tokenizer(file: Path) -> None:
         raise ModelError(Code.MODEL_UNUSABLE, f"its tokenizer makes {tokens} tokens of {len(PROBE)} characters")
 
 
-def _limit() -> None:
+@contextmanager
+def _limited() -> Iterator[None]:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
     most = int(usage.ru_utime + usage.ru_stime) + CPU
     resource.setrlimit(resource.RLIMIT_CPU, (most if soft == resource.RLIM_INFINITY else min(most, soft), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from customspec.inputs.documents import read_document
 from customspec.plan import Plan
 from customspec.report.disagreements import Record
 from customspec.saved import load
@@ -23,6 +24,8 @@ class Finished:
     plan: Plan
     results: Mapping[str, Any]
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    prompts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """`prompt.json` of each candidate that was evaluated, by its key."""
 
     @property
     def name(self) -> str:
@@ -44,29 +47,22 @@ class Finished:
 
     def predictions(self, key: str, split: str) -> tuple[Record, ...]:
         """What the candidate answered, row by row; empty where it was not evaluated."""
-        file = self._artifact(key) / "predictions" / split / "predictions.jsonl"
+        file = self.folder / "candidates" / key / "predictions" / split / "predictions.jsonl"
         if not file.is_file():
             return ()
         with file.open(encoding="utf-8", newline="\n") as lines:
             return tuple(map(json.loads, lines))
 
-    def prompt(self, key: str) -> Mapping[str, Any] | None:
-        """The candidate's `prompt.json`; None where it was not evaluated."""
-        file = self._artifact(key) / "prompt.json"
-        found: Mapping[str, Any] | None = json.loads(file.read_bytes()) if file.is_file() else None
-        return found
-
-    def _artifact(self, key: str) -> Path:
-        return self.folder / "candidates" / key
-
 
 def read_finished(folder: Path) -> Finished:
     """Raises OSError, ValueError, KeyError or TypeError for what is no run folder."""
     plan = load((folder / "plan.json").read_bytes(), unsealed=True)
-    results = json.loads((folder / RESULTS).read_bytes())
+    results = read_document(folder / RESULTS)
     evidence = folder / "evidence.json"
-    kept = json.loads(evidence.read_bytes()) if evidence.is_file() else {}
-    run = Finished(folder, plan, results, kept)
+    kept = read_document(evidence) if evidence.exists() else {}
+    asked = {one.key: folder / "candidates" / one.key / "prompt.json" for one in plan.candidates}
+    prompts = {key: read_document(file) for key, file in asked.items() if file.exists()}
+    run = Finished(folder, plan, results, kept, prompts)
     if not isinstance(run.candidates, tuple) or "answer" not in results["decision"]:
         raise ValueError("its results are of an older version")
     return run

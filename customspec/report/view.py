@@ -169,7 +169,7 @@ def _ends(measure: Mapping[str, Any], least: float, most: float) -> tuple[float,
 
 def _prompts(run: Finished) -> Iterator[View]:
     for candidate in _chosen_first(run):
-        prompt = run.prompt(candidate["key"])
+        prompt = run.prompts.get(candidate["key"])
         if prompt is not None:
             yield {"seen": None, **prompt, "key": candidate["key"]}
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from customspec.inputs.digests import replace_file
+from customspec.inputs.documents import read_document, sealed_document
 from customspec.machine import Machine
 from customspec.plan import Candidate, Plan, Step
 from customspec.registry import Registry
@@ -57,11 +58,10 @@ def write_run(
 
     `cache` is the store's folder, where what is known of the model is kept.
     """
-    document = results_document(plan, outcome, machine, folder.name)
-    if curve is not None:
-        document = {**document, "curve": finite(curve)}
+    told = results_document(plan, outcome, machine, folder.name)
+    document = sealed_document(told if curve is None else {**told, "curve": finite(curve)})
     evidence = evidence_of(plan, outcome, document["decision"]["chosen_key"], registry)
-    _write_json(folder / "evidence.json", finite(evidence))
+    _write_json(folder / "evidence.json", sealed_document(finite(evidence)))
     for candidate in plan.candidates:
         steps = [(step, outcome.steps[step.id]) for step in plan.steps if step.candidate == candidate.key]
         if steps and all(taken.result is not None for _, taken in steps):
@@ -71,7 +71,7 @@ def write_run(
             found = searched_of((step for step, _ in steps), outcome)
             seen = seen_by(evaluation, outcome, plan, registry, machine, cache)
             prompt = _prompt(evaluation, found, candidate, outcome, registry)
-            _write_json(target / "prompt.json", {**prompt, "seen": seen})
+            _write_json(target / "prompt.json", sealed_document({**prompt, "seen": seen}))
     _write_json(folder / "results.json", document)
     return document
 
@@ -143,5 +143,4 @@ def _write_json(path: Path, value: Mapping[str, Any]) -> None:
 def read_run(folder: Path) -> tuple[Plan, dict[str, Any]]:
     """The plan and results of a run folder. Raises FileNotFoundError, ValueError for what is none."""
     plan = load((folder / "plan.json").read_bytes(), unsealed=True)
-    document: dict[str, Any] = json.loads((folder / "results.json").read_bytes())
-    return plan, document
+    return plan, read_document(folder / "results.json")

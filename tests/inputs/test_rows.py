@@ -92,6 +92,7 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\
         ("t.parquet", LFS, "CS403", "is a Git LFS pointer instead of the data | run `git lfs pull`"),
         ("t.jsonl", b"\x1f\x8b\x08", "CS403", "is compressed by gzip | unpack it first"),
         ("t.csv", b"PK\x03\x04", "CS403", "is a zip archive or a spreadsheet | unpack it, or save the sheet as .csv"),
+        ("t.csv", "a\nb\n".encode("utf-32"), "CS403", "is UTF-32 text | convert it: iconv -f utf-32 -t utf-8"),
         ("t.csv", "a\nb\n".encode("utf-16"), "CS403", "is UTF-16 text | convert it: iconv -f utf-16 -t utf-8"),
     ],
 )

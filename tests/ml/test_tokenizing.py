@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ from customspec.errors import Code, Exit
 from customspec.inputs.headers import read_model
 from customspec.inputs.models import ModelError, ModelFiles
 from customspec.inputs.tokens import Chat, ChatError
-from customspec.ml import tokenizing
 from customspec.ml.tokenizing import try_tokenizer
 from support import make_tokenizer
 
@@ -21,9 +21,8 @@ PATTERN = {"type": "Split", "pattern": {"Regex": "(a|a|b|b)*$"}, "behavior": "Is
 
 
 @pytest.fixture
-def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A good tokenizer.json; this process keeps its own limits."""
-    monkeypatch.setattr(tokenizing, "_limit", lambda: None)
+def file(tmp_path: Path) -> Path:
+    """A good tokenizer.json."""
     make_tokenizer(chat=False).save_pretrained(tmp_path)
     return tmp_path / "tokenizer.json"
 
@@ -33,7 +32,9 @@ def change(file: Path, **values: Any) -> None:
 
 
 def test_a_good_one_is_taken(file: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_CPU)
     try_tokenizer(file)
+    assert resource.getrlimit(resource.RLIMIT_CPU) == before
 
 
 def test_one_that_multiplies_texts_is_refused(file: Path) -> None:
