@@ -82,7 +82,7 @@ test: lint types layers unit
 
 # The long form of the searches for faults: every operation on a file, every system call (where strace is installed).
 test-faults: dev
-	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false \
+	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false PYTHONDONTWRITEBYTECODE= \
 	  $(BIN)/python -m pytest -m faults -n logical --maxprocesses $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
@@ -95,9 +95,10 @@ types: $(VENV)/.dev
 layers: $(VENV)/.dev
 	$(BIN)/lint-imports
 
-# One thread for each worker: torch would start one for each core in every worker, and they would all wait.
+# One thread for each worker: torch would start one for each core in every worker, and they would all wait. Compiled
+# modules are kept: many tests start commands of their own.
 unit: dev
-	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false \
+	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false PYTHONDONTWRITEBYTECODE= \
 	  $(BIN)/python -m pytest -n logical --maxprocesses $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 format: $(VENV)/.dev
