@@ -32,8 +32,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path, shared_h
 
 
 def listing(root: Path) -> dict[str, int]:
-    """Every file but those of `.customspec`, with its size."""
-    files = (path for path in root.rglob("*") if path.is_file() and ".customspec" not in path.parts)
+    """Every file, with its size, but those of `.customspec` and what Python compiled of an imported plugin."""
+    aside = {".customspec", "__pycache__"}
+    files = (path for path in root.rglob("*") if path.is_file() and aside.isdisjoint(path.parts))
     return {str(path.relative_to(root)): path.stat().st_size for path in files}
 
 

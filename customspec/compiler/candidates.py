@@ -19,7 +19,7 @@ from customspec.compiler.quantization import check_quantization
 from customspec.errors import Code, CustomspecError
 from customspec.estimate import Estimate, memory
 from customspec.estimate.rates import UNKNOWN
-from customspec.hookspecs import Converses, Decodes, Reads, Writes
+from customspec.hookspecs import Converses, Decodes, Judging, Reads, Writes
 from customspec.inputs.encoding import Asking
 from customspec.inputs.models import Unresolved
 from customspec.inputs.splits import SPLITS, Splits
@@ -255,7 +255,7 @@ def _check_lengths_once(ready: Ready, model: LookedModel, rows: Splits, findings
     chosen = prompting_of(ready.draft)
     seed = ready.seed if chosen is not None and chosen[0].shots(chosen[1]) else None
     generated = None if ready.generation is None else ready.generation.max_new_tokens
-    key = ("lengths", ready.ask, seed, ready.draft.tuning is not None, generated)
+    key = ("lengths", ready.ask, seed, _taught_texts(ready.draft), generated)
 
     def is_fine() -> bool:
         before = len(findings)
@@ -264,6 +264,16 @@ def _check_lengths_once(ready: Ready, model: LookedModel, rows: Splits, findings
 
     if not ready.shared.once(key, is_fine):
         _check_lengths(ready, model, rows, findings)
+
+
+def _taught_texts(draft: Draft) -> tuple[str, ...] | None:
+    """What training feeds: nothing, each row's answer, or the texts of a technique's own loss."""
+    chosen = tuning_of(draft)
+    if chosen is None:
+        return None
+    technique, options = chosen
+    own = isinstance(technique, Judging)
+    return (technique.name, str(draft.main.offer), options.model_dump_json()) if own else ("answer",)
 
 
 def _check_lengths(ready: Ready, model: LookedModel, rows: Splits, findings: Findings) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
+from customspec.decide import power
 from customspec.decide.power import POWER, fewest_rows, goal_share, least_shown, rows_for_power, share_of
 from customspec.decide.samples import Measure
 from customspec.decide.wording import bound, percent
@@ -76,14 +80,21 @@ def _figures(
     share: float, true: float, confidence: float, rows: int, memo: Memo | None
 ) -> tuple[int | None, float | None]:
     """The rows for a true share, and the share that the rows show: from the memo, for scipy takes long to import."""
-    key = digest([share, true, confidence, rows, POWER]).removeprefix("sha256:")
+    made_by = [version("scipy"), *(sha256(Path(file).read_bytes()).hexdigest() for file in (__file__, power.__file__))]
+    key = digest([share, true, confidence, rows, POWER, made_by]).removeprefix("sha256:")
     known = None if memo is None else memo.get(key)
-    if isinstance(known, dict) and known.keys() == {"for_true", "least"}:
+    if isinstance(known, dict) and known.keys() == {"for_true", "least"} and _are_figures(**known):
         return known["for_true"], known["least"]
     for_true, least = rows_for_power(share, true, confidence), least_shown(rows, share, confidence)
     if memo is not None:
         memo.put(key, {"for_true": for_true, "least": least})
     return for_true, least
+
+
+def _are_figures(for_true: object, least: object) -> bool:
+    """A store may have been tampered with."""
+    counted = for_true is None or (type(for_true) is int and 0 <= for_true < 10**12)
+    return counted and (least is None or (type(least) is float and 0 <= least <= 1))
 
 
 def sentences(found: Prospect | None, measure: Measure, goal: Goal, confidence: float) -> list[str]:

@@ -24,7 +24,8 @@ def evaluation_interval(options: TrainingOptions, steps: int, rows: int) -> int:
     if options.eval_steps is not None:
         asked = options.eval_steps
         return max(1, ceil(asked * steps) if asked < 1 else round(asked))
-    return ceil(steps / min(MOST, max(LEAST, ceil(steps / _epoch(options, rows)))))
+    every = ceil(steps / min(MOST, max(LEAST, ceil(steps / _epoch(options, rows)))))
+    return every if ceil(steps / every) >= LEAST else max(1, steps // LEAST)
 
 
 def _epoch(options: TrainingOptions, rows: int) -> int:

@@ -22,7 +22,7 @@ from customspec.inputs.digests import read_sealed, sha256_file, write_sealed
 from customspec.inputs.models import ModelError, ModelFiles
 
 HEADER = "header.json"
-REVISION = "6"  # raised when the helper writes something else
+REVISION = "7"  # raised when the helper writes something else
 
 log = logging.getLogger("customspec")
 

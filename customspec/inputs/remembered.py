@@ -42,16 +42,21 @@ class Remembered:
             return None
         key = _key(made_of)
         if key in self._before:
-            self._now[key] = self._before[key]
-        return self._now.get(key)
+            self._keep(key, self._before[key])
+        return self._now.get(key, self._before.get(key))
 
     def put(self, made_of: object, value: object) -> None:
         """Keep a value, while there is room."""
-        if self._room <= 0:
-            return
-        self._room -= len(json.dumps(value))
         if self._room > 0:
-            self._now[_key(made_of)] = value
+            self._keep(_key(made_of), value)
+
+    def _keep(self, key: str, value: object) -> None:
+        if key in self._now:
+            return
+        size = len(json.dumps(value)) + len(key) + 6  # quotes, a colon, a comma
+        if size <= self._room:
+            self._room -= size
+            self._now[key] = value
 
     def save(self) -> None:
         """Write what is known now, where that is possible and more or much less than before."""

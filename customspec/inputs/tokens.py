@@ -171,7 +171,7 @@ class Chat:
             return len(text.encode()) + self._added
         with _contained():
             normal = self.tokenizer.normalizer.normalize_str(text)
-        return len(normal.encode()) + int(self.tokenizer.num_special_tokens_to_add(False))
+        return len(normal.encode()) + self._around
 
     @cached_property
     def _added(self) -> int | None:
@@ -182,10 +182,14 @@ class Chat:
             return known
         if self.tokenizer.normalizer is not None:
             return None
-        added = int(self.tokenizer.num_special_tokens_to_add(False))
         if self.known is not None:
-            self.known.put(made_of, added)
-        return added
+            self.known.put(made_of, self._around)
+        return self._around
+
+    @property
+    def _around(self) -> int:
+        """Special tokens, and a blank that a pre-tokenizer may put first."""
+        return int(self.tokenizer.num_special_tokens_to_add(False)) + 1
 
     def fewest_tokens(self, text: str) -> int:
         """As few tokens as the text can have at least, without tokenizing it; 0 where its tokenizer may drop text."""

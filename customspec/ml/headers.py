@@ -55,9 +55,9 @@ def read_header(path: Path) -> tuple[ModelHeader, PreTrainedTokenizerBase]:
         model: PreTrainedModel = AutoModelForCausalLM.from_config(config)
     tokenizer = _tokenizer(where)
     header = _header(model, config, tokenizer)
-    if len(tokenizer) > header.vocabulary:
-        message = f"its tokenizer has {len(tokenizer)} tokens, the model embeds {header.vocabulary}"
-        raise ModelError(Code.MODEL_UNUSABLE, message)
+    used = len(tokenizer) - len(_beyond(tokenizer, header.vocabulary))
+    if used > header.vocabulary:
+        raise ModelError(Code.MODEL_UNUSABLE, f"its tokenizer has {used} tokens, the model embeds {header.vocabulary}")
     if path.is_dir() and (fault := fault_of_shapes(type(model), config, weight_shapes(path, str(path)))):
         raise ModelError(Code.MODEL_UNUSABLE, fault)
     return header, tokenizer
@@ -92,6 +92,19 @@ def _named(
         raise ModelError(error.code, str(error).replace(str(view), str(source)), exit=error.exit) from error
     tokenizer.name_or_path = str(source)
     return header, tokenizer
+
+
+def _beyond(tokenizer: PreTrainedTokenizerBase, vocabulary: int) -> set[int]:
+    """Added tokens that a text model has no embedding of, such as those for images of Gemma 3; none that it needs."""
+    needed = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
+    return {id for id in tokenizer.added_tokens_decoder if id >= vocabulary and id not in needed}
+
+
+def _leave_out(file: Path, tokens: set[int]) -> None:
+    """Without those added tokens: a text that names one is read as plain text."""
+    told = json.loads(file.read_bytes())
+    told["added_tokens"] = [one for one in told.get("added_tokens") or () if one["id"] not in tokens]
+    file.write_text(json.dumps(told, ensure_ascii=False), encoding="utf-8")
 
 
 def _limit() -> None:
@@ -182,6 +195,8 @@ def main(source: str, target: str) -> int:
     tokenizer.save_pretrained(target)
     if not (Path(target) / "tokenizer.json").is_file():
         return _refuse(ModelError(Code.MODEL_UNUSABLE, "its tokenizer cannot be written as tokenizer.json"))
+    if beyond := _beyond(tokenizer, header.vocabulary):
+        _leave_out(Path(target) / "tokenizer.json", beyond)
     try:
         try_tokenizer(Path(target) / "tokenizer.json")
     except ModelError as error:

@@ -44,11 +44,15 @@ class _Answered(_Part):
     generation: dict[str, Any] | None
 
 
-class _Selection(_Answered):
+class _Measured(_Answered):
     metric: _Scored
 
 
-class _Asked(_Selection):
+class _Selection(_Measured):
+    rows: Count
+
+
+class _Asked(_Measured):
     limit: Count | None
 
 

@@ -57,9 +57,9 @@ class ReasoningOptions(DemonstrationOptions):
     marker: Text = "The answer is"
     """Words before the answer. Demonstrations end with them, the answer and a full stop."""
     pattern: Annotated[Text, AfterValidator(_one_group)] | None = None
-    """Regular expression in RE2's syntax (no look-around, no backreferences) whose only group is the answer; its last
-    match counts, upper and lower case being alike. Absent: the rest of the line after the last `marker`, less
-    one full stop."""
+    """Regular expression in RE2's syntax whose only group is the answer; its last match counts, upper and lower case
+    being alike. No look-around, no backreferences; `\\w`, `\\d` and `\\b` know ASCII only: write `\\p{L}`, `\\p{Nd}`.
+    Absent: the rest of the line after the last `marker`, less one full stop."""
 
     @property
     def reads(self) -> Any:
