@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from customspec.hookspecs import Answer, Metric, hookimpl
 from customspec.spec import Options
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Perplexity:
@@ -28,18 +32,35 @@ class Perplexity:
 
     def score(self, options: Options, answers: Sequence[Answer]) -> float:
         """exp of the mean negative log-likelihood per token. Raises ValueError where a likelihood is missing."""
-        known = [
-            (answer.log_likelihood, answer.tokens)
-            for answer in answers
-            if answer.log_likelihood is not None and answer.tokens is not None
-        ]
-        if len(known) < len(answers):
-            raise ValueError("perplexity needs the log-likelihood of every reference")
+        known = _known(answers)
         mean = math.fsum(likelihood for likelihood, _ in known) / sum(tokens for _, tokens in known)
         try:
             return math.exp(-mean)
         except OverflowError:
             return math.inf
+
+    def parts(self, options: Options, answers: Sequence[Answer]) -> NDArray[np.float64]:
+        """(answers, 2): the log-likelihood, and the tokens that it is of."""
+        import numpy as np
+
+        return np.array(_known(answers), dtype=float)
+
+    def of_totals(self, options: Options, totals: NDArray[np.float64]) -> NDArray[np.float64]:
+        import numpy as np
+
+        with np.errstate(over="ignore"):
+            return np.exp(-totals[..., 0] / totals[..., 1])
+
+
+def _known(answers: Sequence[Answer]) -> list[tuple[float, int]]:
+    known = [
+        (answer.log_likelihood, answer.tokens)
+        for answer in answers
+        if answer.log_likelihood is not None and answer.tokens is not None
+    ]
+    if len(known) < len(answers):
+        raise ValueError("perplexity needs the log-likelihood of every reference")
+    return known
 
 
 @hookimpl

@@ -10,7 +10,11 @@ from customspec.hookspecs import Answer, Extra, Metric, hookimpl
 from customspec.spec import Options
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from sacrebleu.metrics.base import Metric as SacreMetric
+
+    Numbers = NDArray[np.float64]
 
 
 class BleuOptions(Options):
@@ -52,6 +56,20 @@ class Corpus:
         rows = [self._counts(metric, options, answer) for answer in answers]
         # the mean of four logarithms of 100 may come out a little above
         return min(self.highest, float(metric._aggregate_and_compute(rows).score))
+
+    def parts(self, options: Options, answers: Sequence[Answer]) -> Numbers:
+        import numpy as np
+
+        metric = self.make(options)
+        return np.array([self._counts(metric, options, answer) for answer in answers], dtype=float)
+
+    def of_totals(self, options: Options, totals: Numbers) -> Numbers:
+        import numpy as np
+
+        metric = self.make(options)
+        scores = [metric._compute_score_from_stats(one.tolist()).score for one in totals.reshape(-1, totals.shape[-1])]
+        found: Numbers = np.minimum(self.highest, np.array(scores, dtype=float)).reshape(totals.shape[:-1])
+        return found
 
     def _counts(self, metric: SacreMetric, options: Options, answer: Answer) -> list[Any]:
         key = (options, answer.prediction, answer.reference)

@@ -110,6 +110,25 @@ def test_totals_of_any_rows_have_their_score(name: str, pairs: Pairs, random: An
     )
 
 
+@pytest.mark.parametrize("name", ["bleu", "chrf", "perplexity"])
+@settings(derandomize=True, deadline=None, max_examples=30)
+@given(st.randoms())
+def test_totals_of_any_texts_have_their_score(name: str, random: Any) -> None:
+    metric = REGISTRY.metric(name)
+    assert isinstance(metric, ScoresTotals)
+    words = ["the", "cat", "sat", "on", "a", "mat", "and", "then", "it", "left"]
+    texts = [" ".join(random.choices(words, k=random.randint(1, 12))) for _ in range(16)]
+    given = [
+        Answer(reference=first, prediction=second, log_likelihood=-random.random(), tokens=random.randint(1, 9))
+        for first, second in zip(texts[::2], texts[1::2], strict=True)
+    ]
+    options = metric_options(metric)()
+    parts = metric.parts(options, given)
+    drawn = [[random.randrange(len(given)) for _ in given] for _ in range(3)]
+    found = metric.of_totals(options, np.stack([parts[rows].sum(axis=0) for rows in drawn]))
+    assert found.tolist() == pytest.approx([metric.score(options, [given[row] for row in rows]) for rows in drawn])
+
+
 @pytest.mark.parametrize("name", EVERY)
 @settings(derandomize=True, deadline=None, max_examples=30)
 @given(TEXTS)
