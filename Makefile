@@ -80,7 +80,8 @@ demo: $(VENV)/.demo-model
 
 test: lint types layers unit
 
-# The long form of the searches for faults: every operation on a file, every system call (where strace is installed).
+# The long form: searches for faults at every operation on a file and every system call (where strace is installed),
+# and a whole run on the embedded model.
 test-faults: dev
 	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false PYTHONDONTWRITEBYTECODE= \
 	  $(BIN)/python -m pytest -m faults -n logical --maxprocesses $(WORKERS) --dist worksteal $(PYTEST_ARGS)

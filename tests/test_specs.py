@@ -70,6 +70,7 @@ def test_a_spec_runs(spec: Path, store: Path) -> None:
     assert document["decision"]["chosen_key"] in {candidate["key"] for candidate in ran}
 
 
+@pytest.mark.faults  # all its rows: minutes
 def test_a_ladder_on_a_task_that_prompting_solves_stops_there_and_trains_nothing(store: Path) -> None:
     document = run_offline(next(spec for spec in SPECS if spec.stem == "two_languages"), store)
     decision = document["decision"]
