@@ -18,7 +18,8 @@ from customspec.cli.common import (
     store_root,
 )
 from customspec.cli.plan import make_plan
-from customspec.compiler.candidates import Ready, reserve_for
+from customspec.compiler.candidates import Ready
+from customspec.compiler.lengths import reserve_for
 from customspec.errors import Exit, UsageError
 from customspec.inputs.encoding import Encoded, encode
 from customspec.inputs.models import Unresolved

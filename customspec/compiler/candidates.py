@@ -12,21 +12,19 @@ from customspec.compiler.data import LookedData, chooses_by_validation
 from customspec.compiler.demonstrations import check_prompting, check_shots
 from customspec.compiler.entries import Chosen, Draft, blame, blaming, prompting_of, tuning_of
 from customspec.compiler.findings import Findings
-from customspec.compiler.judging import check_judging, longest_text
-from customspec.compiler.models import LookedModel, check_lengths, with_most_weights, with_recipe
+from customspec.compiler.judging import check_judging
+from customspec.compiler.lengths import check_lengths_once
+from customspec.compiler.models import LookedModel, with_most_weights, with_recipe
 from customspec.compiler.prompting import Rendered, render_all
 from customspec.compiler.quantization import check_quantization
 from customspec.errors import Code, CustomspecError
 from customspec.estimate import Estimate, memory
 from customspec.estimate.rates import UNKNOWN
-from customspec.hookspecs import Converses, Decodes, Judging, Reads, Writes
+from customspec.hookspecs import Converses, Decodes, Reads, Writes
 from customspec.inputs.encoding import Asking
 from customspec.inputs.models import Unresolved
-from customspec.inputs.splits import SPLITS, Splits
-from customspec.inputs.tokens import Chat
 from customspec.machine import Machine
 from customspec.prompts import Example
-from customspec.source import KeyPath
 from customspec.spec import BaseModelSpec, Generation, Spec, TrainingOptions
 
 P = ParamSpec("P")
@@ -202,7 +200,7 @@ def make_ready(
     )
     if isinstance(model, LookedModel) and data.rows is not None and spec.data.on_long == "error":
         for candidate in ready:
-            _check_lengths_once(candidate, model, data.rows, findings)
+            check_lengths_once(candidate, model, data.rows, findings)
     return ready
 
 
@@ -241,67 +239,3 @@ def _new_tokens(draft: Draft, rendered: Rendered, model: LookedModel) -> int:
     longest = max((len(model.chat.answer_ids(text)) for text in texts), default=0)
     # a quarter more than the longest answer seen, so that the limit cuts runaways and not answers
     return longest + longest // 4 + 1 if longest else DEFAULT_NEW_TOKENS
-
-
-def reserve_for(ready: Ready, chat: Chat) -> int | None:
-    """Tokens that scoring or generating keeps free for an answer."""
-    if ready.generation is not None:
-        return ready.generation.max_new_tokens
-    return max((len(chat.answer_ids(choice)) for choice in ready.rendered.choices or ()), default=None)
-
-
-def _check_lengths_once(ready: Ready, model: LookedModel, rows: Splits, findings: Findings) -> None:
-    """Candidates that show the same rows the same demonstrations are checked once, while there is nothing to say."""
-    chosen = prompting_of(ready.draft)
-    seed = ready.seed if chosen is not None and chosen[0].shots(chosen[1]) else None
-    generated = None if ready.generation is None else ready.generation.max_new_tokens
-    key = ("lengths", ready.ask, seed, _taught_texts(ready.draft), generated)
-
-    def is_fine() -> bool:
-        before = len(findings)
-        _check_lengths(ready, model, rows, findings)
-        return len(findings) == before
-
-    if not ready.shared.once(key, is_fine):
-        _check_lengths(ready, model, rows, findings)
-
-
-def _taught_texts(draft: Draft) -> tuple[str, ...] | None:
-    """What training feeds: nothing, each row's answer, or the texts of a technique's own loss."""
-    chosen = tuning_of(draft)
-    if chosen is None:
-        return None
-    technique, options = chosen
-    own = isinstance(technique, Judging)
-    return (technique.name, str(draft.main.offer), options.model_dump_json()) if own else ("answer",)
-
-
-def _check_lengths(ready: Ready, model: LookedModel, rows: Splits, findings: Findings) -> None:
-    chat, limit = model.chat, model.known.header.context_length
-    reserve = reserve_for(ready, chat)
-    if reserve is not None and reserve >= limit:
-        given = "max_new_tokens" in (findings.document.data.get("generation") or {})
-        at = ("generation", "max_new_tokens") if given else ("prompt", "answer")
-        findings.add(Code.WRONG_VALUE, at, f"an answer of {reserve} tokens fills the whole context of {limit}")
-        return
-    place = _what_makes_long(ready)
-    for name in SPLITS if ready.draft.tuning else SPLITS[1:]:
-        # training feeds a row's own texts; scoring and generating need room for whatever may come
-        room = _longest_text(ready, chat) if name == "train" else reserve
-        check_lengths(ready.rendered.examples[name], ready.asking, model, room, rows.named(name), place, findings)
-
-
-def _longest_text(ready: Ready, chat: Chat) -> int | None:
-    tuning = tuning_of(ready.draft)
-    with blaming(ready.draft.main):
-        return tuning and longest_text(*tuning, ready.rendered.examples["train"], chat.answer_ids)
-
-
-def _what_makes_long(ready: Ready) -> KeyPath:
-    """The demonstrations, where there are any; else the user's template."""
-    chosen = prompting_of(ready.draft)
-    if chosen is not None and ready.draft.prompting is not None and chosen[0].shots(chosen[1]):
-        return (*ready.draft.prompting.at, "shots")
-    part = "user" if ready.rendered.prompt.messages is None else "messages"
-    own = ready.draft.entry.prompt is not None and getattr(ready.draft.entry.prompt, part) is not None
-    return (*ready.draft.at, "prompt", part) if own else ("prompt", part)

@@ -28,7 +28,8 @@ class Remembered:
         """Of one user of the folder, such as a spec; without a folder nothing is known, or kept."""
         place = int(hashlib.sha256(name.encode(errors="replace")).hexdigest(), 16) % PLACES
         self._file = None if folder is None else folder / f"{place:03}.json"
-        self._before = _read(self._file)
+        self._makers = "" if folder is None else _makers()
+        self._before = _read(self._file, self._makers)
         self._now: dict[str, Any] = {}
         self._room = 0 if folder is None else MOST
 
@@ -63,13 +64,13 @@ class Remembered:
         grown = not self._now.keys() <= self._before.keys()
         if self._file is not None and (grown or 2 * len(self._now) < len(self._before)):
             with suppress(OSError, ValueError):  # what cannot be remembered is made again
-                write_sealed(self._file, {"makers": _makers(), "values": self._now})
+                write_sealed(self._file, {"makers": self._makers, "values": self._now})
 
 
-def _read(file: Path | None) -> dict[str, Any]:
+def _read(file: Path | None, makers: str) -> dict[str, Any]:
     try:
         sealed = read_sealed(file) if file is not None and file.stat().st_size <= 2 * MOST else None
-        values = sealed["values"] if sealed is not None and sealed["makers"] == _makers() else {}
+        values = sealed["values"] if sealed is not None and sealed["makers"] == makers else {}
         return values if isinstance(values, dict) else {}
     except (OSError, KeyError, TypeError):
         return {}

@@ -13,6 +13,7 @@ from peft import PeftModel
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+KEYS_PER_TOKEN = 16  # a batch may attend to so many times its own tokens: bounds the copies of the prefix
 _GROUPED = "TRANSFORMERS_SDPA_FORCE_GQA"
 
 

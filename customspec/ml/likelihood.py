@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from customspec.ml.batching import (
+    KEYS_PER_TOKEN,
     accepts,
     bare,
     batches,
@@ -23,7 +24,6 @@ from customspec.ml.finite import require_finite
 from customspec.ml.scoring import score_simply, why_not_shared
 from customspec.ml.shared_prefix import Prefix, common_length, learns_prompt, run_prefix
 
-_KEYS_PER_TOKEN = 16  # a batch may attend to so many times its own tokens: bounds the copies of the prefix
 _LOGITS_PER_PASS = 2**27  # 512 MiB in float32
 
 Tokens = Sequence[int]
@@ -56,7 +56,7 @@ def score_references(
         lengths = [len(prompt) + len(reference) - 1 for prompt, reference in zip(own, references, strict=True)]
 
         def fits(rows: int, width: int) -> bool:
-            return rows * width <= budget and rows * (prefix.length + width) <= budget * _KEYS_PER_TOKEN
+            return rows * width <= budget and rows * (prefix.length + width) <= budget * KEYS_PER_TOKEN
 
         for batch in batches(lengths, fits, even=not pads):
             for part in _parts(model, batch, own, lengths):

@@ -12,6 +12,7 @@ from torch.nn.functional import pad as pad_tensor
 from transformers import PreTrainedModel
 
 from customspec.ml.batching import (
+    KEYS_PER_TOKEN,
     accepts,
     bare,
     batches,
@@ -34,7 +35,6 @@ from customspec.ml.trials import Trials, as_it_is, computed_in
 
 __all__ = ["score_choices", "score_shared", "score_simply", "supports_shared_prefix", "why_not_shared"]
 
-_KEYS_PER_TOKEN = 16  # a batch may attend to so many times its own tokens: bounds the copies of the prefix
 _LOGITS_PER_BATCH = 2**28  # 512 MiB in bfloat16
 
 _log = logging.getLogger("customspec")
@@ -136,7 +136,7 @@ def _limit(model: nn.Module, prefix: Prefix, trie: Trie, tokens: int, members: i
     def fits(rows: int, width: int) -> bool:
         fed = rows * (width + members * len(trie.tokens))
         keys = fed + rows * prefix.length
-        return fed <= tokens and keys <= tokens * _KEYS_PER_TOKEN and rows * logits <= _LOGITS_PER_BATCH
+        return fed <= tokens and keys <= tokens * KEYS_PER_TOKEN and rows * logits <= _LOGITS_PER_BATCH
 
     return fits
 

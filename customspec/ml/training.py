@@ -91,9 +91,7 @@ def train(
     """
     seed_everything(seed)
     arguments = _arguments(options, steps, seed, device, autocast, scratch)
-    arguments._n_gpu = min(1, arguments.n_gpu)  # one device a step: Trainer would spread the batch over all it sees
-    look = partial(sample_loss, rows=rows, pad=pad, objective=objective)
-    keeper = Keeper(selection, steps, untrained_loss, look)
+    keeper = Keeper(selection, steps, untrained_loss, partial(sample_loss, rows=rows, pad=pad, objective=objective))
     trainer = _trainer(model, rows, arguments, pad, extras, objective)
     course = Course(trainer, keeper, checkpointing)
     after = [] if extras.after_step is None else [_After(extras.after_step, trainer.passed)]
@@ -253,7 +251,7 @@ def _arguments(
     options: TrainingOptions, steps: int, seed: int, device: str, autocast: bool, scratch: Path
 ) -> TrainingArguments:
     warmup = options.warmup_steps or 0.0
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(scratch),
         max_steps=steps,
         learning_rate=options.learning_rate or 0.0,
@@ -276,6 +274,8 @@ def _arguments(
         remove_unused_columns=False,
         dataloader_pin_memory=False,
     )
+    arguments._n_gpu = min(1, arguments.n_gpu)  # one device a step: Trainer would spread the batch over all it sees
+    return arguments
 
 
 def _check_weights(model: nn.Module) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from customspec.inputs.digests import replace_file
-from customspec.inputs.documents import read_document, sealed_document
+from customspec.inputs.documents import read_document
 from customspec.machine import Machine
 from customspec.plan import Candidate, Plan, Step
 from customspec.registry import Registry
@@ -20,7 +20,7 @@ from customspec.runners.outcome import Outcome, StepOutcome
 from customspec.runners.results import artifact_of, environment_of, finite, results_document, searched_of
 from customspec.runners.rows import load_rows
 from customspec.runners.work import asking_of, located, template_of, with_options
-from customspec.saved import load, sealed
+from customspec.saved import load, sealed, with_seal
 from customspec.store import Store, link_tree
 from customspec.store.occupancy import shared
 from customspec.store.upkeep import RUNNING, leftovers, mend
@@ -59,9 +59,9 @@ def write_run(
     `cache` is the store's folder, where what is known of the model is kept.
     """
     told = results_document(plan, outcome, machine, folder.name)
-    document = sealed_document(told if curve is None else {**told, "curve": finite(curve)})
+    document = with_seal(told if curve is None else {**told, "curve": finite(curve)})
     evidence = evidence_of(plan, outcome, document["decision"]["chosen_key"], registry)
-    _write_json(folder / "evidence.json", sealed_document(finite(evidence)))
+    _write_json(folder / "evidence.json", with_seal(finite(evidence)))
     for candidate in plan.candidates:
         steps = [(step, outcome.steps[step.id]) for step in plan.steps if step.candidate == candidate.key]
         if steps and all(taken.result is not None for _, taken in steps):
@@ -71,7 +71,7 @@ def write_run(
             found = searched_of((step for step, _ in steps), outcome)
             seen = seen_by(evaluation, outcome, plan, registry, machine, cache)
             prompt = _prompt(evaluation, found, candidate, outcome, registry)
-            _write_json(target / "prompt.json", sealed_document({**prompt, "seen": seen}))
+            _write_json(target / "prompt.json", with_seal({**prompt, "seen": seen}))
     _write_json(folder / "results.json", document)
     return document
 

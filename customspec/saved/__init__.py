@@ -25,8 +25,20 @@ class EditedError(ValueError):
 
 def sealed(plan: Plan) -> dict[str, Any]:
     """The plan as plain JSON, with a digest of all of it under `seal`."""
-    told = plan.to_json()
+    return with_seal(plan.to_json())
+
+
+def with_seal(told: Mapping[str, Any]) -> dict[str, Any]:
+    """A document with a digest of all that it says under `seal`."""
     return {**told, SEAL: digest(told)}
+
+
+def fits(seal: object, told: Mapping[str, Any]) -> bool:
+    """Whether a document says what it said when it was sealed; `told` is all but the seal."""
+    try:
+        return seal == digest(told)
+    except (ValueError, RecursionError):  # a number that no JSON has
+        return False
 
 
 def load(content: bytes, *, unsealed: bool = False) -> Plan:
@@ -66,9 +78,5 @@ def _object(content: bytes) -> dict[str, Any]:
 
 
 def _check_seal(seal: object, known: Mapping[str, Any]) -> None:
-    try:
-        whole = seal == digest(known)
-    except (ValueError, RecursionError):  # a number that no JSON has
-        whole = False
-    if not whole:
+    if not fits(seal, known):
         raise EditedError("it was edited by hand: its seal is not that of what it says")
