@@ -54,6 +54,22 @@ def shared_headers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_header(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Path:
+    """The header of `tiny_folder` and nothing else, to copy into stores that tests spoil or fill."""
+    from customspec.inputs.digests import Digests
+    from customspec.inputs.headers import read_model
+    from customspec.inputs.models import ModelFiles, find_model
+    from customspec.inputs.paths import Roots
+    from customspec.spec import BaseModelSpec
+
+    memory = tmp_path_factory.mktemp("header")
+    files = find_model(BaseModelSpec(path=tiny_folder.name), Roots.of(tiny_folder.parent), Digests(None))
+    assert isinstance(files, ModelFiles)
+    read_model(files, memory)
+    return memory
+
+
+@pytest.fixture(scope="session")
 def shared_calibrations(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What this machine was measured to do with each model, once for all tests."""
     return tmp_path_factory.mktemp("calibrations")

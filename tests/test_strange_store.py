@@ -34,12 +34,11 @@ SPOILT["other"] = saying({"key": 1, "files": {}, "header": {}, "code": 5, "forwa
 
 
 @pytest.fixture
-def lived_in(workspace: Workspace, customspec: Run) -> Workspace:
+def lived_in(workspace: Workspace, customspec: Run, tiny_header: Path, shared_calibrations: Path) -> Workspace:
     """A workspace with a run behind it, whose headers and rates are its own."""
     store = workspace.root / ".customspec"
     assert customspec("run", workspace.spec("techniques: [zero_shot]")).code == 0
-    for place in (store / "headers", store / "memo" / "calibration"):
-        shared = place.resolve()
+    for place, shared in ((store / "headers", tiny_header), (store / "memo" / "calibration", shared_calibrations)):
         place.unlink()
         shutil.copytree(shared, place)
     return workspace
