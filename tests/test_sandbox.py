@@ -213,3 +213,14 @@ def test_a_chat_template_is_limited_alike(runner: Worker) -> None:
         SandboxedChat(ENDLESS, runner).render({})
     with pytest.raises(TemplateError, match="roles must alternate"):
         SandboxedChat("{{ raise_exception('roles must alternate') }}", runner).render({})
+
+
+def test_what_all_rows_come_to_has_a_limit(runner: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    from customspec.sandbox import templates
+
+    rows = [{"text": "x" * 10}] * 600
+    assert len(Sandboxed("{{ text * 100 }}", runner).render_all(rows)) == 600
+    monkeypatch.setattr(templates, "ALL", 100_000)
+    assert len(Sandboxed("{{ text * 16 }}", runner).render_all(rows)) == 600
+    with pytest.raises(TemplateLimitError, match="many times the text that they hold"):
+        Sandboxed("{{ text * 100 }}", runner).render_all(rows)

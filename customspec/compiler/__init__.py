@@ -16,7 +16,7 @@ from customspec.compiler.gauge import check_gauge
 from customspec.compiler.goal import PlannedClaim, check_goal, planned_claim
 from customspec.compiler.lineup import Lineup, line_up
 from customspec.compiler.metrics import Measured, read_metrics
-from customspec.compiler.models import look_at_model, model_notes
+from customspec.compiler.models import look_at_model, model_notes, telling_of_model
 from customspec.compiler.overlap import check_overlap, overlap_notes
 from customspec.compiler.room import make_room
 from customspec.compiler.secrets import check_secrets
@@ -118,7 +118,9 @@ def _compile(
     ready: list[Ready] = []
     shared = Shared(remembered)
     for draft in drafts:
-        ready += make_ready(draft, spec, data, models, findings, choices, shared)
+        with telling_of_model(draft, findings):
+            made = make_ready(draft, spec, data, models, findings, choices, shared)
+            ready += (one for one in made if one.estimate is not None)  # all that is tokenized is tokenized here
     ready, smaller = make_room(ready, findings)
     lineup = line_up(spec, ready, models[spec.base_model], findings)
     claim = None if measure is None else planned_claim(spec, data, measure, lineup.choosable, choices.limit)
@@ -128,7 +130,7 @@ def _compile(
     plan = _plan(document, spec, lineup, data, metrics, choices.sources)
     hub = sorted({model.label for model in models.values() if isinstance(model, Unresolved)})
     notes = () if data.given is None else overlap_notes(spec, data.given, remembered)
-    notes = (*model_notes(models.values()), *notes, *comparison_notes(ready), *smaller)
+    notes = (*model_notes(models.values()), *notes, *comparison_notes(ready), *smaller, *shared.looked.notes())
     return Compiled(spec, plan, lineup.ordered, data, (*hub, *data.unresolved), claim, metrics, document, notes)
 
 

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 from customspec.compiler import Compiled
 from customspec.compiler.candidates import Ready
+from customspec.compiler.counting import prompt_lengths
 from customspec.compiler.models import LookedModel
 from customspec.decide.advice.facts import Facts, Rung
 from customspec.inputs.encoding import Asking
 from customspec.inputs.splits import SPLITS
 from customspec.machine import Machine
+from customspec.prompts import Example
 
 
 def facts_of(compiled: Compiled, machine: Machine) -> Facts:
@@ -34,9 +36,9 @@ def facts_of(compiled: Compiled, machine: Machine) -> Facts:
     )
 
 
-def _lengths(examples: Sequence[object], model: LookedModel) -> list[int]:
+def _lengths(examples: Sequence[Example], model: LookedModel) -> list[int]:
     asking = Asking()
-    return [len(model.chat.prompt_ids(asking.conversation(example, ()))) for example in examples]  # type: ignore[arg-type]
+    return prompt_lengths((asking.conversation(example, ()) for example in examples), model.chat)
 
 
 def _rung(ready: Ready) -> Rung:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ParamSpec, TypeVar
 
-from customspec.compiler.costs import Counted, Shared, count, estimate_of, tree_of
+from customspec.compiler.costs import Counted, Shared, count, estimate_of
+from customspec.compiler.counting import longest_answer, tree_nodes
 from customspec.compiler.data import LookedData, chooses_by_validation
 from customspec.compiler.demonstrations import check_prompting, check_shots
 from customspec.compiler.entries import Chosen, Draft, blame, blaming, prompting_of, tuning_of
@@ -124,7 +125,7 @@ class Ready:
         if isinstance(model, Unresolved):
             return 0
         answers = self.rendered.choices or ()
-        return self.shared.once(("tree", self.ask), lambda: tree_of([model.chat.answer_ids(one) for one in answers]))
+        return self.shared.once(("tree", self.ask), lambda: tree_nodes(answers, model.chat))
 
     @cached_property
     def ask(self) -> Hashable:
@@ -236,6 +237,6 @@ def _new_tokens(draft: Draft, rendered: Rendered, model: LookedModel) -> int:
                 return sampling.max_new_tokens
             if isinstance(technique, Writes):
                 texts = [technique.written(options, example) for example in known]
-    longest = max((len(model.chat.answer_ids(text)) for text in texts), default=0)
+    longest = longest_answer(texts, model.chat)
     # a quarter more than the longest answer seen, so that the limit cuts runaways and not answers
     return longest + longest // 4 + 1 if longest else DEFAULT_NEW_TOKENS

@@ -9,8 +9,9 @@ from math import ceil
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
+from customspec.compiler import counting
 from customspec.compiler.entries import blaming, prompting_of, tuning_of
-from customspec.compiler.models import LookedModel
+from customspec.compiler.models import Looked, LookedModel
 from customspec.estimate import COMPARED, Estimate, evaluation_interval, flops, memory, seconds, training_steps
 from customspec.estimate.predicted import artifact_bytes
 from customspec.estimate.rates import Rates
@@ -50,6 +51,7 @@ class Shared:
 
     def __init__(self, remembered: Remembered) -> None:
         self.remembered = remembered
+        self.looked = Looked()
         self._found: dict[Hashable, Any] = {}
 
     def once(self, key: Hashable, find: Callable[[], T]) -> T:
@@ -95,7 +97,7 @@ def count(ready: Ready, model: LookedModel, examples: Sequence[Example], *, answ
     known = remembered.get(made_of)
     if _is_counted(known):
         return Counted(*known)
-    counted = _count(model.chat, asked, written)
+    counted = _count(model.chat, asked, written, model.known.header.context_length)
     remembered.put(made_of, astuple(counted))
     return counted
 
@@ -105,19 +107,20 @@ def _is_counted(value: object) -> TypeGuard[list[Any]]:
     return isinstance(value, list) and len(value) == len(kinds) and all(map(isinstance, value, kinds))
 
 
-def _count(chat: Chat, asked: Sequence[Sequence[Message]], written: Sequence[str]) -> Counted:
+def _count(chat: Chat, asked: Sequence[Sequence[Message]], written: Sequence[str], context: int) -> Counted:
     """Of prompts up to the answer, and of the answers where they are given."""
-    prompts = [chat.prompt_ids(conversation) for conversation in asked]
-    answers = [chat.answer_ids(answer) for answer in written] or [[]] * len(prompts)
-    shared = _common(prompts)
-    own = [len(prompt) - shared + len(answer) for prompt, answer in zip(prompts, answers, strict=True)]
+    prompts = counting.prompts(asked, chat, context)
+    whole = [tokens for _, tokens in prompts]
+    answers = counting.answers(written, chat) or [0] * len(prompts)
+    shared = min(_common([beginning for beginning, _ in prompts]), *whole)
+    own = [prompt - shared + answer for prompt, answer in zip(whole, answers, strict=True)]
     usual = slice(None, -1) if len(prompts) > 1 else slice(None)  # the longest is there for the peak, not for the mean
     return Counted(
-        whole=fmean(map(len, prompts[usual])),
+        whole=fmean(whole[usual]),
         shared=shared,
         own=fmean(own[usual]),
         longest=max(own),
-        answer=fmean(map(len, answers[usual])),
+        answer=fmean(answers[usual]),
     )
 
 
@@ -135,11 +138,6 @@ def _common(prompts: Sequence[Sequence[int]]) -> int:
     first, last = min(prompts, key=tuple), max(prompts, key=tuple)
     same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
     return min(same, min(map(len, prompts)) - 1)
-
-
-def tree_of(choices: Sequence[Sequence[int]]) -> int:
-    """Nodes of the tree of all choices that are fed: every different beginning, a choice's last token left out."""
-    return len({tuple(choice[:length]) for choice in choices for length in range(1, len(choice))})
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from customspec.compiler.demonstrations import check_column
 from customspec.compiler.entries import Draft, blaming, tuning_of
@@ -28,16 +28,11 @@ def check_judging(draft: Draft, rendered: Rendered, train: Sequence[Row] | None,
             _check_texts(technique, options, draft, rendered.examples["train"], train, findings)
 
 
-def longest_text(
-    technique: TuningTechnique,
-    options: TrainingOptions,
-    rows: Sequence[Example],
-    answer_ids: Callable[[str], Sequence[int]],
-) -> int | None:
-    """Tokens to keep free behind a training row's prompt; None: its own answer's."""
+def own_texts(technique: TuningTechnique, options: TrainingOptions, rows: Sequence[Example]) -> set[str] | None:
+    """What may stand behind a training row's prompt, of all rows; None: its own answer."""
     if not isinstance(technique, Judging):
         return None
-    return max((len(answer_ids(text)) for row in rows for text in technique.texts(options, row)), default=None)
+    return {text for row in rows for text in technique.texts(options, row)}
 
 
 def _check_texts(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from customspec.compiler.counting import longest_answer
 from customspec.compiler.entries import Draft, blaming, prompting_of, tuning_of
 from customspec.compiler.findings import Findings
-from customspec.compiler.judging import longest_text
+from customspec.compiler.judging import own_texts
 from customspec.compiler.models import LookedModel, check_lengths
 from customspec.errors import Code
 from customspec.hookspecs import Judging
@@ -22,7 +23,7 @@ def reserve_for(ready: Ready, chat: Chat) -> int | None:
     """Tokens that scoring or generating keeps free for an answer."""
     if ready.generation is not None:
         return ready.generation.max_new_tokens
-    return max((len(chat.answer_ids(choice)) for choice in ready.rendered.choices or ()), default=None)
+    return longest_answer(ready.rendered.choices or (), chat)
 
 
 def check_lengths_once(ready: Ready, model: LookedModel, rows: Splits, findings: Findings) -> None:
@@ -63,13 +64,23 @@ def _check_lengths(ready: Ready, model: LookedModel, rows: Splits, findings: Fin
     for name in SPLITS if ready.draft.tuning else SPLITS[1:]:
         # training feeds a row's own texts; scoring and generating need room for whatever may come
         room = _longest_text(ready, chat) if name == "train" else reserve
-        check_lengths(ready.rendered.examples[name], ready.asking, model, room, rows.named(name), place, findings)
+        check_lengths(
+            ready.rendered.examples[name],
+            ready.asking,
+            model,
+            room,
+            rows.named(name),
+            place,
+            findings,
+            ready.shared.looked,
+        )
 
 
 def _longest_text(ready: Ready, chat: Chat) -> int | None:
     tuning = tuning_of(ready.draft)
     with blaming(ready.draft.main):
-        return tuning and longest_text(*tuning, ready.rendered.examples["train"], chat.answer_ids)
+        texts = tuning and own_texts(*tuning, ready.rendered.examples["train"])
+    return None if texts is None else longest_answer(texts, chat)
 
 
 def _what_makes_long(ready: Ready) -> KeyPath:

@@ -9,12 +9,14 @@ from operator import attrgetter
 from typing import Literal
 
 from customspec.hookspecs import Converses, PromptingTechnique, Selector, Writes
-from customspec.inputs.tokens import Chat, ChatError
+from customspec.inputs.chat_errors import ChatError
+from customspec.inputs.tokens import Chat
 from customspec.prompts import Example, Message, messages
 from customspec.spec import PromptingOptions
 
 OnLong = Literal["error", "truncate", "drop"]
 LONG = 1 << 16  # characters; shorter texts are tokenized quicker than the widest token is found
+USUAL = 16  # characters of a token; few texts have as many
 
 
 def no_shots(_: Example) -> Sequence[Example]:
@@ -113,12 +115,15 @@ def encode(
     # most rows have the same conversation without content
     ids = cache(lambda conversation: tuple(chat.prompt_ids(conversation)))
     answers = chat.encode_all([asking.write(example) + chat.end for example in examples])
-    for example, asked, answer in zip(examples, _asked(examples, asking, chat), map(tuple, answers), strict=True):
+    for example, asked, answer in zip(
+        examples, _asked(examples, asking, chat, context), map(tuple, answers), strict=True
+    ):
         room = context - (len(answer) if reserve is None else reserve)
         if len(asked.prompt) > room:
             if on_long == "error":
-                raise TooLongError(example.id, len(asked.prompt) + context - room, context)
-            shorter = _cut(asked, asking, chat, room) if on_long == "truncate" else None
+                tokens = len(asked.prompt) + context - room
+                raise TooLongError(example.id, tokens, context, at_least=not asked.whole)
+            shorter = _cut(asked, asking, chat, context, room) if on_long == "truncate" else None
             (dropped if shorter is None else cut).append(example.id)
             if shorter is None:
                 continue
@@ -133,40 +138,55 @@ def encode(
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A query, as much of it as is asked, with its demonstrations and the prompt that they make."""
+    """A query, as much of it as is asked, with its demonstrations and the prompt that they make; or, not `whole`, with
+    a beginning of the prompt that no context holds."""
 
     query: Example
     shots: tuple[Example, ...]
     conversation: tuple[Message, ...]
     prompt: tuple[int, ...]
+    whole: bool
 
     @classmethod
-    def of(cls, query: Example, asking: Asking, chat: Chat, shots: Sequence[Example]) -> _Asked:
+    def of(cls, query: Example, asking: Asking, chat: Chat, shots: Sequence[Example], context: int) -> _Asked:
         conversation = asking.conversation(query, shots)
-        return cls(query, tuple(shots), conversation, tuple(chat.prompt_ids(conversation)))
+        ((prompt, whole),) = _as_ids([chat.prompt_text(conversation)], chat, context)
+        return cls(query, tuple(shots), conversation, prompt, whole)
 
 
-def _asked(queries: Sequence[Example], asking: Asking, chat: Chat) -> Iterator[_Asked]:
+def _asked(queries: Sequence[Example], asking: Asking, chat: Chat, context: int) -> Iterator[_Asked]:
     """Each as `_Asked.of` has it; templates are filled and texts tokenized together. Raises ChatError in turn."""
     shots = [tuple(asking.select(query)) for query in queries]
     conversations = [asking.conversation(query, shown) for query, shown in zip(queries, shots, strict=True)]
-    prompts = chat.prompts_ids(conversations)
-    for query, shown, conversation, prompt in zip(queries, shots, conversations, prompts, strict=True):
-        if isinstance(prompt, ChatError):
-            raise prompt
-        yield _Asked(query, shown, conversation, tuple(prompt))
+    texts = chat.prompt_texts(conversations)
+    prompts = iter(_as_ids([text for text in texts if isinstance(text, str)], chat, context))
+    for query, shown, conversation, text in zip(queries, shots, conversations, texts, strict=True):
+        if isinstance(text, ChatError):
+            raise text
+        yield _Asked(query, shown, conversation, *next(prompts))
 
 
-def _cut(asked: _Asked, asking: Asking, chat: Chat, room: int) -> _Asked | None:
+def _as_ids(texts: Sequence[str], chat: Chat, context: int) -> list[tuple[tuple[int, ...], bool]]:
+    """Each prompt's tokens, and whether they are all: of a long one, whose beginning has more than twice what the
+    context holds, they are the beginning's."""
+    special, width = chat.template is None, max(LONG, USUAL * context)
+    long = [text for text in texts if len(text) > 2 * width]
+    begun = iter(chat.encode_all([text[:width] for text in long], special=special))
+    cut = [ids if len(text) > 2 * width and len(ids := next(begun)) > 2 * context else None for text in texts]
+    whole = iter(chat.encode_all([text for text, ids in zip(texts, cut, strict=True) if ids is None], special=special))
+    return [(tuple(next(whole)), True) if ids is None else (tuple(ids), False) for ids in cut]
+
+
+def _cut(asked: _Asked, asking: Asking, chat: Chat, context: int, room: int) -> _Asked | None:
     """The longest prompt that fits: fewer demonstrations, then fewer earlier turns, then a shorter end of the query."""
     query, shots = asked.query, asked.shots
     later = [place for place, turn in enumerate(query.history) if turn.role == "user" and place]
     for fewer in range(1, len(shots) + 1):
-        shorter = _Asked.of(query, asking, chat, shots[fewer:])
+        shorter = _Asked.of(query, asking, chat, shots[fewer:], context)
         if len(shorter.prompt) <= room:
             return shorter
     for place in (*later, len(query.history)) if query.history else ():
-        shorter = _Asked.of(replace(query, history=query.history[place:]), asking, chat, ())
+        shorter = _Asked.of(replace(query, history=query.history[place:]), asking, chat, (), context)
         if len(shorter.prompt) <= room:
             return shorter
     query = replace(query, history=())
@@ -174,7 +194,7 @@ def _cut(asked: _Asked, asking: Asking, chat: Chat, room: int) -> _Asked | None:
     best: _Asked | None = None
     while low < high:
         middle = (low + high) // 2
-        shorter = _Asked.of(replace(query, user=query.user[:middle]), asking, chat, ())
+        shorter = _Asked.of(replace(query, user=query.user[:middle]), asking, chat, (), context)
         if len(shorter.prompt) <= room:
             best, low = shorter, middle + 1
         else:

@@ -17,7 +17,15 @@ from customspec.inputs.digests import read_sealed, write_sealed
 
 MOST: Final = 2 * 2**20  # characters of JSON that are kept
 PLACES: Final = 256  # files at most; specs that share a place forget each other's
-MAKERS: Final = ("sandbox", "templates.py", "prompts.py", "inputs/tokens.py", "compiler/costs.py", "inputs/encoding.py")
+MAKERS: Final = (
+    "sandbox",
+    "templates.py",
+    "prompts.py",
+    "inputs/tokens.py",
+    "compiler/costs.py",
+    "compiler/counting.py",
+    "inputs/encoding.py",
+)
 """What makes the values: another version of it makes them anew."""
 
 

@@ -39,7 +39,14 @@ def fault_of_parts(tokenizer: Mapping[str, Any]) -> str | None:
     for part in parts(tokenizer["pre_tokenizer"]):
         if part["type"] not in _PRE_TOKENIZERS:
             return f"customspec knows no pre-tokenizer {part['type']}"
+    if replaces_by_pattern(tokenizer.get("decoder")):
+        return "its decoder is not used: it looks for a pattern in what a model writes"
     return None
+
+
+def replaces_by_pattern(part: Mapping[str, Any] | None) -> bool:
+    """Whether a normalizer or decoder looks for a regular expression, which may take for ever."""
+    return any(one["type"] == "Replace" and "Regex" in one["pattern"] for one in parts(part))
 
 
 def _growth(part: Mapping[str, Any]) -> int:
@@ -80,13 +87,13 @@ def widest_token(tokenizer: Mapping[str, Any]) -> int:
 
 
 def parts(part: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
-    """A normalizer or pre-tokenizer, or what a sequence holds."""
+    """A normalizer, pre-tokenizer or decoder, or what a sequence holds."""
     if part is None:
         return
     if part.get("type") != "Sequence":
         yield part
         return
-    for inner in part.get("normalizers") or part.get("pretokenizers") or ():
+    for inner in part.get("normalizers") or part.get("pretokenizers") or part.get("decoders") or ():
         yield from parts(inner)
 
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from customspec.inputs.tokenizer_parts import widest_token
+from customspec.inputs.chat_errors import ChatError, contained
+from customspec.inputs.patience import Patience
+from customspec.inputs.tokenizer_parts import replaces_by_pattern, widest_token
 from customspec.prompts import Message, TemplateError
 from customspec.sandbox.templates import Known, SandboxedChat, TemplateLimitError
 
@@ -26,26 +27,8 @@ if TYPE_CHECKING:
 
 PLAIN_END = "\n\n"  # what ends an answer in plain text, where another question follows
 ANSWER = "<<<answer>>>"  # stands for an answer while the template's end of turn is looked for
+UNTOLD = 1 << 62  # tokens: more than any context holds
 SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
-
-
-class ChatError(ValueError):
-    """A conversation that the model's chat template refuses."""
-
-
-def is_panic(error: BaseException) -> bool:
-    """Whether the tokenizers library broke inside: its panics are no Exceptions."""
-    return type(error).__name__ == "PanicException"
-
-
-@contextmanager
-def _contained() -> Iterator[None]:
-    try:
-        yield
-    except BaseException as error:
-        if not is_panic(error):
-            raise
-        raise ChatError("the model's tokenizer breaks on a text") from error
 
 
 @dataclass(frozen=True)
@@ -84,6 +67,10 @@ class Chat:
         tokenizer.no_padding()
         return tokenizer
 
+    @cached_property
+    def _patience(self) -> Patience:
+        return Patience()
+
     @property
     def pad_id(self) -> int:
         """Any id will do where a mask hides it; the tokenizer's own where it has one."""
@@ -116,12 +103,6 @@ class Chat:
             return [_plain(messages) for messages in conversations]
         return self._rendered(conversations, add_generation_prompt=True)
 
-    def prompts_ids(self, conversations: Sequence[Sequence[Message]]) -> list[list[int] | ChatError]:
-        """`prompt_ids` of each; its error where it would raise one."""
-        texts = self.prompt_texts(conversations)
-        ids = iter(self.encode_all([text for text in texts if isinstance(text, str)], special=self.template is None))
-        return [next(ids) if isinstance(text, str) else text for text in texts]
-
     def answer_ids(self, answer: str) -> list[int]:
         """Token ids of an answer and its end."""
         made_of = ["answer", self.folder.name, answer + self.end]
@@ -144,8 +125,10 @@ class Chat:
         apart = all(first[1] <= second[0] for first, second in pairwise(places))
         if len(places) < len(answers) or not apart:
             return None
-        with _contained():
-            offsets = self.tokenizer.encode(whole, add_special_tokens=self.template is None).offsets
+        tokenizer, special = self.tokenizer, self.template is None
+        with contained():
+            call = partial(tokenizer.encode_batch, [whole], add_special_tokens=special)
+            offsets = self._patience.within(call, len(whole))[0].offsets
         return tuple(_covered(offsets, *place) for place in places)
 
     def _place(self, messages: Sequence[Message], answer: int, whole: str) -> tuple[int, int] | None:
@@ -169,9 +152,16 @@ class Chat:
         """As many tokens as the text can have at most, without tokenizing it: each is for at least one byte."""
         if self._added is not None:
             return len(text.encode()) + self._added
-        with _contained():
+        if self._has_slow_normalizer:
+            return UNTOLD
+        with contained():
             normal = self.tokenizer.normalizer.normalize_str(text)
         return len(normal.encode()) + self._around
+
+    @cached_property
+    def _has_slow_normalizer(self) -> bool:
+        """Whether its normalizer looks for patterns, for which nobody waits that cannot stop it."""
+        return replaces_by_pattern(json.loads(self.tokenizer.to_str())["normalizer"])
 
     @cached_property
     def _added(self) -> int | None:
@@ -201,15 +191,16 @@ class Chat:
         return widest_token(json.loads(self.tokenizer.to_str()))
 
     def encode(self, text: str, *, special: bool = False) -> list[int]:
-        with _contained():
-            return list(self.tokenizer.encode(text, add_special_tokens=special).ids)
+        return self.encode_all([text], special=special)[0]
 
     def encode_all(self, texts: Sequence[str], *, special: bool = False) -> list[list[int]]:
         """`encode` of each."""
         if not texts:
             return []  # and no tokenizer loaded
-        with _contained():
-            return [list(one.ids) for one in self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=special)]
+        # the library's call for one text lets no other thread look at the clock
+        call = partial(self.tokenizer.encode_batch_fast, list(texts), add_special_tokens=special)
+        with contained():
+            return [list(one.ids) for one in self._patience.within(call, sum(map(len, texts)))]
 
     def decode(self, ids: Sequence[int]) -> str:
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True))

@@ -13,9 +13,9 @@ from typing import Final
 from tokenizers import Tokenizer
 
 from customspec.errors import Code
+from customspec.inputs.chat_errors import is_panic
 from customspec.inputs.models import ModelError
 from customspec.inputs.tokenizer_parts import fault_of_parts
-from customspec.inputs.tokens import is_panic
 
 CPU: Final = 30  # seconds more than were needed so far, to load it and to tokenize the probe
 _MOST_TOKENS: Final = 64  # for a character of the probe

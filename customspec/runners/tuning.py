@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from customspec.compiler.judging import longest_text
+from customspec.compiler.judging import own_texts
 from customspec.estimate import evaluation_interval
 from customspec.header import ModelHeader
 from customspec.hookspecs import (
@@ -104,7 +104,8 @@ def text_room(
     if not isinstance(technique, Judging):
         return None
     _, chat = work.header_and_chat
-    return longest_text(technique, options, template_of(params).render_all(work.rows("train")), chat.answer_ids)
+    texts = own_texts(technique, options, template_of(params).render_all(work.rows("train")))
+    return max((len(chat.answer_ids(text)) for text in texts or ()), default=None)
 
 
 def checkpointing_of(

@@ -13,6 +13,8 @@ CPU: Final = 0.5  # seconds for a template, whatever it does
 CPU_PER_ROW: Final = 0.0005  # seconds more for each row: ten times what filling takes
 CPU_PER_BYTE: Final = 1e-7  # seconds more for each byte of the rows
 BATCH: Final = 256  # rows in one request
+ALL: Final = 2**26  # characters that it may write of all rows
+WORTH: Final = 16  # characters more for each that it is given
 ANSWERED: Final = ("texts", "variables", "printed")
 BATCH_BYTES: Final = 2**20  # of conversations in one request: a small part of the memory that the worker may have
 
@@ -20,6 +22,7 @@ LIMITS: Final = {
     "time": f"it takes more than {CPU:g} s of computing",
     "memory": "it needs more memory than a template may have",
     "output": "it writes more text than any prompt may have",
+    "all": "of all rows together it makes many times the text that they hold",
 }
 
 
@@ -47,6 +50,7 @@ class Sandboxed:
         self._runner = runner or worker()
         self._known = known
         self._cpu = CPU
+        self._room = ALL
         answer = self._ask([])
         self.variables = frozenset(answer.get("variables", ()))
         self.printed = frozenset(answer.get("printed", ()))
@@ -63,10 +67,14 @@ class Sandboxed:
         batch = [self._needed(fields) for fields in rows[start : start + BATCH]]
         self._cpu += CPU_PER_ROW * len(batch)
         try:
-            yield from self._ask(batch)["texts"]
+            texts = self._ask(batch)["texts"]
         except TemplateError as error:
             error.row = None if error.row is None else start + error.row
             raise
+        self._room -= sum(map(len, texts)) - WORTH * sum(len(str(value)) for one in batch for value in one.values())
+        if self._room < 0:
+            raise TemplateLimitError(LIMITS["all"])
+        yield from texts
 
     def _needed(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         return {name: fields[name] for name in self.variables if name in fields}

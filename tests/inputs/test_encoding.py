@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, normalizers
 
+from customspec.inputs.chat_errors import ChatError
 from customspec.inputs.encoding import Asking, Encoded, Encodings, OnLong, TooLongError, encode, no_shots, surely_fit
-from customspec.inputs.tokens import Chat, ChatError
+from customspec.inputs.tokens import Chat
 from customspec.prompts import Example, Message, messages
 from support import CHAT_TEMPLATE, make_tokenizer
 

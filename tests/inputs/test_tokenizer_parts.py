@@ -149,3 +149,13 @@ def test_the_tokenizers_of_well_known_models_are_taken() -> None:
     bert = growing({"type": "BertNormalizer"}, {"type": "NFKD"}, {"type": "StripAccents"}, {"type": "Lowercase"})
     for one in (t5, llama, bert, json.loads(of_bytes().to_str()), json.loads(composed().to_str())):
         assert fault_of_parts(one) is None
+
+
+def test_a_decoder_that_looks_for_a_pattern_is_refused() -> None:
+    plain = {"normalizer": None, "pre_tokenizer": None}
+    parts = [replaced("_", " "), {"type": "ByteFallback"}]
+    assert fault_of_parts({**plain, "decoder": {"type": "Sequence", "decoders": parts}}) is None
+    parts.append(replaced("(a+)+b", "", pattern="Regex"))
+    assert "its decoder is not used" in str(
+        fault_of_parts({**plain, "decoder": {"type": "Sequence", "decoders": parts}})
+    )

@@ -12,7 +12,8 @@ import pytest
 from transformers import AutoTokenizer
 
 import customspec.sandbox.chat as chat_templates
-from customspec.inputs.tokens import Chat, ChatError
+from customspec.inputs.chat_errors import ChatError
+from customspec.inputs.tokens import Chat
 from customspec.prompts import Message
 from support import CHAT_TEMPLATE, make_tokenizer
 

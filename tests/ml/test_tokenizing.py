@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from customspec.errors import Code, Exit
+from customspec.inputs.chat_errors import ChatError
 from customspec.inputs.headers import read_model
 from customspec.inputs.models import ModelError, ModelFiles
-from customspec.inputs.tokens import Chat, ChatError
+from customspec.inputs.tokens import Chat
 from customspec.ml.tokenizing import try_tokenizer
 from support import make_tokenizer
 
