@@ -20,8 +20,8 @@ Install = Callable[[str, str, str], None]
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if "faults" not in str(config.getoption("-m")):
         items[:] = [item for item in items if item.get_closest_marker("faults") is None]
-    # those on the embedded model take minutes each: last, they would leave one worker idle
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+    # what takes long goes first: last, it would leave one worker idle
+    items.sort(key=lambda item: [item.get_closest_marker(mark) is None for mark in ("xdist_group", "slow")])
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,17 +7,34 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from customspec.testing.models import CHAT_TEMPLATE, make_model, make_tokenizer
 
-__all__ = ["CHAT_TEMPLATE", "Ended", "Rows", "Workspace", "colours", "example", "make_model", "make_tokenizer"]
+__all__ = [
+    "CHAT_TEMPLATE",
+    "Ended",
+    "Rows",
+    "Workspace",
+    "colours",
+    "example",
+    "long_form_of",
+    "make_model",
+    "make_tokenizer",
+]
 
 WORDS = {"red": "warm", "orange": "warm", "amber": "warm", "blue": "cold", "teal": "cold", "violet": "cold"}
 Rows = Sequence[Mapping[str, Any]]
+
+
+def long_form_of(values: Iterable[Any], chosen: Callable[[Any], bool]) -> list[Any]:
+    """Values of a test's parameter; those chosen are tried by `make test-faults` alone."""
+    return [pytest.param(value, marks=pytest.mark.faults) if chosen(value) else value for value in values]
 
 
 @dataclass(frozen=True)

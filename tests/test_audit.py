@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from mistakes import BROKEN_PLUGINS, make_folder
 
-from support import Workspace
+from support import Workspace, long_form_of
 
 SPECS = sorted(Path(__file__).with_name("problems").glob("*/*.yaml"))
 GOOD = [
@@ -133,9 +133,11 @@ def asked_for(spec: str) -> set[str]:
     return {f"broken_{name}_plugin" for name in names if re.search(rf"\b{name}\b", spec)}
 
 
-def test_looking_at_bad_specs_does_nothing_but_read(folder: Workspace) -> None:
-    looked = look(folder, [["validate", name_of(spec)] for spec in SPECS])
-    assert len(looked) == len(SPECS)
+@pytest.mark.parametrize("first", long_form_of(range(4), lambda first: first > 0))
+def test_looking_at_bad_specs_does_nothing_but_read(folder: Workspace, first: int) -> None:
+    """A quarter of them each time: the quick form has the first."""
+    looked = look(folder, [["validate", name_of(spec)] for spec in SPECS[first::4]])
+    assert len(looked) >= len(SPECS) // 4
     for command, code, events in looked:
         allowed = asked_for((folder.root / command[1]).read_bytes().decode(errors="replace"))
         strange = [

@@ -9,6 +9,7 @@ import pytest
 
 from customspec.registry import Kind, discover
 from customspec.testing import TinyModels, check_metric, check_technique, check_watcher
+from support import long_form_of
 
 
 def shipped(kind: Kind) -> Sequence[str]:
@@ -16,7 +17,12 @@ def shipped(kind: Kind) -> Sequence[str]:
     return sorted(offer.name for offer in offers if offer.kind == kind and offer.distribution == "customspec")
 
 
-@pytest.mark.parametrize("name", shipped("technique"))
+# The others are kin of LoRA's, and tried in the long form.
+USUAL = {"zero_shot", "one_shot", "few_shot", "chain_of_thought", "lora", "full", "prompt_tuning", "prefix_tuning"}
+USUAL |= {"p_tuning", "adalora", "peft", "self_consistency"}
+
+
+@pytest.mark.parametrize("name", long_form_of(shipped("technique"), lambda name: name not in USUAL))
 def test_every_technique_that_ships_keeps_the_contract(name: str, models: TinyModels) -> None:
     check_technique(discover().technique(name), NEEDED.get(name), models=models)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from customspec.inputs.digests import seal
-from support import Ended, Workspace
+from support import Ended, Workspace, long_form_of
 
 Run = Callable[..., Ended]
 Spoil = Callable[[Path], None]
@@ -52,7 +52,7 @@ def files(workspace: Workspace) -> list[Path]:
     return [*(path for of_part in found for path in of_part), store / "digests.json"]
 
 
-@pytest.mark.parametrize("spoilt", SPOILT)
+@pytest.mark.parametrize("spoilt", long_form_of(SPOILT, lambda name: name in {"object", "number", "null"}))
 def test_a_file_that_is_another_thing_is_made_again(lived_in: Workspace, customspec: Run, spoilt: str) -> None:
     spec = lived_in.root / "spec.yaml"
     (lived_in.root / ".customspec" / "digests.json").touch()
