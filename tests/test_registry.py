@@ -240,7 +240,9 @@ def test_the_documented_technique_is_valid(install: Install, validate: Command) 
     assert validate("techniques: [{first_rows: {count: 3}}]") == Ended(0, "spec.yaml: valid\n", "")
 
 
-@pytest.mark.parametrize(("name", "architectures"), [("first_rows", ()), ("last_layers", ("gpt2", "mamba"))])
+@pytest.mark.parametrize(
+    ("name", "architectures"), [("first_rows", ()), ("best_draw", ()), ("last_layers", ("gpt2", "mamba"))]
+)
 def test_the_documented_techniques_keep_the_contract(
     install: Install, models: TinyModels, name: str, architectures: tuple[str, ...]
 ) -> None:

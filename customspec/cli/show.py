@@ -19,6 +19,7 @@ from customspec.cli.common import (
 )
 from customspec.cli.plan import make_plan
 from customspec.compiler.candidates import Ready
+from customspec.compiler.fitting import is_fitted
 from customspec.compiler.lengths import reserve_for
 from customspec.errors import Exit, UsageError
 from customspec.inputs.encoding import Encoded, encode
@@ -54,6 +55,8 @@ def command(
 def _rows(ready: Ready, spec: Spec, split: str, count: int) -> Iterator[dict[str, Any]]:
     if isinstance(ready.model, Unresolved):
         raise UsageError(f"{ready.model.label} is not in the local cache; `customspec run` fetches it")
+    if is_fitted(ready.draft):
+        click.echo(f"{ready.key}: its prompt is fitted in a run; shown is that of its options as given", err=True)
     examples = ready.rendered.examples.get(split, ())
     if not examples:
         raise UsageError(f"there are no {split} rows")

@@ -12,6 +12,7 @@ from customspec.compiler.data import LookedData, look_at_data
 from customspec.compiler.entries import Draft, check_later_work, read_entries
 from customspec.compiler.files import look_at_files
 from customspec.compiler.findings import Findings
+from customspec.compiler.fitting import fit_notes
 from customspec.compiler.gauge import check_gauge
 from customspec.compiler.goal import PlannedClaim, check_goal, planned_claim
 from customspec.compiler.lineup import Lineup, line_up
@@ -26,9 +27,9 @@ from customspec.compiler.steps import (
     data_step,
     decide_step,
     evaluated_splits,
+    finding_steps,
     gate_of,
     model_step,
-    search_step,
 )
 from customspec.compiler.validation import validate
 from customspec.decide.samples import Measure
@@ -130,7 +131,8 @@ def _compile(
     plan = _plan(document, spec, lineup, data, metrics, choices.sources)
     hub = sorted({model.label for model in models.values() if isinstance(model, Unresolved)})
     notes = () if data.given is None else overlap_notes(spec, data.given, remembered)
-    notes = (*model_notes(models.values()), *notes, *comparison_notes(ready), *smaller, *shared.looked.notes())
+    told = (*comparison_notes(ready), *fit_notes(drafts), *smaller, *shared.looked.notes())
+    notes = (*model_notes(models.values()), *notes, *told)
     return Compiled(spec, plan, lineup.ordered, data, (*hub, *data.unresolved), claim, metrics, document, notes)
 
 
@@ -173,11 +175,13 @@ def _plan(
         model = models[ready.ref]
         earlier = [step for step in deciding if not (step.candidate or "").startswith(f"{ready.draft.id}@")]
         gate = gate_of(spec.goal, earlier) if spec.strategy == "ladder" else None
-        if ready.ships and (search := search_step(ready, spec, model, rows, metrics, gate)) is not None:
-            searches[ready.draft.id] = search
-            own.append(search)
-        found = searches.get(ready.draft.id)
-        steps = candidate_steps(ready, spec, model, rows, splits, metrics, gate, found)
+        known = searches.get(ready.draft.id)
+        finding = finding_steps(ready, spec, (model, rows), metrics, gate, known)
+        own += [step for step in finding if step is not known]
+        for step in finding:
+            if step.kind == "search":
+                searches[ready.draft.id] = step
+        steps = candidate_steps(ready, spec, model, rows, splits, metrics, gate, finding)
         own += steps
         if ready.ships and ready.draft.id != lineup.gauge:
             deciding.append(next(step for step in steps if step.kind == "evaluate"))

@@ -11,8 +11,9 @@ from customspec.compiler.candidates import Ready
 from customspec.compiler.data import answer_of
 from customspec.compiler.entries import prompting_of
 from customspec.compiler.findings import Findings
+from customspec.compiler.fitting import is_fitted
 from customspec.compiler.models import LookedModel, with_recipe
-from customspec.compiler.steps import candidate_steps
+from customspec.compiler.steps import candidate_steps, fit_steps
 from customspec.errors import UsageError
 from customspec.inputs.splits import shared_out
 from customspec.plan import Plan, Step, make_step
@@ -47,7 +48,8 @@ def why_no_curve(compiled: Compiled, key: str) -> str | None:
     if not any(step.candidate == key and step.params.get("split") == SPLIT for step in compiled.plan.steps):
         return "there are no validation rows to measure it on"
     prompting = prompting_of(ready.draft)
-    if ready.draft.tuning is None and (prompting is None or prompting[0].shots(prompting[1]) == 0):
+    shown = prompting is not None and prompting[0].shots(prompting[1]) > 0
+    if ready.draft.tuning is None and not shown and not is_fitted(ready.draft):
         return f"{ready.draft.id} takes nothing from training rows, so more of them change nothing"
     return None
 
@@ -88,7 +90,9 @@ def _part(compiled: Compiled, ready: Ready, share: int) -> Part | None:
     rendered = replace(ready.rendered, examples={**ready.rendered.examples, "train": train})
     smaller = replace(ready, rendered=rendered, options=_options(ready, len(kept), compiled.document))
     rows = make_step(f"data:{share}", "data", {**data.params, "rule": rule}, sources=data.sources)
-    steps = candidate_steps(smaller, compiled.spec, model, rows, (SPLIT,), compiled.metrics[:1], None)
+    fit = fit_steps(smaller, compiled.spec, (model, rows), None)
+    own = candidate_steps(smaller, compiled.spec, model, rows, (SPLIT,), compiled.metrics[:1], None, fit)
+    steps = (*fit, *own)
     names = {step.id: f"{step.id}:{share}" for step in steps}
     renamed = tuple(
         replace(step, id=names[step.id], needs=tuple(names.get(need, need) for need in step.needs)) for step in steps

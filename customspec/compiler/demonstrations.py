@@ -11,7 +11,7 @@ from customspec.compiler.models import refuse
 from customspec.compiler.prompting import Rendered
 from customspec.compiler.template_faults import sentence
 from customspec.errors import Code
-from customspec.hookspecs import Reads, ReadsColumns, Refuses
+from customspec.hookspecs import Fits, Reads, ReadsColumns, Refuses
 from customspec.prompts import CONTENT_FREE, TemplateError
 from customspec.source import KeyPath
 from customspec.suggest import closest
@@ -25,9 +25,12 @@ def check_shots(draft: Draft, train: Sequence[Any] | None, findings: Findings, *
     if chosen is None or draft.prompting is None:
         return
     technique, options = chosen
-    shots = technique.shots(options)
-    needed = shots + (draft.tuning is not None)  # a training row is never its own demonstration
-    if shots and not has_train:
+    shots, fitted = technique.shots(options), isinstance(technique, Fits)
+    # a training row is never its own demonstration
+    needed = shots + (draft.tuning is not None or fitted)
+    if fitted and not has_train:
+        _needs_train(f"`{technique.name}` is fitted to training rows", draft.prompting.at, findings)
+    elif shots and not has_train:
         _needs_train(f"`{technique.name}` needs training rows for its demonstrations", draft.prompting.at, findings)
     elif shots and train is not None and needed > len(train):
         message = f"`{technique.name}` needs {needed} training rows for its demonstrations; there are {len(train)}"

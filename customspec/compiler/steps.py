@@ -7,6 +7,7 @@ from typing import Any
 
 from customspec.compiler.candidates import Ready
 from customspec.compiler.data import LookedData, chooses_by_validation
+from customspec.compiler.fitting import is_fitted
 from customspec.compiler.lineup import Lineup
 from customspec.compiler.metrics import Measured
 from customspec.compiler.quantization import quantization_of
@@ -44,29 +45,28 @@ def candidate_steps(
     splits: Sequence[str],
     metrics: Sequence[Measured],
     gate: Gate | None,
-    search: Step | None = None,
+    finding: tuple[Step, ...] = (),
 ) -> tuple[Step, ...]:
-    """Train, where there is something to train, then evaluate each split. `search` is the search for the options."""
+    """Train, where there is something to train, then evaluate each split. `finding` are the steps that find options."""
     common, sources = _common(ready, spec), _files(ready)
     needs: tuple[Step, ...] = (model, data)
-    found = () if search is None else (search,)
     steps: list[Step] = []
     if ready.draft.tuning is None:
-        needs = (*needs, *found)
+        needs = (*needs, *finding)
     else:
         tuning = _tuning(ready, metrics, selects="validation" in splits)
         train = make_step(
             f"train:{ready.key}",
             "train",
             {**common, **tuning},
-            (*needs, *found),
+            (*needs, *finding),
             gate=gate,
             sources=sources,
             resources=Resources(1),
             candidate=ready.key,
         )
         steps.append(train)
-        needs = (*needs, train)
+        needs = (*needs, train, *(step for step in finding if step.kind == "fit"))
         common = {**common, "technique": tuning["technique"]}
     for split in splits:
         params = {**common, **_evaluation(ready, metrics), "split": split, "group": spec.data.group}
@@ -78,27 +78,66 @@ def candidate_steps(
     return tuple(steps)
 
 
-def search_step(
-    ready: Ready, spec: Spec, model: Step, data: Step, metrics: Sequence[Measured], gate: Gate | None
-) -> Step | None:
-    """Try options of the technique on the validation rows; None where none are searched."""
+def finding_steps(
+    ready: Ready,
+    spec: Spec,
+    needs: tuple[Step, ...],
+    metrics: Sequence[Measured],
+    gate: Gate | None,
+    search: Step | None,
+) -> tuple[Step, ...]:
+    """What finds options before they are used, in order: the prompt's fit, of each seed its own, and the search, made
+    with the first seed; `search` is that one, for the others.
+
+    A prompt is fitted to the untrained model, so that all trials of a tuning technique train with it; a prompting
+    technique is fitted with the options that the search found.
+    """
+    if ready.draft.tuning is None:
+        found = _searching(ready, spec, needs, metrics, gate, search)
+        return (*found, *fit_steps(ready, spec, (*needs, *found), gate))
+    fit = fit_steps(ready, spec, needs, gate)
+    return (*fit, *_searching(ready, spec, (*needs, *fit), metrics, gate, search))
+
+
+def fit_steps(ready: Ready, spec: Spec, needs: tuple[Step, ...], gate: Gate | None) -> tuple[Step, ...]:
+    """Let the prompting technique find options of its own on the training rows; none where it does not."""
+    if not is_fitted(ready.draft):
+        return ()
+    params, sources = _common(ready, spec), _files(ready)
+    id, resources = f"fit:{ready.key}", Resources(1)
+    step = make_step(id, "fit", params, needs, gate=gate, sources=sources, resources=resources, candidate=ready.key)
+    return (step,)
+
+
+def _searching(
+    ready: Ready,
+    spec: Spec,
+    needs: tuple[Step, ...],
+    metrics: Sequence[Measured],
+    gate: Gate | None,
+    search: Step | None,
+) -> tuple[Step, ...]:
+    """Try options of the technique on the validation rows; none where none are searched."""
     searched = ready.draft.search
     if searched is None:
-        return None
+        return ()
+    if search is not None:
+        return (search,)
     tuning = {} if ready.draft.tuning is None else _tuning(ready, metrics, selects=True)
     asked = {**_answering(ready), "metric": _scored(metrics[0]), "limit": ready.choices.limit}
     space = {option: dict(part) for option, part in searched.space.items()}
     params = {**_common(ready, spec), **tuning, "asked": asked, "space": space, "trials": searched.trials}
-    return make_step(
+    made = make_step(
         f"search:{ready.draft.id}",
         "search",
         params,
-        (model, data),
+        needs,
         gate=gate,
         sources=_files(ready),
         resources=Resources(1),
         candidate=ready.key,
     )
+    return (made,)
 
 
 def evaluated_splits(data: LookedData) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ TELLING = 0.1  # of the dearer request; times that lie nearer together are those
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """Seconds of one device: `once` for search and training, `per_request` at the throughput of the evaluation."""
+    """Seconds of a device: `once` for search, fit and training, `per_request` at the throughput of the evaluation."""
 
     once: float = 0.0
     per_request: float = 0.0

@@ -12,6 +12,20 @@ from customspec.spec import PromptingOptions
 Selector = Callable[[Example], Sequence[Example]]
 
 
+class Scorer(Protocol):
+    """The untrained base model as a judge of a prompt: how likely it makes the right answers."""
+
+    def __call__(self, options: Mapping[str, Any], queries: Sequence[Example], /) -> Sequence[float]:
+        """For each query the natural logarithm of p(its own answer | its conversation), summed over tokens.
+
+        The answer is what `written` makes of the query, with its end; the conversation is what the technique, with
+        `options` in place of those that it was given, builds over the training rows under the run's seed. -inf where
+        both are longer than the model's context and `data.on_long` does not cut them.
+
+        Raises ValueError for options that are none of the technique's.
+        """
+
+
 class PromptingTechnique(Protocol):
     """Changes what the model is shown; trains nothing."""
 
@@ -71,6 +85,18 @@ class ReadsFiles(Protocol):
         """Paths as written, each under the option that names it.
 
         Every other method then gets options with the whole path; what lies there is part of a step's fingerprint.
+        """
+
+
+@runtime_checkable
+class Fits(Protocol):
+    """Finds options of its own on the training rows, before they are used."""
+
+    def fit(self, options: Any, rows: Sequence[Example], scorer: Scorer, seed: int) -> Mapping[str, Any]:
+        """Options that take the place of those given; {} where none should.
+
+        `rows` are the rendered training rows. Equal arguments give equal options. An option that names a file is not
+        among them: it is the person's.
         """
 
 

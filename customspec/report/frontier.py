@@ -22,11 +22,12 @@ class Point:
 
 
 def total_seconds(cost: Mapping[str, Any], requests: float = REQUESTS) -> float | None:
-    """Seconds of the device: search and training, once, and so many requests at the speed of the evaluation."""
+    """Seconds of the device: search, fit and training, once, and so many requests at the speed of the evaluation."""
     train, speed = cost["train_seconds"], cost["rows_per_second"]
     if train is None or not speed:
         return None
-    return Spending((cost["search_seconds"] or 0.0) + train, 1 / speed).total(requests)
+    found = (cost["search_seconds"] or 0.0) + (cost.get("fit_seconds") or 0.0)  # older runs know no fit
+    return Spending(found + train, 1 / speed).total(requests)
 
 
 def frontier(points: Sequence[Point], *, higher_is_better: bool) -> list[Point]:

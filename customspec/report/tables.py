@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from rich.table import Table
 
@@ -13,6 +13,8 @@ from customspec.report.numbers import count, seconds
 from customspec.report.quantities import duration, operations, size
 from customspec.report.sides import from_side
 from customspec.report.text import escape
+
+LONGEST: Final = 60  # characters of an option that was found
 
 
 def plan_table(plan: Plan, cached: Mapping[str, bool]) -> Table:
@@ -91,7 +93,8 @@ def results_table(document: Mapping[str, Any], metric: str) -> Table:
 def decision_lines(document: Mapping[str, Any]) -> list[str]:
     """The answer in one sentence, then what it rests on."""
     decision = document["decision"]
-    told = [*decision["reasons"], *_search_lines(document), *_pair_lines(decision), *_seed_lines(decision)]
+    found = (*_search_lines(document), *_fit_lines(document))
+    told = [*decision["reasons"], *found, *_pair_lines(decision), *_seed_lines(decision)]
     return [f"answer: {escape(decision['answer'])}", *(f"  - {escape(line)}" for line in told)]
 
 
@@ -102,6 +105,14 @@ def _search_lines(document: Mapping[str, Any]) -> Iterator[str]:
         chosen = ", ".join(f"{option} {_option(value)}" for option, value in search["chosen"].items())
         trials = f"the best of {search['trials']} trials, {search['stopped']} of them stopped early"
         yield f"{id}: {chosen}: {trials}; {search['metric']} {search['value']:.3f} on the validation rows"
+
+
+def _fit_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    """The options that each prompt was fitted to."""
+    for candidate in document.get("candidates", ()):
+        if (fit := candidate.get("fit")) is not None:
+            found = ", ".join(f"{option} {_short(_option(value))}" for option, value in fit["options"].items())
+            yield f"{candidate['key']}: {found or 'its options as given'}: fitted by scoring {fit['scored']:,} rows"
 
 
 def _pair_lines(decision: Mapping[str, Any]) -> Iterator[str]:
@@ -131,6 +142,10 @@ def _role(candidate: Mapping[str, Any]) -> str:
 
 def _option(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def _money(price: Mapping[str, float] | None) -> str:

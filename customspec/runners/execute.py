@@ -22,6 +22,7 @@ KINDS: Mapping[Kind, str] = {
     "model": "customspec.runners.kinds.model",
     "data": "customspec.runners.kinds.data",
     "search": "customspec.runners.kinds.search",
+    "fit": "customspec.runners.kinds.fit",
     "train": "customspec.runners.kinds.train",
     "evaluate": "customspec.runners.kinds.evaluate",
     "decide": "customspec.runners.kinds.decide",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from customspec.registry import Registry
 from customspec.report.logs import SafeFormatter
 from customspec.runners.evidence import evidence_of, seen_by
 from customspec.runners.outcome import Outcome, StepOutcome
-from customspec.runners.results import artifact_of, environment_of, finite, results_document, searched_of
+from customspec.runners.results import artifact_of, environment_of, finite, results_document
 from customspec.runners.rows import load_rows
-from customspec.runners.work import asking_of, located, template_of, with_options
+from customspec.runners.work import FINDING, Need, asking_of, located, template_of, with_found
 from customspec.saved import load, sealed, with_seal
 from customspec.store import Store, link_tree
 from customspec.store.occupancy import shared
@@ -68,9 +68,8 @@ def write_run(
             target = folder / artifact_of(candidate.key)
             _link_candidate(target, steps)
             evaluation = next(step for step, _ in reversed(steps) if step.kind == "evaluate")
-            found = searched_of((step for step, _ in steps), outcome)
             seen = seen_by(evaluation, outcome, plan, registry, machine, cache)
-            prompt = _prompt(evaluation, found, candidate, outcome, registry)
+            prompt = _prompt(evaluation, _found(steps, plan, outcome), candidate, outcome, registry)
             _write_json(target / "prompt.json", with_seal({**prompt, "seen": seen}))
     _write_json(folder / "results.json", document)
     return document
@@ -102,19 +101,24 @@ def _link_candidate(folder: Path, steps: list[tuple[Step, StepOutcome]]) -> None
     (folder / "predictions").mkdir(parents=True)
     for step, taken in steps:
         assert taken.result is not None
-        if step.kind in {"train", "search"}:
+        if step.kind in {"train", *FINDING}:
             link_tree(taken.result.folder, folder)
         else:
             link_tree(taken.result.folder, folder / "predictions" / step.params["split"])
 
 
+def _found(steps: list[tuple[Step, StepOutcome]], plan: Plan, outcome: Outcome) -> list[Need]:
+    """The steps that found options for the candidate's own steps."""
+    finding = {id: plan.step(id) for step, _ in steps for id in step.needs if plan.step(id).kind in FINDING}
+    results = ((step, outcome.steps[id].result) for id, step in finding.items())
+    return [Need(step, result) for step, result in results if result is not None]
+
+
 def _prompt(
-    step: Step, found: Mapping[str, Any] | None, candidate: Candidate, outcome: Outcome, registry: Registry
+    step: Step, found: Sequence[Need], candidate: Candidate, outcome: Outcome, registry: Registry
 ) -> dict[str, Any]:
-    """The prompt, and the demonstrations as the first evaluated row saw them; options as a search found them."""
-    options = {} if found is None else found["options"]
-    told = with_options(step.params, options) if options else step.params
-    params = with_options(located(step), options) if options else located(step)
+    """The prompt, and the demonstrations as the first evaluated row saw them; options as they were found."""
+    told, params = with_found(step.params, found), with_found(located(step), found)
     data = outcome.steps["data"].result
     shown: list[dict[str, str]] = []
     if params["prompting"] is not None and data is not None:

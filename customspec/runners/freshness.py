@@ -69,7 +69,7 @@ def _inputs(plan: Plan, digests: Digests, roots: Roots) -> Iterator[str]:
 
 
 def _files(step: Step, digests: Digests) -> Iterator[str]:
-    for option, path in step.sources.get("files", {}).items() if step.kind in {"search", "train", "evaluate"} else ():
+    for option, path in step.sources.get("files", {}).items() if "prompting" in step.params else ():
         there = Path(path).exists()
         if not there or path_digest(Path(path), digests) != step.params["prompting"]["options"][option]:
             yield f"{path} changed"

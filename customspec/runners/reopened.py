@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from customspec.errors import UsageError
 from customspec.hookspecs import Progress
@@ -15,7 +16,7 @@ from customspec.plan import Candidate, Plan, Result, Step
 from customspec.registry import Registry
 from customspec.runners.execute import execute
 from customspec.runners.results import artifact_of
-from customspec.runners.work import Need, Work
+from customspec.runners.work import FINDING, Need, Work, with_found
 from customspec.store import Store
 
 
@@ -57,13 +58,24 @@ class Reopened:
             needed = self.plan.step(id)
             if needed.kind == "train":
                 result = Result(id, "", {}, self.artifact)
-            elif needed.kind == "search":
-                result = Result(id, "", json.loads((self.artifact / "search.json").read_bytes()), self.artifact)
+            elif needed.kind in FINDING:
+                result = self._found(needed)
             else:
                 given = {name: needs[name] for name in needed.needs}
                 result, _ = execute(needed, given, self.store, self.registry, self.machine, self._tell)
             needs[id] = Need(needed, result)
         return Work(needs, self.registry, self.machine, self.store.root, self._tell)
+
+    def told(self, step: Step) -> Mapping[str, Any]:
+        """A step's parameters with the options that were found for the candidate; files stand there by digest."""
+        rests = {id for own in self.plan.steps if own.candidate == self.key for id in own.needs}
+        finding = [one for one in self.plan.steps if one.id in rests and one.kind in FINDING]
+        return with_found(step.params, [Need(one, self._found(one)) for one in finding])
+
+    def _found(self, step: Step) -> Result:
+        """What a step found, from the run folder: that of a search, which serves all seeds, lies with the first."""
+        folder = self.run / artifact_of(step.candidate or self.key)
+        return Result(step.id, "", json.loads((folder / f"{step.kind}.json").read_bytes()), folder)
 
     def _tell(self, done: int, total: int | None, note: str, values: Mapping[str, float] | None = None) -> None:
         if total is not None:

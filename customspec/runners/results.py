@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from customspec.decide.decision import Decision
@@ -88,6 +88,7 @@ def _candidate(candidate: Candidate, plan: Plan, outcome: Outcome) -> dict[str, 
         "training": _training(steps),
         "gauge": candidate.gauge,
         "search": _search(steps, outcome),
+        "fit": _fit(steps),
         "cost": {**_cost(candidate, steps), "price": _price(plan.cost, steps)},
         "artifact": artifact_of(candidate.key) if status in {"done", "cached"} else None,
     }
@@ -119,7 +120,7 @@ def _cost(candidate: Candidate, steps: Sequence[tuple[Step, StepOutcome]]) -> di
     tokens = sum(values["prompt_tokens_per_example"] * values["rows"] for values in evaluated)
     return {
         "train_seconds": trained.get("train_seconds", 0.0 if candidate.family == "prompting" else None),
-        "search_seconds": next((taken.values["search_seconds"] for step, taken in done if step.kind == "search"), None),
+        **{f"{kind}_seconds": _seconds(kind, done) for kind in ("search", "fit")},
         "train_rows_per_second": trained.get("rows_per_second"),
         "evaluate_seconds": seconds if evaluated else None,
         "rows_per_second": rows / seconds if seconds else None,
@@ -134,14 +135,20 @@ def _cost(candidate: Candidate, steps: Sequence[tuple[Step, StepOutcome]]) -> di
     }
 
 
-def searched_of(steps: Iterable[Step], outcome: Outcome) -> Mapping[str, Any] | None:
-    """The values of the search that a candidate's steps rest on; a search serves all seeds."""
-    needed = (outcome.steps[need] for step in steps for need in step.needs if need.startswith("search:"))
-    return next((taken.values for taken in needed if taken.result), None)
+def _seconds(kind: str, done: Sequence[tuple[Step, StepOutcome]]) -> float | None:
+    return next((taken.values[f"{kind}_seconds"] for step, taken in done if step.kind == kind), None)
+
+
+def _fit(steps: Sequence[tuple[Step, StepOutcome]]) -> dict[str, Any] | None:
+    """The options that the prompt was fitted to, and how many rows were scored for it."""
+    found = next((taken.values for step, taken in steps if step.kind == "fit" and taken.result), None)
+    return None if found is None else {name: found[name] for name in ("options", "scored")}
 
 
 def _search(steps: Sequence[tuple[Step, StepOutcome]], outcome: Outcome) -> dict[str, Any] | None:
-    found = searched_of((step for step, _ in steps), outcome)
+    """The search that a candidate's steps rest on; a search serves all seeds."""
+    needed = (outcome.steps[need] for step, _ in steps for need in step.needs if need.startswith("search:"))
+    found = next((taken.values for taken in needed if taken.result), None)
     if found is None:
         return None
     ended = [trial["ended"] for trial in found["trials"]]

@@ -10,7 +10,7 @@ from customspec.decide.costs import Spending
 
 def spending_of(values: Sequence[Mapping[str, Any]]) -> Spending:
     """From the values of a candidate's steps, as far as they ran."""
-    once = sum(step.get("search_seconds", 0.0) + step.get("train_seconds", 0.0) for step in values)
+    once = sum(step.get(f"{kind}_seconds", 0.0) for step in values for kind in ("search", "fit", "train"))
     evaluated = [step for step in values if "evaluate_seconds" in step]
     seconds = sum(step["evaluate_seconds"] for step in evaluated)
     rows = sum(step["rows"] for step in evaluated)

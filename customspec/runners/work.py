@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ from customspec.sandbox.templates import prompt_template
 from customspec.spec import PromptingOptions
 
 CHECKPOINT_SECONDS = 300.0  # of training between two checkpoints
+FINDING = ("search", "fit")  # kinds of steps that find options for those that need them, and keep them in KIND.json
 
 
 class Tell(Protocol):
@@ -108,16 +109,24 @@ def located(step: Step) -> Mapping[str, Any]:
 
 
 def settled(step: Step, work: Work) -> Mapping[str, Any]:
-    """The step's parameters, located, with the options that a search has found."""
-    params = located(step)
-    found = next((need.result.values["options"] for need in work.needs.values() if need.step.kind == "search"), None)
-    return params if found is None else with_options(params, found)
+    """The step's parameters, located, with the options that were found for it."""
+    return with_found(located(step), work.needs.values())
+
+
+def with_found(params: Mapping[str, Any], needs: Iterable[Need]) -> Mapping[str, Any]:
+    """The parameters with the options that a search has found, and with those that the prompt was fitted to."""
+    found = {need.step.kind: need.result.values["options"] for need in needs if need.step.kind in FINDING}
+    params = with_options(params, found["search"]) if "search" in found else params
+    return _with(params, "prompting", found["fit"]) if "fit" in found else params
 
 
 def with_options(params: Mapping[str, Any], found: Mapping[str, Any]) -> Mapping[str, Any]:
     """The parameters with other options of what is searched: the tuning technique, else the prompting technique."""
-    part = "prompting" if params["technique"] is None else "technique"
-    return {**params, part: {**params[part], "options": {**params[part]["options"], **found}}}
+    return _with(params, "prompting" if params["technique"] is None else "technique", found)
+
+
+def _with(params: Mapping[str, Any], part: str, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**params, part: {**params[part], "options": {**params[part]["options"], **options}}}
 
 
 def template_of(params: Mapping[str, Any]) -> AnyTemplate:

@@ -56,8 +56,8 @@ def _is_named_so(step: Step) -> bool:
     match step.kind:
         case "evaluate":
             return step.id == f"evaluate:{step.candidate}:{step.params['split']}"
-        case "train":
-            return step.id == f"train:{step.candidate}"
+        case "fit" | "train":
+            return step.id == f"{step.kind}:{step.candidate}"
         case "search":
             return step.id == f"search:{str(step.candidate).rpartition('@')[0]}"
         case "model":

@@ -64,6 +64,11 @@ class _Asking(_Part):
     on_long: Literal["error", "truncate", "drop"]
 
 
+class _Fitting(_Asking):
+    prompting: _Named
+    technique: None
+
+
 class _Training(_Asking):
     technique: _Named
     max_steps: Count | None
@@ -164,6 +169,13 @@ class _SearchStep(_Step):
     candidate: Key
 
 
+class _FitStep(_Step):
+    kind: Literal["fit"]
+    params: _Fitting
+    sources: _Files
+    candidate: Key
+
+
 class _TrainStep(_Step):
     kind: Literal["train"]
     params: _Training
@@ -186,7 +198,8 @@ class _DecideStep(_Step):
 
 
 _AnyStep = Annotated[
-    _ModelStep | _DataStep | _SearchStep | _TrainStep | _EvaluateStep | _DecideStep, Field(discriminator="kind")
+    _ModelStep | _DataStep | _SearchStep | _FitStep | _TrainStep | _EvaluateStep | _DecideStep,
+    Field(discriminator="kind"),
 ]
 
 

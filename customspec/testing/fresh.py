@@ -14,11 +14,21 @@ from importlib.metadata import EntryPoint
 from typing import Any
 
 from customspec.header import ModelHeader
-from customspec.hookspecs import GROUP, Reads
+from customspec.hookspecs import GROUP, Fits, Reads
 from customspec.plan import digest
 from customspec.registry import PREFIXES, discover, metric_options
 from customspec.testing.checks import RuleError
-from customspec.testing.rows import columns_of, conversations, demonstrations, examples, queries, readings, scored
+from customspec.testing.rows import (
+    columns_of,
+    conversations,
+    demonstrations,
+    examples,
+    fitted,
+    guesses,
+    queries,
+    readings,
+    scored,
+)
 
 HEAVY = ("torch", "transformers", "peft", "datasets", "accelerate")
 PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from customspec.testing.fresh import main; main()"
@@ -109,11 +119,12 @@ def _shown(technique: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
 def shown(technique: Any, options: Any, count: int) -> dict[str, Any]:
     """What a prompting technique makes of so many training rows, as plain JSON."""
     rows = examples(count, columns=columns_of(technique, options))
-    asked = queries(rows)
+    asked, fits = queries(rows), isinstance(technique, Fits)
     return {
         "demonstrations": demonstrations(technique, options, rows, asked),
         "conversations": conversations(technique, options, rows, asked),
         "readings": readings(technique, options) if isinstance(technique, Reads) else [],
+        "options found": fitted(technique, options, rows, guesses(technique, options, rows)) if fits else {},
     }
 
 

@@ -7,11 +7,13 @@ from dataclasses import replace
 from functools import partial
 from unittest import SkipTest
 
-from customspec.hookspecs import Refuses
+from customspec.hookspecs import Fits, Refuses
 from customspec.prompts import Example
 from customspec.testing.checks import Check, RuleError, require
 from customspec.testing.conversing import conversing_checks
+from customspec.testing.fitting import SENTENCE, fit
 from customspec.testing.fresh import shown
+from customspec.testing.models import TinyModels
 from customspec.testing.rows import demonstrations, queries
 from customspec.testing.shared import well_said
 from customspec.testing.subject import Subject
@@ -28,7 +30,7 @@ SENTENCES = {
 }
 
 
-def prompting_checks(subject: Subject) -> Iterator[Check]:
+def prompting_checks(subject: Subject, models: TinyModels) -> Iterator[Check]:
     """The rules of the family `prompting`: for every technique, and for the methods that this one has beside."""
     if isinstance(subject.technique, Refuses):
         sentence = "It takes rows that have what it asks for, and says in words what it does not take."
@@ -38,6 +40,8 @@ def prompting_checks(subject: Subject) -> Iterator[Check]:
         yield Check(name, sentence, partial(_where_taken, subject, partial(rule, subject)))
     for check in conversing_checks(subject):
         yield Check(check.name, check.rule, partial(_where_taken, subject, check.try_it))
+    if isinstance(subject.technique, Fits):
+        yield Check("fit", SENTENCE, partial(_where_taken, subject, partial(fit, subject, models)))
 
 
 def _where_taken(subject: Subject, rule: Callable[[], None]) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from customspec.hookspecs import Answer, NeedsLikelihood, ReadsColumns, Writes
+from customspec.hookspecs import Answer, NeedsLikelihood, ReadsColumns, Scorer, Writes
 from customspec.inputs.encoding import Asking
+from customspec.plan import digest
 from customspec.prompts import Example, Message
+from customspec.runners.fitting import UnfitError, checked, varied
+from customspec.testing.checks import RuleError
 
 WORDS = ("amber", "teal", "", "red and blue", "violet", "ünïcödé 色", "teal", "orange\nwith a second line")
 ANSWERS = ("warm", "cold", "neither")
@@ -85,6 +88,27 @@ def outputs_for(technique: Any, options: Any) -> tuple[tuple[str, ...], ...]:
 def readings(technique: Any, options: Any) -> list[str]:
     """What is read out of each, with choices."""
     return [technique.read(options, outputs, ANSWERS).prediction for outputs in outputs_for(technique, options)]
+
+
+def fitted(technique: Any, options: Any, rows: Sequence[Example], scorer: Scorer) -> Mapping[str, Any]:
+    """What it finds, as plain JSON. Raises RuleError where that cannot be used."""
+    try:
+        return checked(technique, options, technique.fit(options, rows, scorer, SEED), rows)
+    except UnfitError as wrong:
+        raise RuleError(str(wrong)) from wrong
+
+
+def guesses(technique: Any, options: Any, rows: Sequence[Example]) -> Scorer:
+    """A scorer without a model: numbers drawn by the texts, the same in every process."""
+
+    def scorer(values: Mapping[str, Any], queries: Sequence[Example], /) -> list[float]:
+        asking = Asking.of(technique, varied(technique, options, values, "the scorer is asked about"), rows, SEED)
+        asked = (asking.conversation(query, asking.select(query)) for query in queries)
+        texts = [[[turn.role, turn.content] for turn in conversation] for conversation in asked]
+        written = map(asking.write, queries)
+        return [-int(digest([*both])[-8:], 16) / 2**28 for both in zip(texts, written, strict=True)]
+
+    return scorer
 
 
 def answers_of(metric: Any, pairs: Sequence[Sequence[str]]) -> list[Answer]:

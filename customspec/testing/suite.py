@@ -28,11 +28,11 @@ def checks_of(
     `options`: what a person would write under its name in a spec; needed where an option has no default.
     `architectures`: those of `ARCHITECTURES` that a tuning technique is tried on. `models`: shared by several calls.
     """
-    subject = Subject(technique, options or {})
+    subject, models = Subject(technique, options or {}), models or TinyModels()
     own = (
-        tuning_checks(subject, architectures, models or TinyModels())
+        tuning_checks(subject, architectures, models)
         if getattr(technique, "family", None) == "tuning"
-        else prompting_checks(subject)
+        else prompting_checks(subject, models)
     )
     return (*shared_checks(subject), *own)
 

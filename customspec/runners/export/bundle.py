@@ -34,7 +34,7 @@ def bundle(opened: Reopened) -> tuple[dict[str, Any], list[dict[str, str]]]:
         "prompt": params["prompt"],
         "choices": params["choices"],
         "generation": params["generation"],
-        "prompting": None if params["prompting"] is None else _named(step.params["prompting"]),
+        "prompting": None if params["prompting"] is None else _named(opened.told(step)["prompting"]),
         "decoding": _decoding(opened, params),
         "shots_by_question": own,
         "shots": [] if own else [_shown(shot, asking.write(shot)) for shot in shots[0]],

@@ -114,7 +114,8 @@ def _facts(
 ) -> Facts:
     step = opened.evaluation()
     work = opened.work
-    named = step.params["technique"] or step.params["prompting"]
+    params = opened.told(step)
+    named = params["technique"] or params["prompting"]
     technique = opened.registry.technique(named["name"])
     files = work.model_files()
     digests = work.need("data").step.params["splits"]

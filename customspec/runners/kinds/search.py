@@ -16,6 +16,7 @@ from customspec.errors import StepError
 from customspec.plan import REVISION, Step, digest
 from customspec.runners.answers import answer, load_candidate, reserve_of
 from customspec.runners.bases import make_way
+from customspec.runners.fitting import fit_prompt, fits
 from customspec.runners.kinds import train
 from customspec.runners.measure import measuring
 from customspec.runners.metrics import Scoring, answers_of
@@ -70,6 +71,7 @@ def _key(step: Step, work: Work, chosen: Chosen) -> str:
     own = {name: value for name, value in step.params.items() if name not in {"space", "trials"}}
     needs = [need.step.fingerprint for need in work.needs.values()]
     revisions = [REVISION["search"], REVISION["train"], REVISION["evaluate"]]
+    revisions += [REVISION["fit"]] if step.params["technique"] is None and fits(step.params, work.registry) else []
     return digest([revisions, own, needs, chosen, work.machine.key()]).removeprefix("sha256:")
 
 
@@ -128,15 +130,17 @@ def _trained(step: Step, work: Work, chosen: Chosen, measured: Measured) -> None
 
 
 def _prompted(step: Step, work: Work, chosen: Chosen, measured: Measured) -> None:
-    """Answers on a ninth, a third, and all of the validation rows."""
-    params = {**with_options(located(step), chosen), **step.params["asked"]}
+    """Answers on a ninth, a third, and all of the validation rows; a prompt that is fitted is fitted first."""
+    params: Mapping[str, Any] = {**with_options(located(step), chosen), **step.params["asked"]}
     scoring = Scoring.of(params["metric"], work.registry)
     _, chat = work.header_and_chat
     silent = replace(work, tell=lambda done, total, note, values=None: work.check())
+    model = load_candidate({**params, "technique": None}, work)
+    if fits(params, work.registry):
+        params = with_options(params, fit_prompt(params, model, silent).options)
     rows = encode_rows(params, work.rows("validation")[: params["limit"]], work, reserve=reserve_of(params, chat)).rows
     if not rows:
         raise StepError("no validation row is left to measure by: all were dropped as too long")
-    model = load_candidate({**params, "technique": None}, work)
     records: list[dict[str, Any]] = []
     for measurement in range(1, KEPT**2 + 1):
         upto = ceil(len(rows) * measurement / KEPT**2)
