@@ -55,6 +55,24 @@ def test_demonstrations_have_a_curve_and_a_bare_prompt_has_none(workspace: Works
     assert (bare["points"], bare["more_helps"]) == ([], None)
 
 
+def test_what_a_search_found_is_what_the_shares_use(workspace: Workspace, customspec: Command) -> None:
+    searched = "{few_shot: {select: random}, search: {shots: [1, 3]}}"
+    tuned = "{lora: {r: 2, max_steps: 3}, search: {learning_rate: [1e-3, 1e-2]}}"
+    for entry, option in ((searched, "shots"), (tuned, "learning_rate")):
+        document = run(customspec, workspace.spec(f"techniques: [{entry}]"), "--curve", "50,100")
+        (found,) = document["candidates"]
+        value = found["search"]["chosen"][option]
+        fixed = entry.split(", search")[0].replace("}", f", {option}: {value}}}") + "}"
+        by_hand = run(customspec, workspace.spec(f"techniques: [{fixed}]"), "--curve", "50,100")
+        assert [point["value"] for point in document["curve"]["points"]] == [
+            point["value"] for point in by_hand["curve"]["points"]
+        ]
+        mine, theirs = (
+            {id: step["fingerprint"] for id, step in one["curve"]["steps"].items()} for one in (document, by_hand)
+        )
+        assert mine == theirs
+
+
 @pytest.mark.parametrize("shares", ["", "a", "0,50", "50,101", "100", "12.5"])
 def test_shares_that_are_none_are_refused(workspace: Workspace, customspec: Command, shares: str) -> None:
     ended = customspec("run", workspace.spec("techniques: [zero_shot]"), "--curve", shares)

@@ -97,7 +97,7 @@ def test_what_a_person_is_shown_before_the_run_is_told_to_be_unfitted(space: Wor
 
 def test_everything_after_a_fit_sees_its_options(space: Workspace, customspec: Command, install: Install) -> None:
     install("acme-plain", "plain_draw", plain())
-    spec = space.spec(f"techniques: [{{{BEST}}}]")
+    spec = space.spec(f"techniques: [{{{BEST}}}]", "cost: {requests_per_month: 9, price_per_device_hour: 3600.0}")
     document = run(customspec, spec)
     (best,) = document["candidates"]
     folder = folder_of(space, document, "best_draw@0")
@@ -105,7 +105,7 @@ def test_everything_after_a_fit_sees_its_options(space: Workspace, customspec: C
     draw = found["options"]["draw"]
     assert draw < 3, "one of those tried, and not the one that the spec gives"
     assert best["fit"] == {"options": {"draw": draw}, "scored": 3 * 4}
-    assert best["cost"]["fit_seconds"] == found["fit_seconds"] > 0
+    assert best["cost"]["fit_seconds"] == best["cost"]["price"]["once"] == found["fit_seconds"] > 0
     prompt = json.loads((folder / "prompt.json").read_text())
     assert prompt["prompting"]["options"]["draw"] == draw
 
@@ -280,6 +280,44 @@ def test_a_saved_plan_with_a_fit_runs(space: Workspace, customspec: Command) -> 
     lock = customspec("lock", "spec.yaml", "--json")
     assert lock.code == 0, lock.err
     assert any(step["kind"] == "fit" for step in plan["steps"])
+
+
+def test_a_fit_can_be_interrupted_wherever_it_asks_the_scorer(
+    space: Workspace, customspec: Command, install: Install
+) -> None:
+    install("acme-stop", "watcher.stop", STOP)
+    spec = space.spec(f"techniques: [{{{BEST}}}]")
+    ended = customspec("run", spec, "--watch", "stop")
+    assert ended.code == 130
+    assert "fit:best_draw@0: done" not in ended.err
+    assert (space.root / "stopped").read_text() == "fit:best_draw@0: 4 rows scored"
+    assert run(customspec, spec)["steps"]["fit:best_draw@0"]["status"] == "done"
+
+
+STOP = """
+from pathlib import Path
+
+from customspec.hookspecs import hookimpl
+
+
+class Stop:
+    name, summary = "stop", "Interrupts a fit."
+
+    def run_started(self, plan, folder): pass
+    def started(self, step, total): pass
+    def finished(self, step, status, seconds, reason=None, values=None): pass
+    def run_finished(self, results): pass
+
+    def progress(self, step, done, total, note="", values=None):
+        if note == "rows scored":
+            Path("stopped").write_text(f"{step}: {done} {note}")
+            raise KeyboardInterrupt
+
+
+@hookimpl
+def customspec_watchers():
+    return [Stop()]
+"""
 
 
 # ------------------------------------------------------------------------------------------------------------- mistakes

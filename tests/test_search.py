@@ -211,6 +211,9 @@ def test_a_prompting_technique_is_searched_evaluated_and_predicts_with_what_was_
     records = [json.loads(line) for line in told.out.splitlines()]
     lines = (folder_of(workspace, document, "few_shot@0") / "predictions" / "test" / "predictions.jsonl").read_text()
     assert [one["prediction"] for one in records] == [json.loads(line)["prediction"] for line in lines.splitlines()]
+    out = workspace.root / "handed"
+    assert customspec("export", workspace.root / ".customspec" / "runs" / document["run"], "--out", out).code == 0
+    assert json.loads((out / "prompt.json").read_text())["prompting"]["options"]["shots"] == shots
 
 
 def test_an_interrupted_search_goes_on_with_the_trials_that_are_left(

@@ -97,6 +97,16 @@ METHOD: list[tuple[str, str, str, str]] = [
     ("read", 'best[0] if best else ""', "best[0]", "raised IndexError"),
     ("read", "len(best) > 1", "False", "`tie` is False"),
     ("read", "len(outputs) - len(found)", "0", "votes and unread texts are 0 for ['']"),
+    ("fit", '{"shots": 1', '{"shotz": 1', "`fit` gives `shotz`: Extra inputs are not permitted"),
+    ("fit", '{"shots": 1', '{"notes": "n", "shots": 1', "`fit` gives `notes`, which names a file of the person's"),
+    ("fit", "1 + (likely[1] > likely[0])", "14", "`fit` gives options for 14 shots of 14 training rows"),
+    ("fit", "likely[1] > likely[0]", "isinstance(rows, list)", "`fit` found {'shots': 1}, and then {'shots': 2}"),
+    (
+        "any_process",
+        '{"shots": 1',
+        '{"reason": str(hash("a")), "shots": 1',
+        "other options found under PYTHONHASHSEED=",
+    ),
 ]
 LOADED = "return load(model, folder)"
 MERGE = "\n\n    def merge(self, model):\n        "
@@ -178,6 +188,10 @@ METHODS = """
         votes = Counter(found)
         best = [answer for answer in votes if votes[answer] == max(votes.values())]
         return Reading(best[0] if best else "", votes, len(best) > 1, len(outputs) - len(found))
+
+    def fit(self, options, rows, scorer, seed):
+        likely = [sum(scorer({"shots": shots}, rows)) for shots in (1, 2)]
+        return {"shots": 1 + (likely[1] > likely[0])}
 
 """
 # stands at the end of each, for what stands in place of a piece

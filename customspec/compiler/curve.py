@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from customspec.compiler import Compiled
@@ -13,6 +14,7 @@ from customspec.compiler.entries import prompting_of
 from customspec.compiler.findings import Findings
 from customspec.compiler.fitting import is_fitted
 from customspec.compiler.models import LookedModel, with_recipe
+from customspec.compiler.search import varied
 from customspec.compiler.steps import candidate_steps, fit_steps
 from customspec.errors import UsageError
 from customspec.inputs.splits import shared_out
@@ -54,9 +56,12 @@ def why_no_curve(compiled: Compiled, key: str) -> str | None:
     return None
 
 
-def curve_parts(compiled: Compiled, key: str, shares: Sequence[int]) -> tuple[Part, ...]:
-    """The steps for each share; a share too small for the technique, or that has the rows of another, is left out."""
-    ready = _ready(compiled, key)
+def curve_parts(
+    compiled: Compiled, key: str, shares: Sequence[int], chosen: Mapping[str, Any] = MappingProxyType({})
+) -> tuple[Part, ...]:
+    """The steps for each share; a share too small for the technique, or that has the rows of another, is left out.
+    `chosen` are the options that a search has found on all rows."""
+    ready = _chosen(_ready(compiled, key), chosen)
     parts: list[Part] = []
     for share in shares:
         part = _part(compiled, ready, share)
@@ -73,6 +78,15 @@ def curve_plan(plan: Plan, parts: Sequence[Part]) -> Plan:
 
 def _ready(compiled: Compiled, key: str) -> Ready:
     return next(ready for ready in compiled.ready if ready.key == key)
+
+
+def _chosen(ready: Ready, found: Mapping[str, Any]) -> Ready:
+    """The candidate with what a search has found, and nothing left to search."""
+    main = ready.draft.main
+    chosen = replace(main, options=varied(main.technique.options, main.options, found))
+    tuned = ready.draft.tuning is not None
+    draft = replace(ready.draft, tuning=chosen) if tuned else replace(ready.draft, prompting=chosen)
+    return replace(ready, draft=replace(draft, search=None)) if found else ready
 
 
 def _part(compiled: Compiled, ready: Ready, share: int) -> Part | None:

@@ -51,7 +51,8 @@ def run_curve(
     if reason is not None:
         return _untold(key, reason)
     whole = next(step for step in plan.steps if step.candidate == key and step.params.get("split") == SPLIT)
-    parts = curve_parts(compiled, key, shares)
+    searched = outcome.steps.get(f"search:{key.rpartition('@')[0]}")
+    parts = curve_parts(compiled, key, shares, {} if searched is None else searched.values["chosen"])
     ended = run_plan(curve_plan(plan, parts), store, registry, machine, watcher, limits=replace(limits, most={}))
     if ended.stopped is not None:
         raise ended.stopped

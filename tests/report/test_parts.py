@@ -47,6 +47,7 @@ def test_the_total_is_the_training_and_the_requests() -> None:
     assert total_seconds(cost(10.0, 50.0), 1000) == 30
     assert total_seconds(cost(10.0, 50.0, 5.0), 1000) == 35
     assert total_seconds(cost(None, 50.0)) is None
+    assert total_seconds({**cost(10.0, 50.0, 5.0), "fit_seconds": 2.0}, 1000) == 37
     assert total_seconds(cost(0.0, None)) is None
 
 
