@@ -51,7 +51,8 @@ def fit_prompt(params: Mapping[str, Any], model: nn.Module, work: Work) -> Fitte
     """
     technique, options = prompting_of(params, work.registry)
     assert technique is not None
-    assert isinstance(technique, Fits)
+    if not isinstance(technique, Fits):  # a plan that somebody wrote
+        raise StepError(f"technique `{technique.name}` has no `fit`")
     rows = tuple(template_of(params).render_all(work.rows("train")))
     header, chat = work.header_and_chat
     judge, began = _Judge(model, chat, work), time.monotonic()

@@ -64,7 +64,7 @@ def test_each_query_has_its_own_number_and_what_is_too_long_has_none(tiny_folder
     longest = lengths[3] + len(chat.answer_ids(ROWS[3].answer))  # the fifth and sixth are longer
     for on_long in ("error", "drop"):
         judged: list[Encoded] = []
-        found = asked(tiny_folder, longest, on_long, judged)({}, [*ROWS[::-1], ROWS[0]])  # type: ignore[arg-type]
+        found = asked(tiny_folder, longest, on_long, judged)({}, [*ROWS[::-1], ROWS[0]])
         assert found == [-math.inf, -math.inf, *(-float(length) for length in lengths[3::-1]), -lengths[0]]
         assert [row.example for row in judged] == [*ROWS[3::-1], ROWS[0]]
         assert judged[0].answer == tuple(chat.answer_ids(ROWS[3].answer))
