@@ -9,7 +9,7 @@ from typing import Any
 
 Path = tuple[str | int, ...]
 REMOVED = object()
-VALUES: tuple[Any, ...] = (REMOVED, None, 5, -1, 1e300, True, "x", "../../x", [], [[]], {})
+VALUES: tuple[Any, ...] = (REMOVED, None, 5, -1, 1e300, 10**30, True, "x", "../../x", "NaN", "\x1b[2Jx", [], [[]], {})
 
 
 def mutations(document: Any, count: int, seed: int = 0) -> Iterator[tuple[str, Any]]:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from customspec.cli.common import json_option, show_json, store_option
 from customspec.cli.printing import print_table
 from customspec.cli.report import load
+from customspec.cli.runs import reading
 from customspec.errors import Exit, UsageError
 from customspec.registry import discover
 from customspec.report.changes import changes
 from customspec.report.finished import Finished
+from customspec.report.side_by_side import change_lines, pairs_table, runs_table
 from customspec.report.text import escape
 from customspec.runners.comparing import compare_runs
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 @click.command("compare")
@@ -31,17 +36,20 @@ def command(runs: tuple[str, ...], store: Path | None, *, as_json: bool) -> int:
     found = _named([load(named, store) for named in runs])
     if len(found) < 2:
         raise UsageError("to compare takes two runs, or more")
-    compared = compare_runs(found, discover())
-    document = {
-        "compare": 1,
-        "runs": [_run(name, run, compared["metric"]) for name, run in found.items()],
-        "changes": _changes(found),
-        **compared,
-    }
+    registry = discover()
+    with reading(Path(", ".join(str(run.folder) for run in found.values()))):
+        compared = compare_runs(found, registry)
+        document = {
+            "compare": 1,
+            "runs": [_run(name, run, compared["metric"]) for name, run in found.items()],
+            "changes": _changes(found),
+            **compared,
+        }
+        lines, tables = _lines(document), (runs_table(document), pairs_table(document))
     if as_json:
         show_json(document)
     else:
-        _print(document)
+        _print(lines, tables)
     return Exit.DONE
 
 
@@ -75,16 +83,15 @@ def _changes(runs: Mapping[str, Finished]) -> list[dict[str, Any]]:
     ]
 
 
-def _print(document: Mapping[str, Any]) -> None:
-    from customspec.report.side_by_side import change_lines, pairs_table, runs_table
+def _lines(document: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """What stands above the table of the runs, and between it and the pairs."""
+    told = [f"{escape(run['run'])}: {escape(run['answer'])}" for run in document["runs"]]
+    return told, [line for changed in document["changes"] for line in ("", *change_lines(changed))]
 
-    for run in document["runs"]:
-        click.echo(f"{escape(run['run'])}: {escape(run['answer'])}")
-    click.echo()
-    print_table(runs_table(document))
-    for changed in document["changes"]:
-        click.echo()
-        for line in change_lines(changed):
+
+def _print(lines: tuple[list[str], list[str]], tables: tuple[Table, Table]) -> None:
+    for above, table in zip(lines, tables, strict=True):
+        for line in above:
             click.echo(line)
-    click.echo()
-    print_table(pairs_table(document))
+        click.echo()
+        print_table(table)

@@ -8,6 +8,7 @@ import click
 
 from customspec.cli.common import device_option, json_option, show_json, store_option
 from customspec.cli.reopening import Chosen, candidate_option, read_chosen, reopened
+from customspec.cli.roots import allow_root_option
 from customspec.cli.runs import run_argument
 from customspec.errors import Exit
 from customspec.report.text import escape
@@ -23,16 +24,25 @@ from customspec.runners.export.exporting import Exported, export
 @click.option("--merge", is_flag=True, help="A whole model: the adapter in the base's weights, and tried.")
 @device_option
 @store_option
+@allow_root_option
 @json_option
 def command(
-    run: str, candidate: str | None, out: Path | None, device: str, store: Path | None, *, merge: bool, as_json: bool
+    run: str,
+    candidate: str | None,
+    out: Path | None,
+    device: str,
+    store: Path | None,
+    allow_root: tuple[Path, ...],
+    *,
+    merge: bool,
+    as_json: bool,
 ) -> int:
     """Hand the chosen candidate over: adapter, whole model or prompt, each with a card and how to serve it.
 
     RUN is a run folder, a run's id, or a spec (its latest run).
     """
     chosen = read_chosen(run, candidate, store)
-    with reopened(chosen, "export", device, store) as opened:
+    with reopened(chosen, "export", device, store, allow_root) as opened:
         exported = export(opened, chosen.document, out or _default(chosen, merge=merge), merged=merge)
     if as_json:
         show_json(exported.to_json())

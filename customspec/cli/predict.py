@@ -11,6 +11,7 @@ import click
 
 from customspec.cli.common import device_option, store_option
 from customspec.cli.reopening import candidate_option, read_chosen, reopened
+from customspec.cli.roots import allow_root_option
 from customspec.cli.runs import run_argument
 from customspec.errors import Exit, UsageError
 from customspec.inputs.formats import read_jsonl
@@ -27,8 +28,15 @@ from customspec.store import writing_under
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the answers here, not to stdout.")
 @device_option
 @store_option
+@allow_root_option
 def command(
-    run: str, rows: Path | None, candidate: str | None, out: Path | None, device: str, store: Path | None
+    run: str,
+    rows: Path | None,
+    candidate: str | None,
+    out: Path | None,
+    device: str,
+    store: Path | None,
+    allow_root: tuple[Path, ...],
 ) -> int:
     """Answer new rows: a jsonl, json, csv or parquet file, or JSON lines on stdin. Prints JSON lines.
 
@@ -36,7 +44,7 @@ def command(
     """
     chosen = read_chosen(run, candidate, store)
     queries = tuple(_read(rows))
-    with reopened(chosen, "predict", device, store) as opened:
+    with reopened(chosen, "predict", device, store, allow_root) as opened:
         answers = predict(opened, queries)
     lines = "".join(json.dumps(answer, ensure_ascii=False, allow_nan=False) + "\n" for answer in answers)
     if out is None:

@@ -11,12 +11,14 @@ from typing import Any
 import click
 
 from customspec.cli.progress import watching
-from customspec.cli.runs import find_run, store_of
+from customspec.cli.roots import configured_roots
+from customspec.cli.runs import find_run, reading, store_of
 from customspec.errors import UsageError
 from customspec.machine import detect
 from customspec.plan import Plan
 from customspec.registry import discover
 from customspec.runners.folder import read_run
+from customspec.runners.places import roots_of_run
 from customspec.runners.reopened import Reopened
 from customspec.store import Store
 
@@ -41,11 +43,9 @@ def read_chosen(named: str, candidate: str | None, store: Path | None) -> Chosen
     Raises UsageError for what is no run, a candidate that it does not have, and a run that chose none.
     """
     run = find_run(named, store)
-    try:
+    with reading(run):
         plan, document = read_run(run)
         chosen = document["decision"]["chosen_key"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{run} is no run folder: {error}") from error
     if candidate is None and chosen is None:
         raise UsageError("the run chose no candidate; name one with --candidate")
     return Chosen(run, plan, document, chosen if candidate is None else _named(candidate, plan))
@@ -60,10 +60,14 @@ def _named(candidate: str, plan: Plan) -> str:
 
 
 @contextmanager
-def reopened(chosen: Chosen, does: str, device: str, store: Path | None) -> Iterator[Reopened]:
-    """The candidate ready to be used, for as long as the `with` block; progress is shown."""
+def reopened(
+    chosen: Chosen, does: str, device: str, store: Path | None, allowed: tuple[Path, ...]
+) -> Iterator[Reopened]:
+    """The candidate ready to be used, for as long as the `with` block; progress is shown. Its plan leads where its spec
+    may lead, and into the folders that are allowed."""
     root = store or store_of(chosen.run)
     machine = detect(device)
+    roots = roots_of_run(chosen.plan, chosen.run, (*allowed, *configured_roots()))
     used = Store(root)
     with watching() as watcher, used.using():
-        yield Reopened(chosen.plan, chosen.key, chosen.run, used, discover(), machine, watcher, does)
+        yield Reopened(chosen.plan, chosen.key, chosen.run, used, discover(), machine, watcher, does, roots)

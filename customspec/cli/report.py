@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from customspec.cli.common import json_option, show_json, store_option
-from customspec.cli.runs import find_run, run_argument
+from customspec.cli.runs import find_run, reading, run_argument
 from customspec.errors import Exit, UsageError
+from customspec.inputs.digests import replace_file
 from customspec.report.finished import Finished, read_finished
 from customspec.store import writing_under
 
@@ -30,19 +31,29 @@ def command(run: str, form: str, out: Path | None, base: str | None, store: Path
     from customspec.report.view import view_of
 
     finished = load(run, store)
-    view = view_of(finished)
+    with reading(finished.folder):
+        view = view_of(finished)
     if as_json:
         show_json(view)
         return Exit.DONE
     if form == "markdown":
         from customspec.report.markdown import markdown_of
 
-        _write(markdown_of(view, finished, None if base is None else load(base, store)), out)
+        against = None if base is None else load(base, store)
+        with reading(finished.folder):
+            text = markdown_of(view, finished, against)
+        _write(text, out)
         return Exit.DONE
     from customspec.report.page import page_of
 
+    with reading(finished.folder):
+        page = page_of(view)
     target = out or finished.folder / "report.html"
-    _write(page_of(view), target)
+    if out is None:
+        with writing_under(target):  # what lies there is replaced, and never written through
+            replace_file(target, page.encode(), mode=0o644)
+    else:
+        _write(page, out)
     if str(target) != "-":
         click.echo(f"report: {target}")
     return Exit.DONE
@@ -51,10 +62,8 @@ def command(run: str, form: str, out: Path | None, base: str | None, store: Path
 def load(named: str, store: Path | None) -> Finished:
     """A run by what it is called on the command line. Raises UsageError."""
     folder = find_run(named, store)
-    try:
+    with reading(folder):
         return read_finished(folder)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{folder} is no run folder that can be read: {error}") from error
 
 
 def _write(text: str, out: Path | None) -> None:

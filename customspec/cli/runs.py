@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from customspec.cli.common import STORE_FOLDER, STORE_VARIABLE, read_document, store_root
+from customspec.cli.roots import roots_of
 from customspec.errors import UsageError
 
 RUN = "a run folder, a run's id, or a spec (its latest run)"
 RESULTS = "results.json"
 _SPECS = (".yaml", ".yml")
+
+log = logging.getLogger("customspec")
 
 run_argument = click.argument("run", metavar="RUN")
 
@@ -46,7 +51,19 @@ def store_of(run: Path) -> Path:
     return root
 
 
+@contextmanager
+def reading(run: Path) -> Iterator[None]:
+    """Raises UsageError where what a run folder says is no sense: whoever wrote it could seal it, too."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError) as error:
+        told = str(error) if isinstance(error, OSError | ValueError) else f"{type(error).__name__}: {error}"
+        log.debug("%s cannot be read", run, exc_info=error)
+        raise UsageError(f"{run} is no run folder that can be read: {told}") from error
+
+
 def _latest(spec: Path, store: Path | None) -> Path:
+    roots_of(spec)
     document = read_document(spec)
     name = document.data.get("name")
     if not isinstance(name, str):

@@ -105,8 +105,9 @@ def write_sealed(path: Path, value: object) -> None:
     replace_file(path, content, sync=False)
 
 
-def replace_file(path: Path, content: bytes, *, sync: bool = True) -> None:
-    """Replace a file at once: a reader sees the old one or the new one; with `sync`, after a power cut too."""
+def replace_file(path: Path, content: bytes, *, sync: bool = True, mode: int = 0o600) -> None:
+    """Replace a file at once: a reader sees the old one or the new one; with `sync`, after a power cut too. A link is
+    replaced itself."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".tmp", delete=False) as file:
         temporary = Path(file.name)
         try:
@@ -114,6 +115,7 @@ def replace_file(path: Path, content: bytes, *, sync: bool = True) -> None:
             file.flush()
             if sync:
                 os.fsync(file.fileno())
+            temporary.chmod(mode)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The JSON documents of a run folder: sealed, so that what reads them need not doubt every key."""
+"""The JSON documents of a run folder: sealed, so that what reads them knows that nothing changed by chance."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from customspec.inputs.regular import read_regular
-from customspec.saved import SEAL, fits
+from customspec.plan import Plan
+from customspec.saved import SEAL, check_sense, fits, load
+from customspec.saved.results import check_results
 
+RESULTS = "results.json"
 MOST = 2**30  # bytes
 
 
 def read_document(path: Path) -> dict[str, Any]:
     """A document that `with_seal` made, with its seal. Raises OSError; ValueError for what has changed since."""
-    content = read_regular(path, MOST, follow=True)
+    content = read_regular(path, MOST)
     try:
         told = json.loads(content)
         seal = told.pop(SEAL, None)
@@ -23,3 +26,17 @@ def read_document(path: Path) -> dict[str, Any]:
     if not fits(seal, told):
         raise ValueError(f"{path.name} is not as it was written: its seal does not fit what it says")
     return {**told, SEAL: seal}
+
+
+def read_results(folder: Path) -> dict[str, Any]:
+    """The results in a run's folder. Raises OSError, and ValueError for what has changed or is none."""
+    results = read_document(folder / RESULTS)
+    check_results(results)
+    return results
+
+
+def read_plan(folder: Path) -> Plan:
+    """The plan in a run's folder; those of older runs bear no seal. Raises OSError, NoPlanError and EditedError."""
+    plan = load(read_regular(folder / "plan.json"), unsealed=True)
+    check_sense(plan)
+    return plan

@@ -24,6 +24,7 @@ __all__ = [
     "digest_of",
     "fetch_snapshot",
     "find_model",
+    "lies_where_named",
     "weight_shapes",
 ]
 
@@ -76,6 +77,18 @@ def _find(ref: BaseModelSpec, roots: Roots, digests: Digests) -> ModelFiles | Un
         message = f"no model at {ref.path} (relative to the spec)"
         raise ModelError(Code.MODEL_MISSING, message, hint=_near(ref.path or "", path), exit=Exit.BAD_INPUT)
     return _gguf_or_folder(path, str(ref.path), digests, roots)
+
+
+def lies_where_named(ref: BaseModelSpec, path: Path) -> bool:
+    """Whether a path is one that a package, or a model on the hub, could have been found at."""
+    if ref.package is not None:
+        try:
+            return resolved(path) == _in_package(ref.package, ref.file or "")[1]
+        except ModelError:
+            return False
+    from huggingface_hub import constants
+
+    return ref.hub is not None and resolved(path).is_relative_to(resolved(Path(constants.HF_HUB_CACHE)))
 
 
 def _near(name: str, path: Path) -> str | None:

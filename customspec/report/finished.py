@@ -8,12 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from customspec.inputs.documents import read_document
+from customspec.inputs.documents import read_document, read_plan, read_results
 from customspec.plan import Plan
 from customspec.report.disagreements import Record
-from customspec.saved import load
-
-RESULTS = "results.json"
 
 
 @dataclass(frozen=True)
@@ -50,19 +47,18 @@ class Finished:
         file = self.folder / "candidates" / key / "predictions" / split / "predictions.jsonl"
         if not file.is_file():
             return ()
+        if not file.resolve().is_relative_to(self.folder.resolve()):
+            raise ValueError(f"{file} is a link that leads out of the run's folder")
         with file.open(encoding="utf-8", newline="\n") as lines:
             return tuple(map(json.loads, lines))
 
 
 def read_finished(folder: Path) -> Finished:
-    """Raises OSError, ValueError, KeyError or TypeError for what is no run folder."""
-    plan = load((folder / "plan.json").read_bytes(), unsealed=True)
-    results = read_document(folder / RESULTS)
+    """Raises OSError or ValueError for what is no run folder."""
+    plan = read_plan(folder)
+    results = read_results(folder)
     evidence = folder / "evidence.json"
     kept = read_document(evidence) if evidence.exists() else {}
     asked = {one.key: folder / "candidates" / one.key / "prompt.json" for one in plan.candidates}
     prompts = {key: read_document(file) for key, file in asked.items() if file.exists()}
-    run = Finished(folder, plan, results, kept, prompts)
-    if not isinstance(run.candidates, tuple) or "answer" not in results["decision"]:
-        raise ValueError("its results are of an older version")
-    return run
+    return Finished(folder, plan, results, kept, prompts)

@@ -32,7 +32,7 @@ def runs_table(document: Mapping[str, Any]) -> Table:
             speed, validation = cost["rows_per_second"], measured["validation"]
             table.add_row(
                 escape(run["run"]),
-                ("→ " if candidate["key"] == run["chosen_key"] else "  ") + candidate["key"],
+                ("→ " if candidate["key"] == run["chosen_key"] else "  ") + escape(candidate["key"]),
                 numbers.value(validation and validation["value"]),
                 numbers.interval(measured["test"]),
                 numbers.seconds(cost["train_seconds"]),
@@ -77,7 +77,7 @@ def change_lines(changed: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _end(end: Mapping[str, str]) -> str:
-    return f"{escape(end['run'])} {end['candidate']}"
+    return f"{escape(end['run'])} {escape(end['candidate'])}"
 
 
 def _setting(value: Any) -> str:

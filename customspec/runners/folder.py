@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from customspec.inputs.digests import replace_file
-from customspec.inputs.documents import read_document
+from customspec.inputs.documents import read_plan, read_results
 from customspec.machine import Machine
 from customspec.plan import Candidate, Plan, Step
 from customspec.registry import Registry
@@ -20,7 +20,7 @@ from customspec.runners.outcome import Outcome, StepOutcome
 from customspec.runners.results import artifact_of, environment_of, finite, results_document
 from customspec.runners.rows import load_rows
 from customspec.runners.work import FINDING, Need, asking_of, located, template_of, with_found
-from customspec.saved import load, sealed, with_seal
+from customspec.saved import sealed, with_seal
 from customspec.store import Store, link_tree
 from customspec.store.occupancy import shared
 from customspec.store.upkeep import RUNNING, leftovers, mend
@@ -146,5 +146,5 @@ def _write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 def read_run(folder: Path) -> tuple[Plan, dict[str, Any]]:
     """The plan and results of a run folder. Raises FileNotFoundError, ValueError for what is none."""
-    plan = load((folder / "plan.json").read_bytes(), unsealed=True)
-    return plan, read_document(folder / "results.json")
+    plan = read_plan(folder)
+    return plan, read_results(folder)

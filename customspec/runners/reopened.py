@@ -9,14 +9,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from customspec.errors import UsageError
-from customspec.hookspecs import Progress
+from customspec.errors import RefusedError, UsageError
+from customspec.hookspecs import Progress, ReadsFiles
+from customspec.inputs.paths import PathError, Roots, check_tree
+from customspec.inputs.regular import read_regular
 from customspec.machine import Machine
 from customspec.plan import Candidate, Plan, Result, Step
 from customspec.registry import Registry
-from customspec.runners.execute import execute
+from customspec.runners.execute import execute, find
+from customspec.runners.places import check_data, check_files, check_model
 from customspec.runners.results import artifact_of
-from customspec.runners.work import FINDING, Need, Work, with_found
+from customspec.runners.work import FINDING, Need, Work, prompting_of, settled, with_found
 from customspec.store import Store
 
 
@@ -32,6 +35,8 @@ class Reopened:
     machine: Machine
     watcher: Progress
     does: str
+    roots: Roots
+    """Where its plan may lead."""
 
     @property
     def candidate(self) -> Candidate:
@@ -61,10 +66,15 @@ class Reopened:
             elif needed.kind in FINDING:
                 result = self._found(needed)
             else:
+                self._check(needed)
                 given = {name: needs[name] for name in needed.needs}
                 result, _ = execute(needed, given, self.store, self.registry, self.machine, self._tell)
             needs[id] = Need(needed, result)
-        return Work(needs, self.registry, self.machine, self.store.root, self._tell)
+        work = Work(needs, self.registry, self.machine, self.store.root, self._tell)
+        technique, options = prompting_of(settled(self.evaluation(), work), self.registry)
+        if isinstance(technique, ReadsFiles):
+            check_files(technique.files(options).values(), self.roots)
+        return work
 
     def told(self, step: Step) -> Mapping[str, Any]:
         """A step's parameters with the options that were found for the candidate; files stand there by digest."""
@@ -75,7 +85,21 @@ class Reopened:
     def _found(self, step: Step) -> Result:
         """What a step found, from the run folder: that of a search, which serves all seeds, lies with the first."""
         folder = self.run / artifact_of(step.candidate or self.key)
-        return Result(step.id, "", json.loads((folder / f"{step.kind}.json").read_bytes()), folder)
+        file = folder / f"{step.kind}.json"
+        try:
+            values = json.loads(read_regular(file))
+            if not isinstance(values["options"], dict):
+                raise ValueError("its options are none")
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+            raise UsageError(f"{file} is not what was found: {error}") from error
+        return Result(step.id, "", values, folder)
+
+    def _check(self, step: Step) -> None:
+        """Raises RefusedError where the step would open files elsewhere."""
+        if step.kind == "model":
+            check_model(step, self.roots)
+        elif step.kind == "data" and find(step, self.store, self.machine) is None:
+            check_data(step, self.roots)
 
     def _tell(self, done: int, total: int | None, note: str, values: Mapping[str, float] | None = None) -> None:
         if total is not None:
@@ -83,8 +107,13 @@ class Reopened:
 
 
 def check_there(opened: Reopened) -> None:
-    """Raises UsageError where the run has nothing of the candidate: it failed, was skipped, or its folder is gone."""
+    """Raises UsageError where the run has nothing of the candidate: it failed, was skipped, or its folder is gone;
+    RefusedError where that holds more than files."""
     if not opened.artifact.is_dir():
         keys = [candidate.key for candidate in opened.plan.candidates]
         there = [key for key in keys if (opened.run / artifact_of(key)).is_dir()]
         raise UsageError(f"this run has no artifact of {opened.key}; it has those of: {', '.join(there) or 'none'}")
+    try:
+        check_tree(opened.artifact, Roots.of(opened.run))
+    except PathError as error:
+        raise RefusedError(f"the artifact of {opened.key} is not opened: {error}") from error

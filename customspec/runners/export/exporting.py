@@ -13,6 +13,7 @@ from typing import Any
 
 from customspec.errors import CustomspecError, RefusedError, UsageError
 from customspec.inputs.licence import licence_of
+from customspec.inputs.paths import resolved
 from customspec.inputs.splits import SPLITS
 from customspec.plan import digest
 from customspec.report.card import Facts, card
@@ -141,6 +142,8 @@ def _facts(
 def _spec(opened: Reopened) -> str | None:
     """The spec's text, if the file still says what ran: `--set` and later edits make it another."""
     path = Path(opened.plan.sources.get("spec", ""))
+    if not opened.roots.hold(resolved(path)):
+        return None
     try:
         same = digest(read(path).data) == opened.plan.spec_digest
         return path.read_text(encoding="utf-8-sig") if same else None
