@@ -14,11 +14,26 @@ TELLING = 0.1  # of the dearer request; times that lie nearer together are those
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """What a request whose answers are scored and not written asks: a base model reads so many prompt tokens."""
+
+    model: str
+    tokens: float
+
+    def is_as_much_as(self, other: Reading | None) -> bool:
+        return other is not None and self.model == other.model and self.tokens >= other.tokens
+
+
+@dataclass(frozen=True, slots=True)
 class Spending:
-    """Seconds of a device: `once` for search, fit and training, `per_request` at the throughput of the evaluation."""
+    """Seconds of a device: `once` for search, fit and training, `per_request` at the throughput of the evaluation.
+
+    `reading` is what a request asks, where that can be known; two times alone may differ by what else a machine did.
+    """
 
     once: float = 0.0
     per_request: float = 0.0
+    reading: Reading | None = None
 
     def total(self, requests: float) -> float:
         return self.once + self.per_request * requests
@@ -57,7 +72,12 @@ class BreakEven:
 
 
 def break_even(first: Spending, second: Spending) -> int | None:
-    """The requests from which on the second costs less in all; None where it never does, or where it does at once."""
+    """The requests from which on the second costs less in all; None where it never does, or where it does at once.
+
+    A candidate that has as much to read saves nothing, whatever was measured.
+    """
+    if second.reading is not None and second.reading.is_as_much_as(first.reading):
+        return None
     once, saved = second.once - first.once, first.per_request - second.per_request
     if once <= 0 or saved <= TELLING * first.per_request:
         return None

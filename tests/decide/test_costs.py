@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from customspec.decide.costs import Spending, about, break_even, break_evens, rounded
+from customspec.decide.costs import Reading, Spending, about, break_even, break_evens, rounded
 from customspec.spec import Cost
 
 FEW_SHOT = Spending(0.0, 0.05)
@@ -32,6 +32,22 @@ def test_a_training_is_made_up_for_by_cheaper_requests() -> None:
 )
 def test_what_never_costs_less_has_no_break_even(first: Spending, second: Spending) -> None:
     assert break_even(first, second) is None
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "requests"),
+    [
+        (Reading("model", 46), Reading("model", 46), None),
+        (Reading("model", 46), Reading("model", 66), None),
+        (Reading("model", 46), Reading("model", 45), 1000),
+        (Reading("model:2", 46), Reading("model", 46), 1000),
+        (None, Reading("model", 46), 1000),
+        (Reading("model", 46), None, 1000),
+    ],
+    ids=["as-much", "more", "less", "another-model", "writes", "instead-of-writing"],
+)
+def test_who_reads_as_much_saves_nothing(first: Reading | None, second: Reading | None, requests: int | None) -> None:
+    assert break_even(Spending(0.0, 0.05, first), Spending(40.0, 0.01, second)) == requests
 
 
 def test_each_pair_is_told_once_with_who_is_cheaper_when() -> None:

@@ -14,7 +14,7 @@ from customspec.plan import Step
 from customspec.runners.metrics import Scoring
 from customspec.runners.rows import read_lines
 from customspec.runners.samples import sample_of
-from customspec.runners.spending import spending_of
+from customspec.runners.spending import reading_of, spending_of
 from customspec.runners.work import Need, Work
 from customspec.spec import Cost, Goal
 
@@ -79,6 +79,8 @@ def _pairs(samples: Samples, chosen_on: str | None, question: Question, work: Wo
 
 def _standing(key: str, needs: list[Need], samples: Samples) -> Standing:
     evaluated = [need.result.values for need in needs if need.step.kind == "evaluate"]
+    tokens = max((values["prompt_tokens_per_example"] for values in evaluated), default=0.0)
+    reading = next((reading_of(need.step, tokens) for need in needs if need.step.kind == "evaluate"), None)
     trained: Mapping[str, Any] = next((need.result.values for need in needs if need.step.kind == "train"), {})
     return Standing(
         key=key,
@@ -86,8 +88,8 @@ def _standing(key: str, needs: list[Need], samples: Samples) -> Standing:
         family="tuning" if trained else "prompting",
         validation=samples["validation"].get(key),
         test=samples["test"].get(key),
-        prompt_tokens=max((values["prompt_tokens_per_example"] for values in evaluated), default=0.0),
+        prompt_tokens=tokens,
         artifact_bytes=trained.get("artifact_bytes", 0),
         train_seconds=trained.get("train_seconds", 0.0),
-        spending=spending_of([need.result.values for need in needs]),
+        spending=spending_of([need.result.values for need in needs], reading),
     )
