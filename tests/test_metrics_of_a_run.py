@@ -231,23 +231,23 @@ def test_a_missing_extra_is_told_while_planning(
 def test_a_missing_extra_is_told_before_a_saved_plan_runs(
     workspace: Workspace, customspec: Command, without: Callable[[str], None]
 ) -> None:
-    spec = workspace.spec("techniques: [zero_shot]", "metrics: [{regex: {pattern: a}}]")
+    spec = workspace.spec("techniques: [zero_shot]", "metrics: [exact_match, bleu]", GENERATION, prompt=FREE)
     assert customspec("plan", spec, "--out", workspace.root / "plan.json").code == 0
-    without("re2")
+    without("sacrebleu")
     ended = customspec("run", workspace.root / "plan.json")
     assert ended.code == 4
-    assert "metric `regex` needs re2, which is not installed" in ended.err
+    assert "metric `bleu` needs sacrebleu, which is not installed" in ended.err
     assert not (workspace.root / ".customspec" / "runs").exists()
 
 
 def test_a_missing_extra_does_not_hide_the_metric(customspec: Command, without: Callable[[str], None]) -> None:
     before = customspec("schema").out
-    without("re2")
+    without("jsonschema")
     assert customspec("schema").out == before
-    ended = customspec("metrics", "regex")
+    ended = customspec("metrics", "json_schema")
     assert ended.code == 0
-    assert "unusable: metric `regex` needs re2, which is not installed" in ended.out
-    assert "pattern: string, required" in ended.out
+    assert "unusable: metric `json_schema` needs jsonschema, which is not installed" in ended.out
+    assert "against: object, required" in ended.out
 
 
 def test_several_missing_modules_are_all_named() -> None:

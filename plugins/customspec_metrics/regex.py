@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import fmean
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator
 
-from customspec.hookspecs import Answer, Extra, Metric, hookimpl
+from customspec.hookspecs import Answer, Metric, hookimpl
+from customspec.patterns import compiled
 from customspec.spec import Options
 
 
@@ -40,7 +41,6 @@ class Regex:
     highest = 1.0
     higher_is_better = True
     proportion = True
-    extra = Extra(("re2",), "customspec[text-metrics]")
 
     def rows(self, options: RegexOptions, answers: Sequence[Answer]) -> Sequence[float]:
         pattern = compiled(options.pattern)
@@ -49,19 +49,6 @@ class Regex:
 
     def score(self, options: RegexOptions, answers: Sequence[Answer]) -> float:
         return fmean(self.rows(options, answers))
-
-
-def compiled(pattern: str) -> Any:
-    """RE2's pattern. Raises ValueError, with RE2's reason, for what it does not take."""
-    import re2
-
-    settings = re2.Options()
-    settings.log_errors = False
-    try:
-        return re2.compile(pattern, settings)
-    except re2.error as error:
-        reason = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)
-        raise ValueError(f"`{pattern}` is no regular expression of RE2: {reason}") from error
 
 
 @hookimpl

@@ -10,8 +10,8 @@ from typing import Any, Literal
 from pydantic import field_validator
 
 from customspec.hookspecs import Answer, Extra, Metric, hookimpl
+from customspec.patterns import compiled
 from customspec.spec import Options
-from customspec_metrics.regex import compiled
 
 DATA = frozenset({"const", "default", "enum", "examples"})  # keywords whose values are no schemas
 LONGEST_INTEGER = 4000  # digits; Python refuses to read more than 4300
@@ -58,7 +58,7 @@ class JsonSchema:
     highest = 1.0
     higher_is_better = True
     proportion = True
-    extra = Extra(("jsonschema", "re2"), "customspec[text-metrics]")
+    extra = Extra(("jsonschema",), "customspec[text-metrics]")
 
     def rows(self, options: JsonSchemaOptions, answers: Sequence[Answer]) -> Sequence[float]:
         validator = validator_of(options.against)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
 from customspec.hookspecs import Reading, Refusal, Selector
+from customspec.patterns import compiled
 from customspec.prompts import Example, Message, messages
 from customspec.spec import Text
 from customspec_prompting.demonstrations import DemonstrationOptions, refusal, selector
@@ -18,29 +18,12 @@ from customspec_prompting.demonstrations import DemonstrationOptions, refusal, s
 NEW_TOKENS = 256  # for reasoning whose length no training row tells
 
 
-def has_re2() -> bool:
-    """Whether a person's pattern can be used; nothing is imported."""
-    return find_spec("re2") is not None
-
-
-def compiled(pattern: str) -> Any:
-    """RE2's pattern: it takes time linear in the text, whatever the pattern, and a spec may come from anybody. Raises
-    ValueError, with RE2's reason, for what it does not take."""
-    import re2
-
-    settings = re2.Options()
-    settings.log_errors, settings.case_sensitive = False, False
-    try:
-        return re2.compile(pattern, settings)
-    except re2.error as error:
-        reason = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)
-        raise ValueError(f"`pattern` is no regular expression of RE2: {reason}") from error
+def _compiled(pattern: str) -> Any:
+    return compiled(pattern, called="pattern", case_sensitive=False)
 
 
 def _one_group(pattern: str) -> str:
-    if not has_re2():
-        return pattern  # it is refused, with what to install
-    groups = compiled(pattern).groups
+    groups = _compiled(pattern).groups
     if groups != 1:
         raise ValueError(f"`pattern` needs exactly one group, the answer; it has {groups}")
     return pattern
@@ -65,7 +48,7 @@ class ReasoningOptions(DemonstrationOptions):
     def reads(self) -> Any:
         """The pattern in use, compiled."""
         if self.pattern is not None:
-            return compiled(self.pattern)
+            return _compiled(self.pattern)
         # the greedy beginning finds the last marker; a colon after it is not part of the answer
         return re.compile(rf"(?s:.*){re.escape(self.marker)}\s*:?\s*([^\s:].*)", re.IGNORECASE)
 
@@ -88,8 +71,6 @@ class Reasoning:
         return {} if options.embeddings is None else {"embeddings": options.embeddings}
 
     def refusal(self, options: ReasoningOptions, rows: Sequence[Example]) -> Refusal | None:
-        if options.pattern is not None and not has_re2():
-            return Refusal("`pattern` needs re2, which is not installed", option="pattern", extra="text-metrics")
         if options.rationale is None:
             chosen = sorted(options.model_fields_set & {"shots", "select", "rows", "embeddings"})
             told = "there are no demonstrations without a column of reasoning"

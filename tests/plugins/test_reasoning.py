@@ -124,14 +124,6 @@ def test_a_pattern_takes_time_linear_in_the_text() -> None:
         ChainOfThoughtOptions(pattern=r"(?=a)(a)")
 
 
-def test_a_pattern_without_re2_is_refused_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("customspec_prompting.reasoning.find_spec", lambda name: None)
-    refused = CHAIN.refusal(ChainOfThoughtOptions(pattern="(a)"), [])
-    assert refused is not None
-    assert (refused.option, refused.extra) == ("pattern", "text-metrics")
-    assert CHAIN.refusal(ChainOfThoughtOptions(), []) is None
-
-
 @pytest.mark.parametrize(
     ("pattern", "told"), [("(", "no regular expression"), ("a", "exactly one group"), ("(a)(b)", "it has 2")]
 )
