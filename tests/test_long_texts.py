@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from customspec.compiler import counting, models
-from customspec.compiler.models import Looked
+from customspec.compiler.lengths import Looked
 from customspec.inputs import encoding, patience
 from customspec.inputs.digests import read_sealed, sha256_file, write_sealed
 from customspec.inputs.encoding import Asking, TooLongError, encode

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 from customspec.compiler import counting
 from customspec.compiler.entries import blaming, prompting_of, tuning_of
-from customspec.compiler.models import Looked, LookedModel
+from customspec.compiler.lengths import Looked
+from customspec.compiler.models import LookedModel
 from customspec.estimate import COMPARED, Estimate, evaluation_interval, flops, memory, seconds, training_steps
 from customspec.estimate.predicted import artifact_bytes
 from customspec.estimate.rates import Rates

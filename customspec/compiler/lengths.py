@@ -2,21 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from customspec.compiler.counting import longest_answer
 from customspec.compiler.entries import Draft, blaming, prompting_of, tuning_of
 from customspec.compiler.findings import Findings
 from customspec.compiler.judging import own_texts
-from customspec.compiler.models import LookedModel, check_lengths
-from customspec.errors import Code
+from customspec.compiler.models import LookedModel
+from customspec.errors import Code, Exit
 from customspec.hookspecs import Judging
+from customspec.inputs.chat_errors import ChatError
+from customspec.inputs.encoding import Asking, TooLongError, check_plainly, encode, plainly_fits, surely_fit
 from customspec.inputs.splits import SPLITS, Splits
 from customspec.inputs.tokens import Chat
+from customspec.prompts import Example, Message, Row
 from customspec.source import KeyPath
 
 if TYPE_CHECKING:
     from customspec.compiler.candidates import Ready
+
+LOOKED_AT = 256  # rows whose prompts are there at once while their lengths are checked
+AT_ONCE = 1 << 20  # characters that are tokenized at once: the first row that is too long ends the looking
+ALL = 1 << 25  # characters that are tokenized to check lengths: some ten seconds
+
+
+@dataclass
+class Looked:
+    """How much may still be tokenized in one compilation to know whether it fits, and how many rows were left out."""
+
+    room: int = ALL
+    left: int = 0
+
+    def some(self, rows: Iterable[tuple[Example, int]]) -> Iterator[list[Example]]:
+        """The rows, each given with its characters, a few at a time, while there is room."""
+        few, size = list[Example](), 0
+        for row, characters in rows:
+            self.left += self.room <= 0
+            if self.room <= 0:
+                continue
+            few.append(row)
+            size += characters
+            self.room -= characters
+            if size >= AT_ONCE:
+                yield few
+                few, size = [], 0
+        if few:
+            yield few
+
+    def notes(self) -> tuple[str, ...]:
+        """That rows were left out."""
+        if not self.left:
+            return ()
+        return (
+            f"the lengths of {self.left} long rows are not checked beforehand: the run tells of one that is too long",
+        )
 
 
 def reserve_for(ready: Ready, chat: Chat) -> int | None:
@@ -60,20 +101,66 @@ def _check_lengths(ready: Ready, model: LookedModel, rows: Splits, findings: Fin
         at = ("generation", "max_new_tokens") if given else ("prompt", "answer")
         findings.add(Code.WRONG_VALUE, at, f"an answer of {reserve} tokens fills the whole context of {limit}")
         return
-    place = _what_makes_long(ready)
     for name in SPLITS if ready.draft.tuning else SPLITS[1:]:
         # training feeds a row's own texts; scoring and generating need room for whatever may come
         room = _longest_text(ready, chat) if name == "train" else reserve
-        check_lengths(
-            ready.rendered.examples[name],
-            ready.asking,
-            model,
-            room,
-            rows.named(name),
-            place,
-            findings,
-            ready.shared.looked,
-        )
+        for some in ready.shared.looked.some(_unsure(ready.rendered.examples[name], ready.asking, model, room)):
+            fault = _fault(some, ready.asking, model, room)
+            if fault is not None:
+                _tell(fault, ready, some, rows.named(name), findings)
+                break
+
+
+def _fault(
+    rows: Sequence[Example], asking: Asking, model: LookedModel, reserve: int | None
+) -> TooLongError | ChatError | None:
+    """What keeps the first of these rows from being encoded; `reserve`: see `encode`."""
+    context = model.known.header.context_length
+    try:
+        for row in rows:
+            check_plainly(row, asking, model.chat, context)
+        encode(rows, asking, model.chat, context=context, reserve=reserve, on_long="error")
+    except (TooLongError, ChatError) as fault:
+        return fault
+    return None
+
+
+def _tell(
+    fault: TooLongError | ChatError, ready: Ready, some: Sequence[Example], read: Sequence[Row], findings: Findings
+) -> None:
+    """`read`: the split's rows, with their places."""
+    at = _what_makes_long(ready)
+    if isinstance(fault, ChatError):
+        findings.add(Code.MODEL_UNUSABLE, at, str(fault), exit=Exit.ENVIRONMENT)
+        return
+    long = next(row for row in some if row.id == fault.id)
+    message = str(fault).replace(f"row {long.id}", next(row.place for row in read if row.id == long.id))
+    fewer = "use fewer shots" if ready.asking.select(long) else "shorten it"
+    findings.add(Code.TOO_LONG, at, message, hint=f"{fewer}, or set `data.on_long` to truncate or drop")
+
+
+def _unsure(
+    rows: Sequence[Example], asking: Asking, model: LookedModel, reserve: int | None
+) -> Iterator[tuple[Example, int]]:
+    """Rows that must be tokenized to know whether they fit, each with its prompt's characters."""
+    for start in range(0, len(rows), LOOKED_AT):
+        yield from _unsure_of(rows[start : start + LOOKED_AT], asking, model, reserve)
+
+
+def _unsure_of(
+    rows: Sequence[Example], asking: Asking, model: LookedModel, reserve: int | None
+) -> Iterator[tuple[Example, int]]:
+    chat, looked = model.chat, list[tuple[Example, tuple[Message, ...], int]]()
+    for row in rows:
+        most = chat.most_tokens(asking.write(row) + chat.end) if reserve is None else reserve
+        conversation = asking.conversation(row, asking.select(row))
+        room = model.known.header.context_length - most
+        if not plainly_fits(conversation, room):
+            looked.append((row, conversation, room))
+    fitting = surely_fit([one for _, one, _ in looked], chat, [room for *_, room in looked])
+    for (row, conversation, _), fits in zip(looked, fitting, strict=True):
+        if not fits:
+            yield row, sum(len(turn.content) for turn in conversation)
 
 
 def _longest_text(ready: Ready, chat: Chat) -> int | None:

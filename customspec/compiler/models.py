@@ -1,8 +1,8 @@
-"""What `base_model` names: found, its header read, techniques that cannot take it refused, long rows found."""
+"""What `base_model` names: found, its header read, techniques that cannot take it refused."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,21 +22,15 @@ from customspec.hookspecs import Consulting, Refusal, TuningTechnique
 from customspec.inputs.chat_errors import ChatError
 from customspec.inputs.consulting import consult
 from customspec.inputs.digests import Digests
-from customspec.inputs.encoding import Asking, TooLongError, check_plainly, encode, plainly_fits, surely_fit
 from customspec.inputs.headers import KnownModel, read_model
 from customspec.inputs.models import ModelError, Unresolved, find_model
 from customspec.inputs.paths import PathError, Roots
 from customspec.inputs.remembered import Remembered
 from customspec.inputs.tokens import Chat
 from customspec.machine import Machine
-from customspec.prompts import Example, Message, Row
 from customspec.source import KeyPath
 from customspec.spec import BaseModelSpec, Options, TrainingOptions
 from customspec.store import Store
-
-LOOKED_AT = 256  # rows whose prompts are there at once while their lengths are checked
-AT_ONCE = 1 << 20  # characters that are tokenized at once: the first row that is too long ends the looking
-ALL = 1 << 25  # characters that are tokenized to check lengths: some ten seconds
 
 
 @dataclass(frozen=True)
@@ -190,92 +184,6 @@ def _weigh(
             return []
         filled = fill(technique, options, header, rows)
         return [(technique.trainable_parameters(filled, header), training_steps(filled, rows), index, options)]
-
-
-def check_lengths(
-    rows: Sequence[Example],
-    asking: Asking,
-    model: LookedModel,
-    reserve: int | None,
-    read: Sequence[Row],
-    at: KeyPath,
-    findings: Findings,
-    looked: Looked,
-) -> None:
-    """Under `on_long: error`: the first row that the model's context cannot hold. `reserve`: see `encode`.
-    `read`: the rows with their places."""
-    context = model.known.header.context_length
-    for some in looked.some(_unsure(rows, asking, model, reserve)):
-        try:
-            for row in some:
-                check_plainly(row, asking, model.chat, context)
-            encode(some, asking, model.chat, context=context, reserve=reserve, on_long="error")
-        except TooLongError as fault:
-            long = next(row for row in some if row.id == fault.id)
-            message = str(fault).replace(f"row {long.id}", next(one.place for one in read if one.id == long.id))
-            fewer = "use fewer shots" if asking.select(long) else "shorten it"
-            hint = f"{fewer}, or set `data.on_long` to truncate or drop"
-            findings.add(Code.TOO_LONG, at, message, hint=hint)
-            return
-        except ChatError as fault:
-            findings.add(Code.MODEL_UNUSABLE, at, str(fault), exit=Exit.ENVIRONMENT)
-            return
-
-
-@dataclass
-class Looked:
-    """How much may still be tokenized in one compilation to know whether it fits, and how many rows were left out."""
-
-    room: int = ALL
-    left: int = 0
-
-    def some(self, rows: Iterable[tuple[Example, int]]) -> Iterator[list[Example]]:
-        """The rows, each given with its characters, a few at a time, while there is room."""
-        few, size = list[Example](), 0
-        for row, characters in rows:
-            self.left += self.room <= 0
-            if self.room <= 0:
-                continue
-            few.append(row)
-            size += characters
-            self.room -= characters
-            if size >= AT_ONCE:
-                yield few
-                few, size = [], 0
-        if few:
-            yield few
-
-    def notes(self) -> tuple[str, ...]:
-        """That rows were left out."""
-        if not self.left:
-            return ()
-        return (
-            f"the lengths of {self.left} long rows are not checked beforehand: the run tells of one that is too long",
-        )
-
-
-def _unsure(
-    rows: Sequence[Example], asking: Asking, model: LookedModel, reserve: int | None
-) -> Iterator[tuple[Example, int]]:
-    """Rows that must be tokenized to know whether they fit, each with its prompt's characters."""
-    for start in range(0, len(rows), LOOKED_AT):
-        yield from _unsure_of(rows[start : start + LOOKED_AT], asking, model, reserve)
-
-
-def _unsure_of(
-    rows: Sequence[Example], asking: Asking, model: LookedModel, reserve: int | None
-) -> Iterator[tuple[Example, int]]:
-    chat, looked = model.chat, list[tuple[Example, tuple[Message, ...], int]]()
-    for row in rows:
-        most = chat.most_tokens(asking.write(row) + chat.end) if reserve is None else reserve
-        conversation = asking.conversation(row, asking.select(row))
-        room = model.known.header.context_length - most
-        if not plainly_fits(conversation, room):
-            looked.append((row, conversation, room))
-    fitting = surely_fit([one for _, one, _ in looked], chat, [room for *_, room in looked])
-    for (row, conversation, _), fits in zip(looked, fitting, strict=True):
-        if not fits:
-            yield row, sum(len(turn.content) for turn in conversation)
 
 
 def refuse(refusal: Refusal, chosen: Chosen, findings: Findings) -> None:
