@@ -51,7 +51,7 @@ def between_locks(first: Section, second: Section) -> Difference:
     """The reasons are as far as a lock tells: the data, the model, the prompt, the technique, a package."""
     old, new = first["steps"], second["steps"]
     changed = sorted(id for id in old.keys() & new.keys() if old[id] != new[id])
-    reasons = list(_told(first, second))
+    reasons = list(_changes(_telling(first), _telling(second)))
     rerun = tuple(Rerun(id, _of_step(id, reasons)) for id in changed)
     said = {name for id in changed for name, _ in reasons if _concerns(name, id)}
     other = tuple(text for name, text in reasons if name not in said and not name.startswith("candidates."))
@@ -60,15 +60,16 @@ def between_locks(first: Section, second: Section) -> Difference:
 
 
 def _reasons(old: Step, new: Step, changed: set[str]) -> tuple[str, ...]:
-    own = tuple(_changes(flat_list(old.params), flat_list(new.params)))
+    own = tuple(text for _, text in _changes(flat_list(old.params), flat_list(new.params)))
     needed = tuple(f"needs {id}" for id in new.needs if id in changed or id not in old.needs)
     return (*own, *needed) or ("it needs fewer steps",)
 
 
-def _changes(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
+def _changes(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Each name of which the value differs, and how, in words."""
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) != new.get(name):
-            yield f"{name}: {_short(old.get(name))} → {_short(new.get(name))}"
+            yield name, f"{name}: {_short(old.get(name))} → {_short(new.get(name))}"
 
 
 def flat_list(value: Any, name: str = "") -> dict[str, str]:
@@ -87,13 +88,9 @@ def _short(text: str | None) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
-def _told(first: Section, second: Section) -> Iterator[tuple[str, str]]:
-    old, new = (
-        flat({name: part for name, part in one.items() if name not in {"steps", "plan"}}) for one in (first, second)
-    )
-    for name in sorted(old.keys() | new.keys()):
-        if old.get(name) != new.get(name):
-            yield name, f"{name}: {_short(old.get(name))} → {_short(new.get(name))}"
+def _telling(section: Section) -> dict[str, str]:
+    """The entries that give reasons; steps and plan differ for those of others."""
+    return flat({name: part for name, part in section.items() if name not in {"steps", "plan"}})
 
 
 def _of_step(id: str, reasons: Sequence[tuple[str, str]]) -> tuple[str, ...]:

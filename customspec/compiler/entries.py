@@ -80,15 +80,10 @@ def read_entries(data: Mapping[str, Any], registry: Registry, findings: Findings
 
 def check_later_work(drafts: tuple[Draft, ...], findings: Findings) -> None:
     """What the format knows and this version does not do yet is refused in a sentence, never ignored."""
-    later: list[tuple[KeyPath, str]] = []
     for draft in drafts:
-        for key, what in {
-            "resources": "resources are not assigned",
-        }.items():
-            if getattr(draft.entry, key) is not None:
-                later.append(((*draft.at, key), what))
-    for path, what in later:
-        findings.add(Code.NOT_YET, path, f"`{path[-1]}` is not supported yet: {what}; remove it to run", key=True)
+        if draft.entry.resources is not None:
+            message = "`resources` is not supported yet: resources are not assigned; remove it to run"
+            findings.add(Code.NOT_YET, (*draft.at, "resources"), message, key=True)
 
 
 def _read(index: int, item: object, registry: Registry, findings: Findings) -> Draft | None:
