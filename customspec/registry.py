@@ -73,7 +73,7 @@ class Registry:
 
     def technique(self, name: str) -> Technique:
         """The technique, imported and checked. Raises PluginError, naming the plugin and the cause."""
-        return cast(Technique, self._item("technique", name))
+        return cast(Technique, self.item("technique", name))
 
     def prompting(self, name: str) -> PromptingTechnique:
         """A technique of the family `prompting`. Raises PluginError for another."""
@@ -85,13 +85,14 @@ class Registry:
 
     def metric(self, name: str) -> Metric:
         """The metric, imported and checked. Raises PluginError, naming the plugin and the cause."""
-        return cast(Metric, self._item("metric", name))
+        return cast(Metric, self.item("metric", name))
 
     def watcher(self, name: str) -> Watcher:
         """The watcher, imported and checked. Raises PluginError, naming the plugin and the cause."""
-        return cast(Watcher, self._item("watcher", name))
+        return cast(Watcher, self.item("watcher", name))
 
-    def _item(self, kind: Kind, name: str) -> Any:
+    def item(self, kind: Kind, name: str) -> Any:
+        """Whatever is offered under a name, imported and checked once. Raises PluginError."""
         offer = self.offer(kind, name)
         if offer not in self._checked:
             self._checked[offer] = _one(offer, _offered(offer))

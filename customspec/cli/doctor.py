@@ -99,7 +99,7 @@ def _plugins(registry: Registry) -> Iterator[Finding]:
     for kind in KINDS:
         for name in registry.names(kind):
             try:
-                {"technique": registry.technique, "metric": registry.metric, "watcher": registry.watcher}[kind](name)
+                registry.item(kind, name)
             except PluginError as error:
                 yield Finding("plugins", "wrong", f"{error.code} {error}")
     counted = ", ".join(f"{len(registry.names(kind))} {kind}s" for kind in KINDS)

@@ -90,7 +90,7 @@ def _offered(asked: Mapping[str, Any]) -> Any:
     kind, name = asked["kind"], asked["name"]
     prefix = next((text for text, prefixed in PREFIXES.items() if prefixed == kind), "")
     registry = discover([EntryPoint(f"{prefix}{name}", asked["module"], GROUP)])
-    return {"technique": registry.technique, "metric": registry.metric, "watcher": registry.watcher}[kind](name)
+    return registry.item(kind, name)
 
 
 def _questions(offered: Any, asked: Mapping[str, Any]) -> Iterator[tuple[str, Callable[[], Any]]]:
