@@ -8,7 +8,15 @@ from typing import Any
 
 import click
 
-from customspec.cli.common import device_option, json_option, show_json, spec_argument, store_option, store_root
+from customspec.cli.common import (
+    device_option,
+    json_option,
+    set_option,
+    show_json,
+    spec_argument,
+    store_option,
+    store_root,
+)
 from customspec.cli.plan import goal_lines, make_plan
 from customspec.cli.roots import allow_root_option
 from customspec.compiler.advising import facts_of
@@ -23,7 +31,7 @@ from customspec.store import Store
 
 @click.command("advise")
 @spec_argument
-@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Set a key of the spec: goal.at_least=0.9")
+@set_option
 @device_option
 @store_option
 @allow_root_option

@@ -44,6 +44,9 @@ store_option = click.option(
     type=click.Path(path_type=Path),
     help=f"Store folder [{STORE_VARIABLE}; default: {STORE_FOLDER} beside the spec].",
 )
+set_option = click.option(
+    "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Set a key of the spec: goal.at_least=0.9"
+)
 device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 
 
@@ -52,9 +55,7 @@ def choice_options(command: F) -> F:
     for option in (
         click.option("--max-steps", type=click.IntRange(1), help="At most so many optimizer steps per training."),
         click.option("--limit", type=click.IntRange(1), help="Evaluate the first so many rows of each split only."),
-        click.option(
-            "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Set a key of the spec: goal.at_least=0.9"
-        ),
+        set_option,
         click.option("--only", multiple=True, metavar="ID", help="Only the candidates of this id; may be repeated."),
     ):
         command = option(command)
