@@ -149,8 +149,7 @@ def selection_of(
     if not encoded.rows:
         return None
     rows = compared(encoded.rows, params["rows"], params["seed"], stratified=params["choices"] is not None)
-    # the training's own progress goes on
-    silent = replace(work, tell=lambda done, total, note, values=None: work.check())
+    silent = work.silent  # the training's own progress goes on
 
     def measure(model: nn.Module) -> float:
         answers = answer(params, model, rows, chat, silent)

@@ -63,6 +63,11 @@ class Work:
     measured: Callable[[float], None] = lambda value: None
     """Called with each measurement on the validation rows in the course of a training; may raise to end it."""
 
+    @property
+    def silent(self) -> Work:
+        """The same, whose progress nobody is told; it still ends where it must."""
+        return replace(self, tell=lambda done, total, note, values=None: self.check())
+
     def need(self, kind: str) -> Need:
         """The one need of a kind; every step has at most one of each but `evaluate`."""
         return next(need for need in self.needs.values() if need.step.kind == kind)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from statistics import fmean, median
@@ -48,11 +47,9 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
         )
     work.tell(0, None, "loading the model")
     model = load_candidate(params, work)
-    silent = replace(work, tell=lambda done, total, note, values=None: work.check())
     if params["generation"] is None:
-        answer(
-            params, model, encoded.rows[:1], chat, silent
-        )  # the first pass of a process is slow, and none of the cost
+        # the first pass of a process is slow, and none of the cost
+        answer(params, model, encoded.rows[:1], chat, work.silent)
     answers = answer(params, model, encoded.rows, chat, work)
     records = scored(records_of(answers, encoded.rows, scorings, model, work), scorings)
     write_lines(folder / "predictions.jsonl", records)
@@ -62,7 +59,9 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
         "rows": len(records),
         "evaluate_seconds": answers.seconds,
         "rows_per_second": len(records) / answers.seconds,
-        "latency_seconds": _latency(params, model, encoded.rows, chat, silent) if params["split"] == "test" else None,
+        "latency_seconds": _latency(params, model, encoded.rows, chat, work.silent)
+        if params["split"] == "test"
+        else None,
         "prompt_tokens_per_example": fmean(len(row.prompt) for row in encoded.rows),
         "peak_memory_bytes": peak(),
         "notes": list(answers.notes),

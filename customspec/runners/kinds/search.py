@@ -113,13 +113,7 @@ def _trained(step: Step, work: Work, chosen: Chosen, measured: Measured) -> None
     options = _filled(step.params, chosen, work)
     trial = replace(step, kind="train", params=with_options(step.params, options))
     key = _key(step, work, chosen)
-    silent = replace(
-        work,
-        tell=lambda done, total, note, values=None: work.check(),
-        measured=measured,
-        key=key,
-        checkpoint_seconds=inf,
-    )
+    silent = replace(work.silent, measured=measured, key=key, checkpoint_seconds=inf)
     checkpoints = Checkpoints(work.cache, key, step.id)
     checkpoints.clear()  # a trial begins at its first measurement, or the search would take another course
     try:
@@ -134,7 +128,7 @@ def _prompted(step: Step, work: Work, chosen: Chosen, measured: Measured) -> Non
     params: Mapping[str, Any] = {**with_options(located(step), chosen), **step.params["asked"]}
     scoring = Scoring.of(params["metric"], work.registry)
     _, chat = work.header_and_chat
-    silent = replace(work, tell=lambda done, total, note, values=None: work.check())
+    silent = work.silent
     model = load_candidate({**params, "technique": None}, work)
     if fits(params, work.registry):
         params = with_options(params, fit_prompt(params, model, silent).options)
