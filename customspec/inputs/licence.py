@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
-from types import MappingProxyType
 from typing import BinaryIO, Final
 
+from customspec.inputs.gguf import SIZES, STRING
 from customspec.inputs.models import ModelFiles
 
-_STRING: Final = 8  # GGUF's value types
-_SIZES: Final = MappingProxyType({0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8})  # bytes
 _MOST: Final = 1 << 16  # bytes of one text
 
 
@@ -46,12 +44,12 @@ def _licence(stream: BinaryIO) -> str | None:
     for _ in range(count):
         name = _text(stream)
         (kind,) = struct.unpack("<I", stream.read(4))
-        if kind == _STRING:
+        if kind == STRING:
             value = _text(stream)
             if name == "general.license":
                 return value
-        elif kind in _SIZES:
-            stream.seek(_SIZES[kind], 1)
+        elif kind in SIZES:
+            stream.seek(SIZES[kind], 1)
         else:
             return None
     return None

@@ -17,7 +17,7 @@ from customspec.errors import StepError
 from customspec.inputs.encoding import Encoded
 from customspec.ml.batching import accepts, bare, suited
 from customspec.ml.scoring import why_not_shared
-from customspec.ml.shared_prefix import common_length, learns_prompt, run_prefix
+from customspec.ml.shared_prefix import common_length, learned_length, learns_prompt, run_prefix
 
 IGNORED = -100  # label of a token that the loss does not see
 WIDTH_STEP = 8  # every new width costs kernels, compiled and kept: with each length its own, 0.3 GiB on a CPU
@@ -49,7 +49,7 @@ class Forward:
                 raise StepError("activation checkpointing drops a learned prefix's keys and values; switch it off")
             return cls()
         common = rows[0].prompt[: common_length([row.prompt[: _unlearned(row)] for row in rows])]
-        before = len(common) + _learned_length(model)
+        before = len(common) + learned_length(model)
         # a pass of its own costs its launches: as much as so many tokens
         if before * (batch - 1) < suited(bare(model).device, cpu=64, elsewhere=2048):
             return cls()
@@ -67,7 +67,7 @@ class Forward:
         if self.apart:
             return self._continued(model, shown, predicting)
         if learns_prompt(model) and model.active_peft_config.peft_type != PeftType.PREFIX_TUNING:
-            predicting = pad_tensor(predicting, (_learned_length(model), 0))  # its logits come before the row's
+            predicting = pad_tensor(predicting, (learned_length(model), 0))  # its logits come before the row's
         return _kept(model, {**shown, "use_cache": False}, predicting)
 
     def _continued(self, model: nn.Module, shown: dict[str, Any], predicting: Tensor) -> Tensor:
@@ -130,7 +130,3 @@ def _labels(row: Encoded) -> list[int]:
 def _unlearned(row: Encoded) -> int:
     """How many first tokens of a row the loss does not see; at least the one that predicts the first that it sees."""
     return max(1, row.learned[0][0]) if row.learned else len(row.prompt)
-
-
-def _learned_length(model: nn.Module) -> int:
-    return int(model.active_peft_config.num_virtual_tokens) if learns_prompt(model) else 0

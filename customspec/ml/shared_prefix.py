@@ -133,7 +133,7 @@ def _obstacles(model: nn.Module, longest: int | None) -> Iterator[str]:
         yield f"it has layers of {', '.join(sorted(odd))}"
     if isinstance(model, PeftModel) and (learns_prompt(model) or not model.active_peft_config.is_prompt_learning):
         yield from _adapter_obstacles(model.active_peft_config)
-    yield from _limits(config, None if longest is None else longest + _learned_length(model))
+    yield from _limits(config, None if longest is None else longest + learned_length(model))
 
 
 def _adapter_obstacles(adapter: PeftConfig) -> Iterator[str]:
@@ -143,7 +143,8 @@ def _adapter_obstacles(adapter: PeftConfig) -> Iterator[str]:
         yield "its adapter wakes up at a token of the prompt"
 
 
-def _learned_length(model: nn.Module) -> int:
+def learned_length(model: nn.Module) -> int:
+    """How many vectors a PEFT wrapper puts before the prompt."""
     return int(model.active_peft_config.num_virtual_tokens) if learns_prompt(model) else 0
 
 

@@ -23,6 +23,7 @@ from customspec.ml.lean_lora import lean_lora
 from customspec.ml.objective import Objective
 from customspec.ml.quiet import quietly
 from customspec.ml.selection import Keeper, Selection
+from customspec.ml.state import first_not_finite
 from customspec.ml.steady import Finite, SteadyTrainer
 from customspec.spec import TrainingOptions
 
@@ -90,9 +91,8 @@ def train(
     MachineError when one row does not fit the memory; UnusableError when the checkpoint is not of this training.
     """
     seed_everything(seed)
-    arguments = _arguments(options, steps, seed, device, autocast, scratch)
     keeper = Keeper(selection, steps, untrained_loss, partial(sample_loss, rows=rows, pad=pad, objective=objective))
-    trainer = _trainer(model, rows, arguments, pad, extras, objective)
+    trainer = _trainer(model, rows, _arguments(options, steps, seed, device, autocast, scratch), pad, extras, objective)
     course = Course(trainer, keeper, checkpointing)
     after = [] if extras.after_step is None else [_After(extras.after_step, trainer.passed)]
     for callback in (Finite(trainer), course, _Progress(progress, trainer.passed), keeper, *after, Looked(course)):
@@ -279,6 +279,5 @@ def _arguments(
 
 
 def _check_weights(model: nn.Module) -> None:
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad and not torch.isfinite(parameter).all():
-            raise StepError(f"the weight {name} is not finite after training; try a smaller learning_rate")
+    if name := first_not_finite(model):
+        raise StepError(f"the weight {name} is not finite after training; try a smaller learning_rate")
