@@ -18,6 +18,7 @@ from customspec.plan import Plan, canonical, make_step
 from customspec.registry import Registry
 from customspec.runners.folder import begun
 from customspec.runners.local import run_plan
+from customspec.runners.work import Host
 from customspec.store import Store, store_key
 from customspec.store.upkeep import find_faults
 
@@ -57,7 +58,7 @@ def make_plan(folder: Path, steps: int = 2) -> Plan:
 def run(plan: Plan, store: Store) -> None:
     """As `customspec run` does, without what it shows. Raises CustomspecError where a step fails."""
     with begun(plan, store, MACHINE):
-        outcome = run_plan(plan, store, Registry({}), MACHINE, Silent())
+        outcome = run_plan(plan, Host(store, Registry({}), MACHINE), Silent())
     failed = [step.reason for step in outcome.steps.values() if step.status == "failed"]
     if failed:
         raise CustomspecError(str(failed))

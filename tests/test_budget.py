@@ -19,6 +19,7 @@ from customspec.registry import discover
 from customspec.runners.limits import Limits, OverBudgetError
 from customspec.runners.local import run_plan
 from customspec.runners.outcome import Outcome
+from customspec.runners.work import Host
 from customspec.spec import Budget
 from customspec.store import Store
 from support import Ended, Workspace, colours
@@ -155,7 +156,8 @@ def spent(workspace: Workspace, limits: Limits, store: str, follower: Silent | N
     """A run under these limits."""
     plan = planned(workspace, "techniques: [zero_shot, {lora: {r: 2, max_steps: 6}}]")
     watcher = follower or Silent()
-    return run_plan(plan, Store(workspace.root / store), discover(), detect("cpu"), watcher, limits=limits)
+    host = Host(Store(workspace.root / store), discover(), detect("cpu"))
+    return run_plan(plan, host, watcher, limits=limits)
 
 
 def test_a_run_whose_time_is_up_stops_within_a_step_and_keeps_what_it_has(workspace: Workspace) -> None:

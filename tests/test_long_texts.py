@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from customspec.compiler import counting, models
+from customspec.compiler import counting, lengths
 from customspec.compiler.lengths import Looked
 from customspec.inputs import encoding, patience
 from customspec.inputs.digests import read_sealed, sha256_file, write_sealed
@@ -164,9 +164,9 @@ def test_what_is_too_much_to_check_is_left_to_the_run_and_said(
     rows = [(Example(str(count), None, "", ""), 6) for count in range(4)]
     assert [row.id for few in looked.some(rows) for row in few] == ["0", "1"]
     assert looked.left == 2
-    monkeypatch.setattr(models.Looked.__init__, "__defaults__", (1, 0))
-    monkeypatch.setattr(models, "plainly_fits", lambda *_: False)
-    monkeypatch.setattr(models, "surely_fit", lambda conversations, *_: [False] * len(conversations))
+    monkeypatch.setattr(lengths.Looked.__init__, "__defaults__", (1, 0))
+    monkeypatch.setattr(lengths, "plainly_fits", lambda *_: False)
+    monkeypatch.setattr(lengths, "surely_fit", lambda conversations, *_: [False] * len(conversations))
     ended = customspec("plan", workspace.spec("techniques: [zero_shot]"))
     assert ended.code == 0
     assert "the lengths of 23 long rows are not checked beforehand" in ended.out + ended.err

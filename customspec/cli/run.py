@@ -46,7 +46,7 @@ from customspec.runners.local import run_plan
 from customspec.runners.machine_rates import calibrate
 from customspec.runners.outcome import Outcome
 from customspec.runners.watching import find_watchers, watched
-from customspec.runners.work import CHECKPOINT_SECONDS
+from customspec.runners.work import CHECKPOINT_SECONDS, Host
 from customspec.saved import EditedError, NoPlanError, check_sense, load
 from customspec.store import Store, writing_under
 
@@ -99,7 +99,8 @@ def command(
     after = None if shares is None or compiled is None else partial(run_curve, compiled, shares)
     seconds = 60 * checkpoint_minutes
     with writing_under(root):
-        return _run(plan, Store(root), machine, watchers, after, seconds, require_goal=require_goal, as_json=as_json)
+        host = Host(Store(root), discover(), machine)
+        return _run(plan, host, watchers, after, seconds, require_goal=require_goal, as_json=as_json)
 
 
 def _compiled(
@@ -108,7 +109,8 @@ def _compiled(
     compiled = resolved_plan(spec, root, machine, **choices)
     if section is not None:
         check_locked(spec, section, compiled.plan)
-    if calibrate(compiled.plan, Store(root), discover(), machine, lambda text: click.echo(escape(text), err=True)):
+    host = Host(Store(root), discover(), machine)
+    if calibrate(compiled.plan, host, lambda text: click.echo(escape(text), err=True)):
         compiled = make_plan(spec, root, machine, **choices)
     for note in compiled.notes:
         click.echo(f"note: {escape(note)}", err=True)
@@ -145,8 +147,7 @@ def _saved_plan(file: Path, store: Path | None, choices: dict[str, Any]) -> tupl
 
 def _run(
     plan: Plan,
-    store: Store,
-    machine: Machine,
+    host: Host,
     watchers: Sequence[Watcher],
     after: Callable[..., CurveRun] | None,
     checkpoint_seconds: float,
@@ -154,7 +155,7 @@ def _run(
     require_goal: bool,
     as_json: bool,
 ) -> int:
-    registry = discover()
+    store, registry, machine = host.store, host.registry, host.machine
     with (
         begun(plan, store, machine) as folder,
         logging_to(folder),
@@ -162,12 +163,12 @@ def _run(
         watched(plan, folder, shown, watchers, lambda told: click.echo(escape(told), err=True)) as following,
     ):
         limits = Limits.of(plan)
-        outcome = run_plan(plan, store, registry, machine, following, checkpoint_seconds, limits)
+        outcome = run_plan(plan, host, following, checkpoint_seconds=checkpoint_seconds, limits=limits)
         try:
             # its steps are none of the plan's, so the watchers don't see them
             curve = None
             if after is not None and outcome.stopped is None:
-                curve = after(outcome, store, registry, machine, shown, limits)
+                curve = after(outcome, host, shown, limits)
         except (KeyboardInterrupt, Terminated) as interrupt:
             curve, outcome = None, replace(outcome, stopped=interrupt)
         told = None if curve is None else curve.told

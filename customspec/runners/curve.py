@@ -12,16 +12,14 @@ from customspec.decide.curve import Point, curve_of
 from customspec.decide.samples import Measure, Sample
 from customspec.hookspecs import Progress
 from customspec.inputs.splits import group_of
-from customspec.machine import Machine
 from customspec.plan import Step
-from customspec.registry import Registry
 from customspec.runners.limits import Limits
 from customspec.runners.local import run_plan
 from customspec.runners.metrics import Scoring
 from customspec.runners.outcome import Outcome, StepOutcome
 from customspec.runners.rows import load_rows, read_lines
 from customspec.runners.samples import sample_of
-from customspec.store import Store
+from customspec.runners.work import Host
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +34,7 @@ def run_curve(
     compiled: Compiled,
     shares: tuple[int, ...],
     outcome: Outcome,
-    store: Store,
-    registry: Registry,
-    machine: Machine,
+    host: Host,
     watcher: Progress,
     limits: Limits,
 ) -> CurveRun:
@@ -53,11 +49,11 @@ def run_curve(
     whole = next(step for step in plan.steps if step.candidate == key and step.params.get("split") == SPLIT)
     searched = outcome.steps.get(f"search:{key.rpartition('@')[0]}")
     parts = curve_parts(compiled, key, shares, {} if searched is None else searched.values["chosen"])
-    ended = run_plan(curve_plan(plan, parts), store, registry, machine, watcher, limits=replace(limits, most={}))
+    ended = run_plan(curve_plan(plan, parts), host, watcher, limits=replace(limits, most={}))
     if ended.stopped is not None:
         raise ended.stopped
     question = plan.step("decide").params
-    scoring = Scoring.of(question["metric"], registry)
+    scoring = Scoring.of(question["metric"], host.registry)
     measure = Measure.of(scoring.metric, scoring.id)
     groups = _groups(whole, outcome)
     points = [

@@ -50,6 +50,7 @@ def execute(
     registry: Registry,
     machine: Machine,
     tell: Tell,
+    *,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     warm: Warm | None = None,
     check: Callable[[], None] = lambda: None,

@@ -5,45 +5,41 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from customspec.errors import CustomspecError, RefusedError, Terminated
 from customspec.hookspecs import Progress
-from customspec.machine import Machine
 from customspec.plan import Gate, Plan, Result, Step
-from customspec.registry import Registry
 from customspec.runners.execute import execute, find
 from customspec.runners.limits import Limits, OutOfTimeError, OverBudgetError
 from customspec.runners.outcome import Cause, Outcome, StepOutcome
 from customspec.runners.warm import Warm
-from customspec.runners.work import CHECKPOINT_SECONDS, Need, Tell
+from customspec.runners.work import CHECKPOINT_SECONDS, Host, Need
 from customspec.spec import Goal
-from customspec.store import Store
 
 log = logging.getLogger("customspec")
-
 
 INTERRUPTED = "the run was interrupted"
 
 
 def run_plan(
     plan: Plan,
-    store: Store,
-    registry: Registry,
-    machine: Machine,
+    host: Host,
     watcher: Progress,
+    *,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     limits: Limits | None = None,
 ) -> Outcome:
     """Every step of the plan, in its order: from the store, worked on, skipped, or failed. Never raises for a step, nor
     for an interrupt, which the outcome holds; a refusal (the inputs changed under the run) ends the run at once.
+
     `limits` are the plan's budget unless others are given: what passes them is skipped."""
-    limits = limits or Limits.of(plan)
+    run = _Run(plan, host, watcher, checkpoint_seconds, limits or Limits.of(plan))
     taken: dict[str, StepOutcome] = {}
-    warm = Warm()
     for step in plan.steps:
         began = time.monotonic()
         try:
-            ended = _take(step, plan, taken, store, registry, machine, watcher, warm, checkpoint_seconds, limits)
+            ended = run.take(step, taken)
             watcher.finished(step.id, ended.status, time.monotonic() - began, ended.reason, ended.values or None)
         except (KeyboardInterrupt, Terminated) as interrupt:
             left = StepOutcome("skipped", reason=INTERRUPTED)
@@ -52,54 +48,67 @@ def run_plan(
     return Outcome(taken)
 
 
-def _take(
-    step: Step,
-    plan: Plan,
-    taken: Mapping[str, StepOutcome],
-    store: Store,
-    registry: Registry,
-    machine: Machine,
-    watcher: Progress,
-    warm: Warm,
-    checkpoint_seconds: float,
-    limits: Limits,
-) -> StepOutcome:
-    over = _over_budget(plan, taken)
-    closed = _closed(step, taken, over)
-    if closed is not None:
-        return closed
-    complete = all(taken[need].status in {"done", "cached"} for need in step.needs)
-    judged = limits.check_measured if step.candidate is not None and step.candidate != _gauge(plan) else _nothing
-    try:
-        if complete and (found := find(step, store, machine)) is not None:
-            judged(found.values)
-            return StepOutcome("cached", found)
-        if step.kind != "decide":
-            limits.check_time()
-        needs = _needs(step, plan, taken, over)
-        watcher.started(step.id, None)
-        check = limits.watch(step, machine) if step.kind != "decide" else lambda: None
-        tell = _teller(step, watcher)
-        result, worked = execute(step, needs, store, registry, machine, tell, checkpoint_seconds, warm, check)
-        judged(result.values)
-    except RefusedError:
-        raise
-    except OverBudgetError as spent:
-        cause: Cause = "time" if isinstance(spent, OutOfTimeError) else "budget"
-        return StepOutcome("skipped", reason=str(spent), cause=cause)
-    except CustomspecError as error:
-        log.error("%s failed", step.id, exc_info=error)
-        return StepOutcome("failed", reason=str(error), exit=error.exit)
-    return StepOutcome("done" if worked else "cached", result)
+@dataclass(frozen=True)
+class _Run:
+    """What all steps of a run have in common."""
+
+    plan: Plan
+    host: Host
+    watcher: Progress
+    checkpoint_seconds: float
+    limits: Limits
+    warm: Warm = field(default_factory=Warm)
+
+    def take(self, step: Step, taken: Mapping[str, StepOutcome]) -> StepOutcome:
+        """What becomes of a step; `taken`: what became of those before it. Raises RefusedError."""
+        over = _over_budget(self.plan, taken)
+        closed = _closed(step, taken, over)
+        if closed is not None:
+            return closed
+        complete = all(taken[need].status in {"done", "cached"} for need in step.needs)
+        try:
+            if complete and (found := find(step, self.host.store, self.host.machine)) is not None:
+                self._judge(step, found)
+                return StepOutcome("cached", found)
+            result, worked = self._work(step, _needs(step, self.plan, taken, over))
+            self._judge(step, result)
+        except RefusedError:
+            raise
+        except OverBudgetError as spent:
+            cause: Cause = "time" if isinstance(spent, OutOfTimeError) else "budget"
+            return StepOutcome("skipped", reason=str(spent), cause=cause)
+        except CustomspecError as error:
+            log.error("%s failed", step.id, exc_info=error)
+            return StepOutcome("failed", reason=str(error), exit=error.exit)
+        return StepOutcome("done" if worked else "cached", result)
+
+    def _work(self, step: Step, needs: Mapping[str, Need]) -> tuple[Result, bool]:
+        limited = step.kind != "decide"  # whatever was reached is decided among, late as it may be
+        if limited:
+            self.limits.check_time()
+        self.watcher.started(step.id, None)
+        host = self.host
+        return execute(
+            step,
+            needs,
+            host.store,
+            host.registry,
+            host.machine,
+            lambda done, total, note, values=None: self.watcher.progress(step.id, done, total, note, values),
+            checkpoint_seconds=self.checkpoint_seconds,
+            warm=self.warm,
+            check=self.limits.watch(step, host.machine) if limited else lambda: None,
+        )
+
+    def _judge(self, step: Step, result: Result) -> None:
+        """Raises OverBudgetError where the candidate turns out to take too much."""
+        if step.candidate is not None and step.candidate != _gauge(self.plan):
+            self.limits.check_measured(result.values)
 
 
 def _gauge(plan: Plan) -> str | None:
     """The candidate that is never chosen: what only the chosen one must keep to does not bind it."""
     return next((candidate.key for candidate in plan.candidates if candidate.gauge), None)
-
-
-def _nothing(_: object) -> None:
-    """Judges nothing."""
 
 
 def _needs(step: Step, plan: Plan, taken: Mapping[str, StepOutcome], over: Mapping[str, str]) -> dict[str, Need]:
@@ -135,7 +144,3 @@ def _reached(gate: Gate, taken: Mapping[str, StepOutcome], over: Mapping[str, st
         if result is not None and goal.reached_by(value := result.values["metrics"][gate.metric]["value"]):
             return f"{key} already reaches the goal: {gate.metric} {value:.3f} on the {split} rows"
     return None
-
-
-def _teller(step: Step, watcher: Progress) -> Tell:
-    return lambda done, total, note, values=None: watcher.progress(step.id, done, total, note, values)

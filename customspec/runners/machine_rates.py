@@ -13,10 +13,9 @@ from customspec.estimate.shape import Shape
 from customspec.header import ModelHeader
 from customspec.machine import Machine
 from customspec.plan import Plan, Result, Step
-from customspec.registry import Registry
 from customspec.runners.execute import execute, find
 from customspec.runners.measure import gaining, resident
-from customspec.runners.work import Need, Work
+from customspec.runners.work import Host, Need, Work
 from customspec.store import Store
 
 if TYPE_CHECKING:
@@ -25,31 +24,29 @@ if TYPE_CHECKING:
 log = logging.getLogger("customspec")
 
 
-def calibrate(
-    plan: Plan, store: Store, registry: Registry, machine: Machine, tell: Callable[[str], None] = lambda _: None
-) -> bool:
+def calibrate(plan: Plan, host: Host, tell: Callable[[str], None] = lambda _: None) -> bool:
     """Measure the machine with every model of which a step is to run; whether there was anything to measure."""
     measured = False
-    for model in _to_measure(plan, store, machine):
+    for model in _to_measure(plan, host.store, host.machine):
         tell(f"measuring this machine with {model.sources['label']}, once")
         try:
-            rates = _measure(_surroundings(model, store, registry, machine), machine)
+            rates = _measure(_surroundings(model, host), host.machine)
         except Exception as error:
             # whatever is wrong with the model, the run will meet it and say so
             log.warning("this machine could not be measured, its times stay assumed: %s", error)
             continue
-        store.memo(MEMO).put(memo_key(machine, str(model.params["digest"])), rates)
+        host.store.memo(MEMO).put(memo_key(host.machine, str(model.params["digest"])), rates)
         measured = True
     return measured
 
 
-def _surroundings(model: Step, store: Store, registry: Registry, machine: Machine) -> Work:
+def _surroundings(model: Step, host: Host) -> Work:
     """With the model's folder: the person's own, or a GGUF file's weights, which the run then finds in the store."""
     if model.params["kind"] == "gguf":
-        result, _ = execute(model, {}, store, registry, machine, lambda *_: None)
+        result, _ = execute(model, {}, host.store, host.registry, host.machine, lambda *_: None)
     else:
-        result = Result(model.id, "", {}, store.root)
-    return Work({model.id: Need(model, result)}, registry, machine, store.root, lambda *_: None)
+        result = Result(model.id, "", {}, host.store.root)
+    return Work({model.id: Need(model, result)}, host.registry, host.machine, host.store.root, lambda *_: None)
 
 
 def _to_measure(plan: Plan, store: Store, machine: Machine) -> list[Step]:

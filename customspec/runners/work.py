@@ -24,6 +24,7 @@ from customspec.runners.rows import load_rows
 from customspec.runners.warm import Warm
 from customspec.sandbox.templates import prompt_template
 from customspec.spec import PromptingOptions
+from customspec.store import Store
 
 CHECKPOINT_SECONDS = 300.0  # of training between two checkpoints
 FINDING = ("search", "fit")  # kinds of steps that find options for those that need them, and keep them in KIND.json
@@ -35,6 +36,15 @@ class Tell(Protocol):
     def __call__(
         self, done: int, total: int | None, note: str, values: Mapping[str, float] | None = None, /
     ) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What a run stands on, whatever its plan: the store, the plugins, this machine."""
+
+    store: Store
+    registry: Registry
+    machine: Machine
 
 
 @dataclass(frozen=True)
