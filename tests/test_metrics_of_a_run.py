@@ -175,7 +175,9 @@ ANSWERS = [Answer("a b", "a c"), Answer("x", "x"), Answer("y", "z"), Answer("a a
 @pytest.mark.parametrize("metric", [Accuracy(), TokenF1(), MacroF1()], ids=lambda metric: metric.name)
 @pytest.mark.parametrize("groups", [None, ["1", "1", "2", "3", "3"]], ids=["rows", "groups"])
 def test_a_metric_lies_in_its_interval(metric: Any, groups: list[str] | None) -> None:
-    found = measured(Scoring("it", metric, Options()), as_records(ANSWERS), groups)
+    records = as_records(ANSWERS)
+    by_id = None if groups is None else {row["id"]: group for row, group in zip(records, groups, strict=True)}
+    found = measured(Scoring("it", metric, Options()), records, by_id)
     assert found["value"] == pytest.approx(metric.score(Options(), ANSWERS))
     assert 0 <= found["ci"][0] <= found["value"] <= found["ci"][1] <= 1
     assert found["ci"][0] < found["ci"][1]

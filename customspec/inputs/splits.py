@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,11 @@ def group_of(row: Row, column: str) -> str:
     """Which group a row belongs to; a row without a value is a group of its own."""
     value = row.fields[column]
     return f"row {row.id}" if value is None else f"{type(value).__name__} {value}"
+
+
+def groups_of(rows: Iterable[Row], column: str) -> dict[str, str]:
+    """Each row's group by the row's id."""
+    return {row.id: group_of(row, column) for row in rows}
 
 
 def _rendered(source: str | None, rows: Sequence[Row], known: Known | None = None) -> Any:

@@ -92,8 +92,7 @@ def _sample(run: Finished, key: str, split: str, scoring: Scoring) -> Sample | N
     if not records or identities is None:
         return None
     groups = (run.evidence.get("groups") or {}).get(split)
-    sample = sample_of(scoring, records, None if groups is None else [groups[record["id"]] for record in records])
-    return replace(sample, ids=_known(records, identities))
+    return replace(sample_of(scoring, records, groups), ids=_known(records, identities))
 
 
 def _known(records: Sequence[Mapping[str, Any]], identities: Mapping[str, str]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from customspec.compiler.curve import SPLIT, Part, curve_parts, curve_plan, why_
 from customspec.decide.curve import Point, curve_of
 from customspec.decide.samples import Measure, Sample
 from customspec.hookspecs import Progress
-from customspec.inputs.splits import group_of
+from customspec.inputs.splits import groups_of
 from customspec.plan import Step
 from customspec.runners.limits import Limits
 from customspec.runners.local import run_plan
@@ -93,7 +93,7 @@ def _groups(step: Step, outcome: Outcome) -> Mapping[str, str] | None:
     column, data = step.params["group"], outcome.steps["data"].result
     if column is None or data is None:
         return None
-    return {row.id: group_of(row, column) for row in load_rows(data.folder / f"{SPLIT}.jsonl")}
+    return groups_of(load_rows(data.folder / f"{SPLIT}.jsonl"), column)
 
 
 def _sample(
@@ -102,5 +102,4 @@ def _sample(
     result = steps[step.id].result
     if result is None:
         return None
-    records = read_lines(result.folder / "predictions.jsonl")
-    return sample_of(scoring, records, None if groups is None else [groups[record["id"]] for record in records])
+    return sample_of(scoring, read_lines(result.folder / "predictions.jsonl"), groups)

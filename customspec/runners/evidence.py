@@ -10,7 +10,7 @@ from typing import Any
 from customspec.decide.samples import Measure
 from customspec.errors import CustomspecError
 from customspec.inputs.health import health_of
-from customspec.inputs.splits import SPLITS, group_of
+from customspec.inputs.splits import SPLITS, groups_of
 from customspec.machine import Machine
 from customspec.plan import Plan, Step, digest
 from customspec.prompts import Example, Row
@@ -36,12 +36,13 @@ def evidence_of(plan: Plan, outcome: Outcome, chosen: str | None, registry: Regi
     measures = {id: Measure.of(scoring.metric, id) for id, scoring in scorings.items()}
     rows = {split: load_rows(data.folder / f"{split}.jsonl") for split in SPLITS}
     params = located(evaluations[0])
+    column = params["group"]
     examples = {split: template_of(params).render_all(found) for split, found in rows.items()}
     return {
         "evidence": VERSION,
         "metrics": {id: _measure(measure) for id, measure in measures.items()},
         "rows": {split: _identities(rows[split]) for split in SPLITS[1:]},
-        "groups": {split: _groups(rows[split], params["group"]) for split in SPLITS[1:]},
+        "groups": {split: None if column is None else groups_of(rows[split], column) for split in SPLITS[1:]},
         "data": health_of(examples, classes=params["choices"] is not None),
         "disagreements": _disagreements(evaluations, outcome, examples, measures[plan.metrics[0]], chosen),
     }
@@ -78,10 +79,6 @@ def _measure(measure: Measure) -> dict[str, Any]:
 def _identities(rows: tuple[Row, ...]) -> dict[str, str]:
     """By its columns a row is known in other runs, wherever it stands there."""
     return {row.id: digest(dict(row.fields)).removeprefix("sha256:")[:16] for row in rows}
-
-
-def _groups(rows: tuple[Row, ...], column: str | None) -> dict[str, str] | None:
-    return None if column is None else {row.id: group_of(row, column) for row in rows}
 
 
 def _disagreements(

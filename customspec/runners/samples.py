@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from customspec.decide.samples import Sample
 from customspec.hookspecs import Answer
 from customspec.runners.metrics import Record, Scoring, answers_of
 
 
-def sample_of(scoring: Scoring, records: Sequence[Record], groups: Sequence[str] | None = None) -> Sample:
-    """One candidate's answers to one split's rows; `groups` has each row's group, in the records' order."""
+def sample_of(scoring: Scoring, records: Sequence[Record], groups: Mapping[str, str] | None = None) -> Sample:
+    """One candidate's answers to one split's rows; `groups` has each row's group, by the row's id."""
     answers = answers_of(records)
     return Sample(
         ids=tuple(record["id"] for record in records),
         records=answers,
         score=scoring.score,
         rows=row_scores(scoring, answers),
-        groups=None if groups is None else tuple(groups),
+        groups=None if groups is None else tuple(groups[record["id"]] for record in records),
         totals=scoring.totals,
     )
 

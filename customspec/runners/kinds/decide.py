@@ -9,7 +9,7 @@ from typing import Any
 from customspec.decide.decision import Question, Standing, decide
 from customspec.decide.pairs import compare_all
 from customspec.decide.samples import Measure, Sample
-from customspec.inputs.splits import SPLITS, group_of
+from customspec.inputs.splits import SPLITS, groups_of
 from customspec.plan import Step
 from customspec.runners.metrics import Scoring
 from customspec.runners.rows import read_lines
@@ -55,13 +55,12 @@ def _samples(
     split: str, keys: list[str], by_key: Mapping[str, list[Need]], scoring: Scoring, column: str | None, work: Work
 ) -> dict[str, Sample]:
     found: dict[str, Sample] = {}
-    groups = None if column is None else {row.id: group_of(row, column) for row in work.rows(split)}
+    groups = None if column is None else groups_of(work.rows(split), column)
     for key in keys:
         for need in by_key[key]:
             if need.step.kind == "evaluate" and need.step.params["split"] == split:
                 records = read_lines(need.result.folder / "predictions.jsonl")
-                of_rows = None if groups is None else [groups[record["id"]] for record in records]
-                found[key] = sample_of(scoring, records, of_rows)
+                found[key] = sample_of(scoring, records, groups)
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 from statistics import fmean, median
@@ -12,10 +12,9 @@ from customspec.decide.intervals import CONFIDENCE, interval_of
 from customspec.decide.samples import Measure
 from customspec.errors import StepError
 from customspec.inputs.encoding import Encoded
-from customspec.inputs.splits import group_of
+from customspec.inputs.splits import groups_of
 from customspec.inputs.tokens import Chat
 from customspec.plan import Step
-from customspec.prompts import Row
 from customspec.runners.answers import answer, load_candidate, reserve_of
 from customspec.runners.bases import make_way
 from customspec.runners.measure import measuring
@@ -46,22 +45,20 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
             f"no {params['split']} row is left to evaluate: {len(encoded.dropped)} were dropped as too long"
         )
     work.tell(0, None, "loading the model")
-    model = load_candidate(params, work)
+    model, silent = load_candidate(params, work), work.silent
     if params["generation"] is None:
         # the first pass of a process is slow, and none of the cost
-        answer(params, model, encoded.rows[:1], chat, work.silent)
+        answer(params, model, encoded.rows[:1], chat, silent)
     answers = answer(params, model, encoded.rows, chat, work)
     records = scored(records_of(answers, encoded.rows, scorings, model, work), scorings)
     write_lines(folder / "predictions.jsonl", records)
-    groups = _groups(queries, params["group"], {record["id"] for record in records})
+    groups = None if params["group"] is None else groups_of(queries, params["group"])
     return {
         "metrics": {scoring.id: measured(scoring, records, groups) for scoring in scorings},
         "rows": len(records),
         "evaluate_seconds": answers.seconds,
         "rows_per_second": len(records) / answers.seconds,
-        "latency_seconds": _latency(params, model, encoded.rows, chat, work.silent)
-        if params["split"] == "test"
-        else None,
+        "latency_seconds": _latency(params, model, encoded.rows, chat, silent) if params["split"] == "test" else None,
         "prompt_tokens_per_example": fmean(len(row.prompt) for row in encoded.rows),
         "peak_memory_bytes": peak(),
         "notes": list(answers.notes),
@@ -80,11 +77,7 @@ def _latency(params: Mapping[str, Any], model: nn.Module, rows: Sequence[Encoded
     return median(taken)
 
 
-def _groups(rows: Sequence[Row], column: str | None, answered: Collection[str]) -> list[str] | None:
-    return None if column is None else [group_of(row, column) for row in rows if row.id in answered]
-
-
-def measured(scoring: Scoring, records: Sequence[Record], groups: Sequence[str] | None = None) -> dict[str, Any]:
+def measured(scoring: Scoring, records: Sequence[Record], groups: Mapping[str, str] | None = None) -> dict[str, Any]:
     """The metric with its interval: Wilson's for a proportion over rows, else BCa over rows or groups."""
     sample = sample_of(scoring, records, groups)
     if not isfinite(sample.value):
