@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil
 
+from customspec.estimate.passes import LOGITS_AT_ONCE
 from customspec.estimate.predicted import BYTES
 from customspec.estimate.rates import Rates
 from customspec.estimate.shape import Shape
@@ -20,7 +21,6 @@ from customspec.machine import Machine
 
 MASTER = 4  # bytes; whatever trains is float32
 STATE = 4 + 8  # bytes a trained weight: its gradient, and AdamW's two moments
-LOGITS_AT_ONCE = 2**28  # numbers; more is not computed in one pass
 SUMMED_AT_ONCE = 2**20  # bytes twice over, of the float32 copy of some rows of logits
 
 

@@ -8,6 +8,7 @@ from math import inf
 from types import MappingProxyType
 from typing import Any, Final, TypeGuard
 
+from customspec.estimate.passes import pass_sizes
 from customspec.estimate.shape import Shape
 from customspec.machine import Machine
 from customspec.plan import digest
@@ -45,7 +46,7 @@ class Rates:
     adapter beside a linear map costs `adapter_seconds` a pass, and takes `adapted` numbers of inputs and outputs a
     second. `optimizer` is trained weights a second. `resident_bytes` is the process without a model. `activations` is
     what a pass keeps, `inputs` what it keeps beside for adapters, both measured over counted. `apart`, `scored_tokens`
-    and `generated_tokens` are the device's limits in `customspec.ml`.
+    and `generated_tokens` are the device's `PassSizes`.
     """
 
     forward: float
@@ -67,7 +68,7 @@ class Rates:
     def assumed(cls, machine: Machine, shape: Shape) -> Rates:
         """Of a machine of its kind, which nobody has measured."""
         cpu = machine.device == "cpu"
-        peak = _peak(machine)
+        peak, sizes = _peak(machine), pass_sizes(machine.device)
         launch = shape.layers * (6e-4 if cpu else 3e-4)
         return cls(
             forward=_SHARE * peak,
@@ -80,9 +81,9 @@ class Rates:
             resident_bytes=600 * 2**20 if cpu else 0,
             activations=1.0,
             inputs=1.0,
-            apart=64 if cpu else 2048,
-            scored_tokens=1024 if cpu else 16384,
-            generated_tokens=8192 if cpu else 16384,
+            apart=sizes.apart,
+            scored_tokens=sizes.scored,
+            generated_tokens=sizes.generated,
         )
 
     def measured(self, found: Mapping[str, Any]) -> Rates:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-WIDTH_STEP = 8  # training batches are as wide as a multiple of this
+from customspec.estimate.passes import WIDTH_STEP
 
 
 @dataclass(frozen=True, slots=True)

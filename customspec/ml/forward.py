@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from torch.nn.functional import pad as pad_tensor
 
 from customspec.errors import StepError
+from customspec.estimate.passes import WIDTH_STEP, pass_sizes
 from customspec.inputs.encoding import Encoded
-from customspec.ml.batching import accepts, bare, suited
+from customspec.ml.batching import accepts, bare
 from customspec.ml.scoring import why_not_shared
 from customspec.ml.shared_prefix import common_length, learned_length, learns_prompt, run_prefix
 
 IGNORED = -100  # label of a token that the loss does not see
-WIDTH_STEP = 8  # every new width costs kernels, compiled and kept: with each length its own, 0.3 GiB on a CPU
 
 _log = logging.getLogger("customspec")
 
@@ -50,8 +50,7 @@ class Forward:
             return cls()
         common = rows[0].prompt[: common_length([row.prompt[: _unlearned(row)] for row in rows])]
         before = len(common) + learned_length(model)
-        # a pass of its own costs its launches: as much as so many tokens
-        if before * (batch - 1) < suited(bare(model).device, cpu=64, elsewhere=2048):
+        if before * (batch - 1) < pass_sizes(bare(model).device.type).apart:
             return cls()
         longest = max(len(row.prompt) + len(row.answer) for row in rows)
         first = rows[0].prompt
@@ -99,7 +98,8 @@ def features_of(rows: Sequence[Encoded], forward: Forward = Forward()) -> list[d
 def collate(features: Sequence[Mapping[str, Any]], pad: int) -> dict[str, Tensor]:
     """Right-padded tensors: input_ids, attention_mask, labels (batch, length), and each row's index (batch,).
 
-    The length is a multiple of WIDTH_STEP.
+    The length is a multiple of WIDTH_STEP: every new one costs kernels, compiled and kept (0.3 GiB on a CPU, were each
+    length its own).
     """
     length = math.ceil(max(len(feature["input_ids"]) for feature in features) / WIDTH_STEP) * WIDTH_STEP
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from customspec.estimate.passes import pass_sizes
 from customspec.ml.batching import (
     KEYS_PER_TOKEN,
     accepts,
@@ -18,7 +19,6 @@ from customspec.ml.batching import (
     evaluating,
     grouped_heads,
     require_decoder,
-    suited,
 )
 from customspec.ml.finite import require_finite
 from customspec.ml.scoring import score_simply, why_not_shared
@@ -48,7 +48,7 @@ def score_references(
     StepError for scores that are not finite.
     """
     _check(model, prompts, references)
-    budget = tokens_per_batch or suited(bare(model).device, cpu=1024, elsewhere=16384)
+    budget = tokens_per_batch or pass_sizes(bare(model).device.type).scored
     scores: list[float] = [0.0] * len(prompts)
     with evaluating(model), grouped_heads(model):
         prefix, pads = _prefix(model, prompts, references, pad)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad as pad_tensor
 from transformers import PreTrainedModel
 
+from customspec.estimate.passes import LOGITS_AT_ONCE, pass_sizes
 from customspec.ml.batching import (
     KEYS_PER_TOKEN,
     accepts,
@@ -35,7 +36,6 @@ from customspec.ml.trials import Trials, as_it_is, computed_in
 
 __all__ = ["score_choices", "score_shared", "score_simply", "supports_shared_prefix", "why_not_shared"]
 
-_LOGITS_PER_BATCH = 2**28  # 512 MiB in bfloat16
 
 _log = logging.getLogger("customspec")
 
@@ -113,7 +113,7 @@ def score_shared(
     The prompts' common prefix is fed once; what some prompts share beyond it is fed once for them. Then come, for each
     prompt, its own tokens and the tree of all choices, in which a token sees the prefix, its prompt and its ancestors.
     """
-    budget = tokens_per_batch or suited(bare(model).device, cpu=1024, elsewhere=16384)
+    budget = tokens_per_batch or pass_sizes(bare(model).device.type).scored
     trie = Trie.of(choices)
     with evaluating(model), grouped_heads(model):
         prefix = run_prefix(model, prompts[0][: common_length(prompts)])
@@ -136,7 +136,7 @@ def _limit(model: nn.Module, prefix: Prefix, trie: Trie, tokens: int, members: i
     def fits(rows: int, width: int) -> bool:
         fed = rows * (width + members * len(trie.tokens))
         keys = fed + rows * prefix.length
-        return fed <= tokens and keys <= tokens * KEYS_PER_TOKEN and rows * logits <= _LOGITS_PER_BATCH
+        return fed <= tokens and keys <= tokens * KEYS_PER_TOKEN and rows * logits <= LOGITS_AT_ONCE
 
     return fits
 

@@ -1,0 +1,28 @@
+"""How much one pass may hold, by the kind of device: the loops in `ml` keep to it, and estimates count on that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+WIDTH_STEP: Final = 8  # tokens; a training batch is as wide as a multiple of it
+LOGITS_AT_ONCE: Final = 2**28  # numbers; 512 MiB in bfloat16
+
+
+@dataclass(frozen=True, slots=True)
+class PassSizes:
+    """Tokens. `scored` and `generated` are what a batch may hold, in scoring and in generation."""
+
+    apart: int
+    """From so many repeated ones on, what all rows begin with is run once a batch: that costs launches of its own."""
+    scored: int
+    generated: int
+
+
+_CPU: Final = PassSizes(apart=64, scored=1024, generated=8192)  # what its caches hold
+_ELSEWHERE: Final = PassSizes(apart=2048, scored=16384, generated=16384)  # what keeps an accelerator busy
+
+
+def pass_sizes(device: str) -> PassSizes:
+    """`device` is torch's name of its kind."""
+    return _CPU if device == "cpu" else _ELSEWHERE
