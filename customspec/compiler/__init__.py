@@ -172,16 +172,16 @@ def _plan(
     for ready in lineup.running:
         if ready.ref not in models:
             models[ready.ref] = model_step(ready.ref, ready, "model" if not models else f"model:{len(models) + 1}")
-        model = models[ready.ref]
         earlier = [step for step in deciding if not (step.candidate or "").startswith(f"{ready.draft.id}@")]
         gate = gate_of(spec.goal, earlier) if spec.strategy == "ladder" else None
         known = searches.get(ready.draft.id)
-        finding = finding_steps(ready, spec, (model, rows), metrics, gate, known)
+        needs = (models[ready.ref], rows)
+        finding = finding_steps(ready, spec, needs, metrics, gate, known)
         own += [step for step in finding if step is not known]
         for step in finding:
             if step.kind == "search":
                 searches[ready.draft.id] = step
-        steps = candidate_steps(ready, spec, model, rows, splits, metrics, gate, finding)
+        steps = candidate_steps(ready, spec, needs, splits, metrics, gate, finding)
         own += steps
         if ready.ships and ready.draft.id != lineup.gauge:
             deciding.append(next(step for step in steps if step.kind == "evaluate"))

@@ -105,7 +105,7 @@ def _part(compiled: Compiled, ready: Ready, share: int) -> Part | None:
     smaller = replace(ready, rendered=rendered, options=_options(ready, len(kept), compiled.document))
     rows = make_step(f"data:{share}", "data", {**data.params, "rule": rule}, sources=data.sources)
     fit = fit_steps(smaller, compiled.spec, (model, rows), None)
-    own = candidate_steps(smaller, compiled.spec, model, rows, (SPLIT,), compiled.metrics[:1], None, fit)
+    own = candidate_steps(smaller, compiled.spec, (model, rows), (SPLIT,), compiled.metrics[:1], None, fit)
     steps = (*fit, *own)
     names = {step.id: f"{step.id}:{share}" for step in steps}
     renamed = tuple(

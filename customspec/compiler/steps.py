@@ -13,7 +13,7 @@ from customspec.compiler.metrics import Measured
 from customspec.compiler.quantization import quantization_of
 from customspec.estimate import COMPARED
 from customspec.inputs.models import Unresolved
-from customspec.plan import Candidate, Gate, Resources, Step, make_step
+from customspec.plan import Candidate, Gate, Kind, Resources, Step, make_step
 from customspec.registry import Offer
 from customspec.spec import BaseModelSpec, Goal, Spec
 
@@ -40,41 +40,27 @@ def data_step(data: LookedData) -> Step:
 def candidate_steps(
     ready: Ready,
     spec: Spec,
-    model: Step,
-    data: Step,
+    needs: tuple[Step, ...],
     splits: Sequence[str],
     metrics: Sequence[Measured],
     gate: Gate | None,
     finding: tuple[Step, ...] = (),
 ) -> tuple[Step, ...]:
-    """Train, where there is something to train, then evaluate each split. `finding` are the steps that find options."""
-    common, sources = _common(ready, spec), _files(ready)
-    needs: tuple[Step, ...] = (model, data)
+    """Train, where there is something to train, then evaluate each split. `needs` are the model's step and the data's;
+    `finding` those that find options."""
+    common = _common(ready, spec)
     steps: list[Step] = []
     if ready.draft.tuning is None:
         needs = (*needs, *finding)
     else:
         tuning = _tuning(ready, metrics, selects="validation" in splits)
-        train = make_step(
-            f"train:{ready.key}",
-            "train",
-            {**common, **tuning},
-            (*needs, *finding),
-            gate=gate,
-            sources=sources,
-            resources=Resources(1),
-            candidate=ready.key,
-        )
+        train = _own(f"train:{ready.key}", "train", ready, {**common, **tuning}, (*needs, *finding), gate)
         steps.append(train)
         needs = (*needs, train, *(step for step in finding if step.kind == "fit"))
         common = {**common, "technique": tuning["technique"]}
     for split in splits:
         params = {**common, **_evaluation(ready, metrics), "split": split, "group": spec.data.group}
-        id = f"evaluate:{ready.key}:{split}"
-        step = make_step(
-            id, "evaluate", params, needs, gate=gate, sources=sources, resources=Resources(1), candidate=ready.key
-        )
-        steps.append(step)
+        steps.append(_own(f"evaluate:{ready.key}:{split}", "evaluate", ready, params, needs, gate))
     return tuple(steps)
 
 
@@ -103,10 +89,7 @@ def fit_steps(ready: Ready, spec: Spec, needs: tuple[Step, ...], gate: Gate | No
     """Let the prompting technique find options of its own on the training rows; none where it does not."""
     if not is_fitted(ready.draft):
         return ()
-    params, sources = _common(ready, spec), _files(ready)
-    id, resources = f"fit:{ready.key}", Resources(1)
-    step = make_step(id, "fit", params, needs, gate=gate, sources=sources, resources=resources, candidate=ready.key)
-    return (step,)
+    return (_own(f"fit:{ready.key}", "fit", ready, _common(ready, spec), needs, gate),)
 
 
 def _searching(
@@ -127,17 +110,15 @@ def _searching(
     asked = {**_answering(ready), "metric": _scored(metrics[0]), "limit": ready.choices.limit}
     space = {option: dict(part) for option, part in searched.space.items()}
     params = {**_common(ready, spec), **tuning, "asked": asked, "space": space, "trials": searched.trials}
-    made = make_step(
-        f"search:{ready.draft.id}",
-        "search",
-        params,
-        needs,
-        gate=gate,
-        sources=_files(ready),
-        resources=Resources(1),
-        candidate=ready.key,
-    )
-    return (made,)
+    return (_own(f"search:{ready.draft.id}", "search", ready, params, needs, gate),)
+
+
+def _own(
+    id: str, kind: Kind, ready: Ready, params: Mapping[str, Any], needs: tuple[Step, ...], gate: Gate | None
+) -> Step:
+    """A step of the candidate's own, which takes a device."""
+    files = _files(ready)
+    return make_step(id, kind, params, needs, gate=gate, sources=files, resources=Resources(1), candidate=ready.key)
 
 
 def evaluated_splits(data: LookedData) -> tuple[str, ...]:
