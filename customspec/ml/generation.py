@@ -5,33 +5,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, cast
+from dataclasses import replace
 
-import torch
-from torch import BoolTensor, LongTensor, Tensor, nn
+from torch import nn
 from torch.nn.functional import pad as pad_tensor
-from transformers import DynamicCache, GenerationConfig, LogitsProcessorList, StoppingCriteria
+from transformers import DynamicCache, GenerationConfig
 
 from customspec.hookspecs import Sampling
 from customspec.ml.batching import bare, batches, check_rows, evaluating, left_padded, require_decoder, suited
-from customspec.ml.finite import FiniteStart
+from customspec.ml.decoding import Start, continued
+from customspec.ml.endings import Decode, Endings, Generated
+from customspec.ml.leaving import own_cache, why_rows_stay
 from customspec.ml.sampling import Draws
 from customspec.ml.scoring import why_not_shared
 from customspec.ml.shared_prefix import Prefix, common_length, learns_prompt, pads_safely, run_prefix
 
+__all__ = ["Generated", "generate", "sample"]
+
 _log = logging.getLogger("customspec")
-
-Decode = Callable[[Sequence[int]], str]
-
-
-@dataclass(frozen=True)
-class Generated:
-    """What a model wrote after one prompt."""
-
-    text: str  # without the end token, cut before a stop text, without white space around it
-    tokens: int  # that were generated, the end token or those of the stop text included
-    finished: bool  # ended by itself, not by the limit
 
 
 def generate(
@@ -93,7 +84,7 @@ def sample(
     """
     _check(model, prompts, stop, max_new_tokens)
     budget = tokens_per_batch or suited(bare(model).device, cpu=8192, elsewhere=16384)
-    endings = _Endings(frozenset(ends), tuple(stop), decode)
+    endings = Endings(frozenset(ends), tuple(stop), decode)
     settings = GenerationConfig(
         do_sample=False,
         use_cache=True,
@@ -105,38 +96,18 @@ def sample(
     samples = sampling.samples
     with evaluating(model), _settings(model, settings):
         prefix, shares = _prefix(model, prompts, pad=pad, new=max_new_tokens, samples=samples)
+        leaving = _leaving(model, prompts, max_new_tokens, shares=shares)
         own = [prompt[prefix.tokens :] for prompt in prompts]
         fits = _limit(prefix, max_new_tokens, budget // samples)
         for batch in batches([len(row) for row in own], fits, even=not prefix.layers and not pads_safely(model)):
             start = _start(model, prefix, [own[i] for i in batch], samples, pad, shares=shares)
-            draw = Draws.of(sampling, seed, [prompts[i] for i in batch])
-            rows = [endings.read(row) for row in _continue(model, start, settings, endings, draw)]
+            if leaving and start.cache is None:
+                start = replace(start, cache=own_cache(model))
+            draws = Draws.of(sampling, seed, [prompts[i] for i in batch])
+            rows = [endings.read(row) for row in continued(start, settings, endings, draws, leaving=leaving)]
             found |= {index: tuple(rows[n * samples : (n + 1) * samples]) for n, index in enumerate(batch)}
             progress(len(batch))
     return [found[index] for index in range(len(prompts))]
-
-
-@dataclass(frozen=True)
-class _Endings:
-    """What ends a row, and how to read one that ended."""
-
-    tokens: frozenset[int]
-    texts: tuple[str, ...]
-    decode: Decode
-
-    def stop(self, text: str) -> int | None:
-        """Where in `text` its first stop text begins."""
-        return min((text.find(word) for word in self.texts if word in text), default=None)
-
-    def read(self, row: Sequence[int]) -> Generated:
-        ended = next((place for place, token in enumerate(row) if token in self.tokens), None)
-        text = self.decode(row[:ended])
-        cut = self.stop(text)
-        return Generated(
-            text=text[:cut].strip(),
-            tokens=len(row) if ended is None else ended + 1,
-            finished=ended is not None or cut is not None,
-        )
 
 
 @contextmanager
@@ -165,22 +136,21 @@ def _prefix(
     return Prefix(), False
 
 
+def _leaving(model: nn.Module, prompts: Sequence[Sequence[int]], new: int, *, shares: bool) -> bool:
+    """Whether rows that have ended leave their batch while others go on."""
+    reason = why_rows_stay(model, longest=max(map(len, prompts)) + new, shares=shares)
+    if reason is not None:
+        _log.info("Rows that have ended stay in their batch to its end, which is slower: %s.", reason)
+    return reason is None
+
+
 def _limit(prefix: Prefix, max_new_tokens: int, budget: int) -> Callable[[int, int], bool]:
     return lambda rows, width: rows * (prefix.length + width + max_new_tokens) <= budget
 
 
-@dataclass(frozen=True)
-class _Start:
-    """Rows about to be continued. In the first columns of `tokens`, ids stand in for what the cache holds already."""
-
-    tokens: Tensor  # (rows, shared + width)
-    real: Tensor  # same shape, bool
-    cache: DynamicCache | None
-
-
 def _start(
     model: nn.Module, prefix: Prefix, rows: Sequence[Sequence[int]], samples: int, pad: int, *, shares: bool
-) -> _Start:
+) -> Start:
     """Each row `samples` times, one after another; where rows may share, it runs once and only its end is fed again."""
     device = bare(model).device
     tokens, real = left_padded(rows, pad)
@@ -201,45 +171,9 @@ def _start(
         )
     if samples > 1 and cache is not None:
         cache.batch_repeat_interleave(samples)
-    return _Start(tokens.repeat_interleave(samples, 0), real.repeat_interleave(samples, 0), cache)
-
-
-def _continue(
-    model: nn.Module, start: _Start, settings: GenerationConfig, endings: _Endings, draws: Draws | None
-) -> list[list[int]]:
-    """The new tokens of each row: up to its stop text; a row that ended at a token goes on with padding."""
-    stops = _Stops(endings, start.tokens.shape[1])
     # with a cache, the learned prompt of a PEFT wrapper is in it as well
-    generator: Any = model if start.cache is None else bare(model)
-    written: Tensor = generator.generate(
-        inputs=start.tokens,
-        attention_mask=start.real.long(),
-        generation_config=settings,
-        logits_processor=LogitsProcessorList([FiniteStart(), *([draws] if draws else [])]),
-        stopping_criteria=[stops] if endings.texts else [],
-        **({} if start.cache is None else {"past_key_values": start.cache}),
-    )
-    new: list[list[int]] = written[:, stops.start :].tolist()
-    return [row[: stops.lengths.get(place)] for place, row in enumerate(new)]
-
-
-class _Stops(StoppingCriteria):
-    """Ends a row when its new text holds a stop text, and remembers after how many new tokens it did."""
-
-    def __init__(self, endings: _Endings, start: int) -> None:
-        self.endings = endings
-        self.start = start  # the column of the first new token
-        self.lengths: dict[int, int] = {}  # by row
-        # a token holds at least a byte; some more, as a decoder may trim what a tail begins with or skip a token
-        self.tail = max((len(text.encode()) for text in endings.texts), default=0) + 8
-
-    def __call__(self, input_ids: LongTensor, scores: Any, **kwargs: Any) -> BoolTensor:
-        new = input_ids[:, self.start :]
-        for row, tail in enumerate(new[:, -self.tail :].tolist()):
-            if row not in self.lengths and self.endings.stop(self.endings.decode(tail)) is not None:
-                self.lengths[row] = new.shape[1]
-        ended = [row in self.lengths for row in range(len(new))]
-        return cast(BoolTensor, torch.tensor(ended, device=input_ids.device))
+    generator = model if cache is None else bare(model)
+    return Start(generator, tokens.repeat_interleave(samples, 0), real.repeat_interleave(samples, 0), cache)
 
 
 def _check(model: nn.Module, prompts: Sequence[Sequence[int]], stop: Sequence[str], max_new_tokens: int) -> None:

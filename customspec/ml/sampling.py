@@ -33,6 +33,11 @@ class Draws(LogitsProcessor):
             return None
         return cls(sampling, [_seed(seed, prompt, n) for prompt in prompts for n in range(sampling.samples)])
 
+    def only(self, places: Sequence[int]) -> None:
+        """Go on for these rows alone, each with what its generator has next."""
+        self._seeds = [self._seeds[place] for place in places]
+        self._generators = [self._generators[place] for place in places]
+
     def __call__(self, input_ids: LongTensor, scores: FloatTensor) -> FloatTensor:
         """`scores`: (rows, vocabulary) logits."""
         if not self._generators:

@@ -139,8 +139,13 @@ def _obstacles(model: nn.Module, longest: int | None) -> Iterator[str]:
 def _adapter_obstacles(adapter: PeftConfig) -> Iterator[str]:
     if adapter.is_prompt_learning and adapter.peft_type not in _BEFORE_THE_PROMPT:
         yield f"its adapter, {adapter.peft_type}, does more than stand before the prompt"
-    if getattr(adapter, "alora_invocation_tokens", None):
+    if wakes_up(adapter):
         yield "its adapter wakes up at a token of the prompt"
+
+
+def wakes_up(adapter: PeftConfig) -> bool:
+    """Whether it does nothing before some tokens of its own (aLoRA)."""
+    return bool(getattr(adapter, "alora_invocation_tokens", None))
 
 
 def learned_length(model: nn.Module) -> int:
@@ -149,9 +154,15 @@ def learned_length(model: nn.Module) -> int:
 
 
 def _limits(config: PreTrainedConfig, longest: int | None) -> Iterator[str]:
-    window, trained = _window(config), _changing_rope(config)
+    window = _window(config)
     if window is not None and (longest is None or longest > window):
         yield f"its attention slides over windows of {window} tokens"
+    yield from rope_limits(config, longest)
+
+
+def rope_limits(config: PreTrainedConfig, longest: int | None) -> Iterator[str]:
+    """Why keys of a sequence so long, or of any length, depend on what else is in the batch: nothing, or one reason."""
+    trained = _changing_rope(config)
     if trained is not None and (longest is None or longest > trained):
         yield f"its rotary frequencies change beyond {trained} tokens"
 
