@@ -20,6 +20,7 @@ from customspec.errors import Code, Exit, MachineError
 from customspec.header import ModelHeader
 from customspec.inputs.digests import read_sealed, sha256_file, write_sealed
 from customspec.inputs.models import ModelError, ModelFiles
+from customspec.inputs.regular import clear_away
 
 HEADER = "header.json"
 REVISION = "7"  # raised when the helper writes something else
@@ -68,10 +69,7 @@ def _clear(folder: Path) -> None:
     if not os.path.lexists(folder):
         return
     log.warning("what was kept of a model is damaged: %s is made again", folder)
-    if folder.is_symlink() or not folder.is_dir():
-        folder.unlink(missing_ok=True)
-    else:
-        shutil.rmtree(folder, ignore_errors=True)
+    clear_away(folder)
 
 
 def _read_in_helper(files: ModelFiles, folder: Path) -> None:

@@ -1,9 +1,11 @@
-"""Small files of others, read so that none of them stops a command: no pipe, no device, no link, nothing endless."""
+"""Files of others, read and removed so that none of them stops a command: no pipe, no device, nothing endless."""
 
 from __future__ import annotations
 
 import errno
 import os
+import shutil
+from contextlib import suppress
 from pathlib import Path
 from stat import S_ISREG
 from typing import Final
@@ -26,3 +28,13 @@ def read_regular(path: Path, most: int = MOST, *, follow: bool = False) -> bytes
         if told.st_size > most or len(content) > most:
             raise OSError(errno.EFBIG, f"is larger than {most} bytes", str(path))
     return content
+
+
+def clear_away(path: Path) -> None:
+    """Remove whatever has the name, as far as that can be done: a folder with all in it, else the one name. Removing a
+    pipe as a folder would wait for it for ever."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()

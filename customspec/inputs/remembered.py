@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 from contextlib import suppress
 from importlib.metadata import version
@@ -70,9 +71,13 @@ class Remembered:
     def save(self) -> None:
         """Write what is known now, where that is possible and more or much less than before."""
         grown = not self._now.keys() <= self._before.keys()
-        if self._file is not None and (grown or 2 * len(self._now) < len(self._before)):
-            with suppress(OSError, ValueError):  # what cannot be remembered is made again
+        if self._file is None:
+            return
+        with suppress(OSError, ValueError):  # what cannot be remembered is made again
+            if grown or 2 * len(self._now) < len(self._before):
                 write_sealed(self._file, {"makers": self._makers, "values": self._now})
+            elif self._now:
+                os.utime(self._file)  # a cleaning goes by what was used
 
 
 def _read(file: Path | None, makers: str) -> dict[str, Any]:

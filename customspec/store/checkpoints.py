@@ -6,7 +6,6 @@ checkpoints/<key>/00000120/manifest.json, files/…   the number says how far th
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any, Final
 
 from customspec.errors import CustomspecError
 from customspec.inputs.digests import private_folder
+from customspec.inputs.regular import clear_away
 from customspec.store.disk import trouble
 from customspec.store.drafts import draft
 from customspec.store.objects import FILES, DamagedError, finish, place, verified
@@ -93,5 +93,6 @@ class Checkpoints:
 
 def _remove(folder: Path) -> None:
     """A reader sees the whole folder or none: the manifest goes first, so what is left of a kill is damaged."""
-    (folder / "manifest.json").unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):  # not there, or another thing
+        (folder / "manifest.json").unlink()
+    clear_away(folder)

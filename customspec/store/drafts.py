@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from customspec.inputs.digests import private_folder
+from customspec.inputs.regular import clear_away
 
 STALE: Final = 60  # seconds
 
@@ -38,7 +39,7 @@ def _sweep(parent: Path) -> None:
     for folder in parent.iterdir():
         with suppress(FileNotFoundError):  # its owner, or another sweeper, was faster
             if is_abandoned(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+                clear_away(folder)
 
 
 def is_abandoned(folder: Path) -> bool:

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from customspec.errors import RefusedError, StepError
 from customspec.inputs.digests import private_folder, read_sealed, write_sealed
+from customspec.inputs.regular import clear_away
 from customspec.plan import Result, canonical, digest
 from customspec.store.drafts import draft, is_alive
 from customspec.store.objects import FILES, DamagedError, finish, manifest_of, place, verified
@@ -147,7 +148,7 @@ class Store:
                 write_sealed(holder, {"pid": os.getpid(), "host": os.uname().nodename, "since": time.time()})
             yield
         finally:
-            holder.unlink(missing_ok=True)
+            clear_away(holder)  # whatever has its name
             lock.release()
 
     @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -11,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from customspec.inputs.regular import read_regular
+from customspec.inputs.regular import clear_away, read_regular
 from customspec.store.drafts import STALE, is_abandoned
 from customspec.store.objects import DamagedError, verified
 from customspec.store.occupancy import is_held
 from customspec.store.store import Store, store_key
 
 DAY: Final = 86_400  # seconds
+TEXTS: Final = "memo/texts"
 RUNNING: Final = ".running"  # held in a run's folder for as long as it is on
 ENVIRONMENT: Final = ("device", "compute_dtype", "torch", "transformers", "peft")
 
@@ -58,10 +58,8 @@ def mend(store: Store, fault: Fault) -> None:
     """Set a damaged object aside; remove what was left. Raises RefusedError, OSError."""
     if fault.kind == "damaged object":
         store.get(fault.path.name)  # verifies once more, since another process may have mended it
-    elif fault.path.is_dir():
-        shutil.rmtree(fault.path, ignore_errors=True)
     else:
-        fault.path.unlink(missing_ok=True)
+        clear_away(fault.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,8 @@ class Removal:
 
 
 def unreferred(store: Store, keep_seconds: float, now: float) -> Iterator[Removal]:
-    """The objects that are older and that no run of that time refers to; what was set aside before it.
+    """The objects that are older and that no run of that time refers to; what was set aside before it, and what texts
+    of a spec came to that was not looked at since.
 
     Who removes them must hold `store.cleaning()`: a run that begins then waits, and one that is on is a recent run.
     """
@@ -86,15 +85,16 @@ def unreferred(store: Store, keep_seconds: float, now: float) -> Iterator[Remova
     for folder in _entries(store.root / "checkpoints"):
         if folder.name not in kept and not _is_recent(folder, keep_seconds, now):
             yield Removal(folder, "checkpoints", _size(folder))
-    for folder in _entries(store.root / "quarantine"):
-        if not _is_recent(folder, keep_seconds, now):
-            yield Removal(folder, "set aside", _size(folder))
+    for place, what in (("quarantine", "set aside"), (TEXTS, "texts of a spec")):
+        for path in _entries(store.root / place):
+            if not _is_recent(path, keep_seconds, now):
+                yield Removal(path, what, _size(path))
 
 
 def remove(removal: Removal, store: Store) -> None:
     """By way of the drafts' folder, so that a process that is killed meanwhile leaves no half of an object."""
     with store.discarding(removal.path) as aside:
-        shutil.rmtree(aside, ignore_errors=True)
+        clear_away(aside)
 
 
 def keys_of(run: Path) -> frozenset[str]:
@@ -146,5 +146,6 @@ def _step_of(folder: Path) -> str:
         return "?"
 
 
-def _size(folder: Path) -> int:
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() and not path.is_symlink() else (path,)
+    return sum(file.lstat().st_size for file in files if file.is_file() and not file.is_symlink())

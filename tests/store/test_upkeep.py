@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from customspec.errors import RefusedError
+from customspec.inputs.remembered import Remembered
 from customspec.plan import Plan, Result, make_step
 from customspec.store import Store, store_key
 from customspec.store.occupancy import shared
@@ -146,3 +147,23 @@ def test_a_folder_that_tells_no_plan_refers_to_nothing_and_harms_nothing(store: 
     publish(store, KEYS[0])
     age(store.root / "objects", 40)
     assert removed(store) == {KEYS[0]}
+
+
+def test_what_texts_came_to_goes_when_no_spec_asked_for_it(store: Store) -> None:
+    folder = store.root / "memo" / "texts"
+    files: dict[str, Path] = {}
+    for name in ("old", "used", "new"):
+        remembered = Remembered(folder, name)
+        remembered.put("text", name)
+        remembered.save()
+        [files[name]] = set(folder.iterdir()) - set(files.values())
+    for name in ("old", "used"):
+        age(files[name], 40)
+    again = Remembered(folder, "used")
+    assert again.get("text") == "used"
+    again.save()
+    assert removed(store) == {files["old"].name}
+    for removal in list(unreferred(store, 30 * DAY, time.time())):
+        assert removal.size > 0
+        remove(removal, store)
+    assert {name for name, file in files.items() if file.exists()} == {"used", "new"}
