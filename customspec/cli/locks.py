@@ -6,7 +6,6 @@ that a review sees what changed.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +15,7 @@ import yaml
 from customspec.cli.common import read_document
 from customspec.compiler.locking import LOCK, Section, commit_of, drift, section_of
 from customspec.errors import RefusedError, UsageError
+from customspec.inputs.digests import replace_file
 from customspec.inputs.paths import Roots, resolved
 from customspec.plan import Plan
 from customspec.source import read
@@ -57,7 +57,8 @@ def write_lock(spec: Path, plan: Plan) -> Path:
     file = lock_of(spec)
     there = read_lock(file) if file.is_file() else {}
     kept = {name: section for name, section in there.items() if (file.parent / name).is_file()}
-    _replace(file, lock_text({**kept, spec.resolve().name: section_of(plan)}))
+    text = lock_text({**kept, spec.resolve().name: section_of(plan)})
+    replace_file(file, text.encode(), mode=0o644)
     return file
 
 
@@ -89,17 +90,3 @@ def check_locked(spec: Path, section: Section, plan: Plan) -> None:
         listed = "; ".join(changes)
         told = f"{spec} is not as {lock_of(spec).name} has it: {listed}"
         raise RefusedError(f"{told}. Review what changed, then `customspec lock {spec}`")
-
-
-def _replace(file: Path, text: str) -> None:
-    with tempfile.NamedTemporaryFile(
-        "w", dir=file.parent, prefix=".", suffix=".tmp", delete=False, encoding="utf-8"
-    ) as new:
-        temporary = Path(new.name)
-        try:
-            new.write(text)
-            new.flush()
-            temporary.chmod(0o644)
-            temporary.replace(file)
-        finally:
-            temporary.unlink(missing_ok=True)

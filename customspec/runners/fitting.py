@@ -19,6 +19,7 @@ from customspec.prompts import Example
 from customspec.registry import Registry
 from customspec.runners.blame import told
 from customspec.runners.containment import containing
+from customspec.runners.execute import is_short_of_memory
 from customspec.runners.work import Work, prompting_of, template_of
 from customspec.spec import PromptingOptions
 
@@ -65,7 +66,7 @@ def fit_prompt(params: Mapping[str, Any], model: nn.Module, work: Work) -> Fitte
     except CustomspecError:
         raise
     except Exception as error:
-        if _is_out_of_memory(error):
+        if is_short_of_memory(error):
             raise
         plugin = work.registry.offer("technique", technique.name)
         cause = str(error) if isinstance(error, UnfitError) else f"{type(error).__name__}: {error}"
@@ -184,14 +185,8 @@ def _answerable(likelihoods: Likelihoods, registry: Registry) -> Scorer:
         except CustomspecError:
             raise
         except Exception as error:
-            if _is_out_of_memory(error):
+            if is_short_of_memory(error):
                 raise
             raise StepError(told(error, registry)) from error
 
     return scorer
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    from customspec.ml.memory import is_out_of_memory
-
-    return is_out_of_memory(error)

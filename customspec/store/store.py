@@ -83,11 +83,6 @@ class Store:
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", self.root.absolute())  # a plugin may change the working directory
 
-    @classmethod
-    def beside(cls, spec: Path) -> Store:
-        """The default store of a spec: `.customspec` in the spec's folder."""
-        return cls(spec.parent / ".customspec")
-
     @property
     def runs(self) -> Path:
         """The folder of all runs; it may not be there yet."""

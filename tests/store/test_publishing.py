@@ -82,10 +82,6 @@ def test_reading_creates_nothing(store: Store) -> None:
     assert not store.root.exists()
 
 
-def test_the_default_store_lies_beside_the_spec(tmp_path: Path) -> None:
-    assert Store.beside(tmp_path / "spec.yaml").root == tmp_path / ".customspec"
-
-
 def test_a_relative_root_stays_where_it_was_when_the_working_directory_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, publish: Publish
 ) -> None:
