@@ -153,6 +153,11 @@ def holds_secret(text: str) -> bool:
     return any(found["token"] for found in _SECRET.finditer(text))
 
 
+def first_line(error: BaseException) -> str:
+    """The first line that an exception says; its type's name where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def _stars(found: re.Match[str]) -> str:
     return "*" * len(found[0])
 

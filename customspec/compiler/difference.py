@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from customspec.compiler.locking import Section, flat
 from customspec.plan import Plan, Step
+from customspec.report.text import clipped
 
 LONGEST: Final = 60  # characters of a value in a reason
 
@@ -83,9 +84,7 @@ def flat_list(value: Any, name: str = "") -> dict[str, str]:
 
 
 def _short(text: str | None) -> str:
-    if text is None:
-        return "nothing"
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    return "nothing" if text is None else clipped(text, LONGEST)
 
 
 def _telling(section: Section) -> dict[str, str]:

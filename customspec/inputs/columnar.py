@@ -8,7 +8,7 @@ from importlib import import_module
 from io import SEEK_END
 from typing import Any, BinaryIO, Final
 
-from customspec.errors import Code, Exit
+from customspec.errors import Code, Exit, first_line
 from customspec.inputs.formats import MAX_ROW_BYTES, TOO_LONG, Record, RowError, check_columns
 from customspec.inputs.strict_json import quote
 
@@ -33,7 +33,7 @@ def read_parquet(name: str, stream: BinaryIO) -> Iterator[Record]:
     except RowError:
         raise
     except Exception as error:  # pyarrow's errors have no common root
-        raise RowError(Code.DATA_FORMAT, f"{name} cannot be read as parquet: {_sentence(error)}") from error
+        raise RowError(Code.DATA_FORMAT, f"{name} cannot be read as parquet: {first_line(error)}") from error
 
 
 def _texts(schema: Any) -> list[str]:
@@ -57,7 +57,7 @@ def read_repository(hub: str, revision: str | None, subset: str | None, split: s
         data = datasets.load_dataset(hub, name=subset, revision=revision, split=split)
     except Exception as error:  # whatever keeps it away: no network, no such name, a broken file in it
         broken = isinstance(error, datasets.exceptions.DatasetGenerationError)  # says nothing itself
-        cause = _sentence((error.__cause__ if broken else None) or error)
+        cause = first_line((error.__cause__ if broken else None) or error)
         raise RowError(Code.DATA_MISSING, f"cannot get {hub} from the hub: {cause}") from error
     yield from _plain_rows(hub, data.with_format("arrow").iter(batch_size=_BATCH))
 
@@ -66,13 +66,9 @@ def _extra(module: str, name: str, *, needed_by: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        message = f"{needed_by} needs {module.partition('.')[0]}: {_sentence(error)}"
+        message = f"{needed_by} needs {module.partition('.')[0]}: {first_line(error)}"
         hint = f"pip install 'customspec[{name}]'"
         raise RowError(Code.EXTRA_MISSING, message, hint=hint, exit=Exit.ENVIRONMENT) from error
-
-
-def _sentence(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _plain_rows(name: str, batches: Iterable[Any], most: float = math.inf) -> Iterator[Record]:

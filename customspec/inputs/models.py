@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from customspec.errors import Code, Exit
+from customspec.errors import Code, Exit, first_line
 from customspec.inputs.configs import check_config, check_layers, most_bytes, read_object
 from customspec.inputs.digests import Digests, folder_digest
 from customspec.inputs.paths import ALLOWING, Roots, resolved
@@ -119,10 +119,9 @@ def fetch_snapshot(hub: str, revision: str | None) -> Path:
             hub, revision=revision, allow_patterns=[*READ_BY_US, CARD], cache_dir=constants.HF_HUB_CACHE
         )
     except Exception as error:  # the hub raises a dozen unrelated types; each is the same fact to a person
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(
             Code.MODEL_MISSING,
-            f"model {hub} is not in the local cache and cannot be fetched: {reason}",
+            f"model {hub} is not in the local cache and cannot be fetched: {first_line(error)}",
             hint="check the name and the network, or HF_HUB_OFFLINE",
         ) from error
     _weight_files(Path(found), hub)

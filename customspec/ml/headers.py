@@ -29,7 +29,7 @@ from transformers import (
 from transformers import __version__ as transformers_version
 from transformers.pytorch_utils import Conv1D
 
-from customspec.errors import Code
+from customspec.errors import Code, first_line
 from customspec.header import Linear, ModelHeader
 from customspec.inputs.gguf import check_gguf
 from customspec.inputs.models import ModelError, weight_shapes
@@ -119,7 +119,7 @@ def _config(where: dict[str, Any]) -> PreTrainedConfig:
     try:
         config = AutoConfig.from_pretrained(**where, trust_remote_code=False, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
-        reason = _first_line(error)
+        reason = first_line(error)
         if unknown := re.search(r"model type `(\w+)` but Transformers does not", reason):
             reason = f"transformers {transformers_version} knows no architecture `{unknown[1]}`"
         raise ModelError(Code.MODEL_UNUSABLE, reason) from error
@@ -137,7 +137,7 @@ def _tokenizer(where: dict[str, Any]) -> PreTrainedTokenizerBase:
     try:
         tokenizer = AutoTokenizer.from_pretrained(**where, trust_remote_code=False, local_files_only=True)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        reason = _first_line(error)
+        reason = first_line(error)
         if "backend tokenizer" in reason:  # its first line ends before the reasons, which are about installing packages
             reason = "the folder holds no tokenizer.json and nothing to make one of"
         raise ModelError(Code.MODEL_UNUSABLE, f"no usable tokenizer: {reason}") from error
@@ -175,10 +175,6 @@ def _linear(name: str, module: torch.nn.Linear | Conv1D) -> Linear:
     if isinstance(module, Conv1D):
         return Linear(name, first, second, transposed=True)
     return Linear(name, second, first)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _refuse(error: ModelError) -> int:

@@ -14,6 +14,7 @@ from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from peft.utils import PeftType
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from customspec.errors import first_line
 from customspec.suggest import closest
 
 OURS = frozenset(
@@ -58,6 +59,5 @@ def _counted(method: str, made: PeftConfig, model: Mapping[str, Any]) -> dict[st
             kind = AutoConfig.for_model(**model)
             adapted = get_peft_model(AutoModelForCausalLM.from_config(kind), made)
     except Exception as error:  # whatever it is, the method cannot be put on this model
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        return {"message": f"{method} cannot be put on this model: {reason}", "option": "config"}
+        return {"message": f"{method} cannot be put on this model: {first_line(error)}", "option": "config"}
     return {"trained": sum(part.numel() for part in adapted.parameters() if part.requires_grad)}

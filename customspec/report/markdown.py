@@ -9,7 +9,7 @@ from typing import Any
 from customspec.report import numbers
 from customspec.report.changes import Change, changes
 from customspec.report.finished import Finished
-from customspec.report.text import escape
+from customspec.report.text import clipped, escape
 
 View = Mapping[str, Any]
 PAIRS = 12  # lines of verdicts; the page has them all
@@ -157,15 +157,10 @@ def _change(change: Change) -> list[str]:
     return [
         plain(change.path),
         *(
-            code(_setting(value), cell=True) if there else numbers.NONE
+            code(clipped(str(value), LONG), cell=True) if there else numbers.NONE
             for value, there in zip((change.before, change.after), change.there, strict=True)
         ),
     ]
-
-
-def _setting(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= LONG else f"{text[: LONG - 1]}…"
 
 
 def _folded(title: str, text: str, *, opened: bool = False) -> str:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from customspec.report import numbers
 from customspec.report.tables import plain_table
-from customspec.report.text import escape
+from customspec.report.text import clipped, escape
 
 LONG = 60  # characters of a setting
 
@@ -70,7 +70,7 @@ def change_lines(changed: Mapping[str, Any]) -> Iterator[str]:
     yield f"{title}: {len(settings)} settings differ" if settings else f"{title}: the specs say the same"
     for change in settings:
         before, after = (
-            _setting(value) if there else "absent"
+            clipped(escape(str(value)), LONG) if there else "absent"
             for value, there in zip((change["before"], change["after"]), change["there"], strict=True)
         )
         yield f"  {escape(change['path'])}: {before} → {after}"
@@ -78,8 +78,3 @@ def change_lines(changed: Mapping[str, Any]) -> Iterator[str]:
 
 def _end(end: Mapping[str, str]) -> str:
     return f"{escape(end['run'])} {escape(end['candidate'])}"
-
-
-def _setting(value: Any) -> str:
-    text = escape(str(value))
-    return text if len(text) <= LONG else f"{text[: LONG - 1]}…"

@@ -12,7 +12,7 @@ from customspec.plan import Plan
 from customspec.report.numbers import count, seconds
 from customspec.report.quantities import duration, operations, size
 from customspec.report.sides import from_side
-from customspec.report.text import escape
+from customspec.report.text import clipped, escape
 
 LONGEST: Final = 60  # characters of an option that was found
 
@@ -111,7 +111,9 @@ def _fit_lines(document: Mapping[str, Any]) -> Iterator[str]:
     """The options that each prompt was fitted to."""
     for candidate in document.get("candidates", ()):
         if (fit := candidate.get("fit")) is not None:
-            found = ", ".join(f"{option} {_short(_option(value))}" for option, value in fit["options"].items())
+            found = ", ".join(
+                f"{option} {clipped(_option(value), LONGEST)}" for option, value in fit["options"].items()
+            )
             yield f"{candidate['key']}: {found or 'its options as given'}: fitted by scoring {fit['scored']:,} rows"
 
 
@@ -142,10 +144,6 @@ def _role(candidate: Mapping[str, Any]) -> str:
 
 def _option(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def _money(price: Mapping[str, float] | None) -> str:

@@ -13,6 +13,11 @@ def escape(text: str) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
 
 
+def clipped(text: str, most: int) -> str:
+    """The text, of which no more than so many characters are told; the last then says that there are more."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def shown(text: str) -> str:
     """The same for text of several lines: line feeds and tabs stay."""
     return "\n".join("\t".join(map(escape, line.split("\t"))) for line in text.split("\n"))
