@@ -11,44 +11,27 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.versus import (
-    Measured,
-    Side,
-    compute_dtype,
-    in_turn,
-    machine_line,
-    model_folder,
-    ours,
-    parser,
-    rival,
-    table,
-    write_rows,
-)
+from benchmarks import versus
 
 NEW, SHOTS = 48, 3
 
 
 def main() -> int:
-    arguments = parser("generation", "Generation beside transformers' generate.", 48).parse_args()
+    arguments = versus.parser("generation", "Generation beside transformers' generate.", 48).parse_args()
     work: Path = arguments.work / "generation"
-    prompts = write_rows(work / "rows.jsonl", _prompts(arguments.data / "e2e", arguments.rows))
-    model, dtype = model_folder(arguments.work, arguments.model), compute_dtype()
+    prompts = versus.write_rows(work / "rows.jsonl", _prompts(arguments.data / "e2e", arguments.rows))
+    model, dtype = versus.model_folder(arguments.work, arguments.model), versus.compute_dtype()
     given = model, prompts, dtype, NEW
     sides = [
-        Side("customspec", ours("generation", *given, work / "ours.json")),
-        Side("transformers, batches of 8", rival("generation_plain.py", *given, work / "plain.json")),
+        versus.Side("customspec", versus.ours("generation", *given, work / "ours.json")),
+        versus.Side("transformers, batches of 8", versus.rival("generation_plain.py", *given, work / "plain.json")),
     ]
-    found = in_turn(sides, arguments.repeats)
+    found = versus.in_turn(sides, arguments.repeats)
     theirs = _texts(found[sides[1].name][-1])
-    told = {
-        name: [replace(run, values={**run.values, "accuracy": _same(_texts(run), theirs)}) for run in runs]
-        for name, runs in found.items()
-    }
-    print(f"Generation from {SHOTS} shots, {arguments.rows} rows of E2E. {machine_line(model)}\n")
-    print(table(told, sides[1].name))
+    told = {name: [run.judged(accuracy=_same(_texts(run), theirs)) for run in runs] for name, runs in found.items()}
+    versus.show(f"Generation from {SHOTS} shots, {arguments.rows} rows of E2E", model, told, sides[1].name)
     return 0
 
 
@@ -60,7 +43,7 @@ def _prompts(folder: Path, count: int) -> list[dict[str, str]]:
     return [{"prompt": f"{head}Facts: {row['mr']}\nSentence:"} for row in rows[SHOTS : SHOTS + count]]
 
 
-def _texts(run: Measured) -> list[str]:
+def _texts(run: versus.Measured) -> list[str]:
     return list(json.loads(Path(run.values["out"]).read_text(encoding="utf-8")))
 
 

@@ -11,42 +11,29 @@ from __future__ import annotations
 import random
 import sys
 
-from benchmarks.versus import (
-    Side,
-    banking,
-    compute_dtype,
-    in_turn,
-    machine_line,
-    model_folder,
-    ours,
-    parser,
-    rival,
-    table,
-    write_rows,
-)
+from benchmarks import versus
 
 SHOTS, BATCH = 8, 8
 
 
 def main() -> int:
-    arguments = parser("scoring", "Few-shot label scoring beside lm-eval.", 100).parse_args()
+    arguments = versus.parser("scoring", "Few-shot label scoring beside lm-eval.", 100).parse_args()
     few = arguments.rival_rows or arguments.rows
-    shots = banking(arguments.data, "train", SHOTS)
-    test = banking(arguments.data, "test", 400)
+    shots = versus.banking(arguments.data, "train", SHOTS)
+    test = versus.banking(arguments.data, "test", 400)
     random.Random(0).shuffle(test)
     head = "Classify the customer's message.\n\n" + "".join(f"{_asked(row)} {row['label']}\n\n" for row in shots)
     labels = sorted({row["label"] for row in test})
     rows = [{**row, "prompt": head + _asked(row), "choices": labels} for row in test[: arguments.rows]]
-    whole = write_rows(arguments.work / "scoring" / "rows.jsonl", rows)
-    part = write_rows(arguments.work / "scoring" / "first.jsonl", rows[:few])
-    model, dtype = model_folder(arguments.work, arguments.model), compute_dtype()
+    whole = versus.write_rows(arguments.work / "scoring" / "rows.jsonl", rows)
+    part = versus.write_rows(arguments.work / "scoring" / "first.jsonl", rows[:few])
+    model, dtype = versus.model_folder(arguments.work, arguments.model), versus.compute_dtype()
     sides = [
-        Side("customspec", ours("scoring", model, whole, dtype, few)),
-        Side("lm-eval 0.4.13", rival("scoring_lm_eval.py", model, part, dtype, arguments.work, BATCH)),
+        versus.Side("customspec", versus.ours("scoring", model, whole, dtype, few)),
+        versus.Side("lm-eval 0.4.13", versus.rival("scoring_lm_eval.py", model, part, dtype, arguments.work, BATCH)),
     ]
-    found = in_turn(sides, arguments.repeats)
-    print(f"{SHOTS}-shot scoring of {len(labels)} labels, Banking77. {machine_line(model)}\n")
-    print(table(found, sides[1].name))
+    found = versus.in_turn(sides, arguments.repeats)
+    versus.show(f"{SHOTS}-shot scoring of {len(labels)} labels, Banking77", model, found, sides[1].name)
     return 0
 
 

@@ -11,52 +11,38 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.versus import (
-    Measured,
-    Side,
-    banking,
-    compute_dtype,
-    in_turn,
-    machine_line,
-    model_folder,
-    ours,
-    parser,
-    rival,
-    table,
-    write_rows,
-)
+from benchmarks import versus
 
 
 def main() -> int:
-    reading = parser("training", "LoRA training beside TRL and a plain PEFT loop.", 200)
+    reading = versus.parser("training", "LoRA training beside TRL and a plain PEFT loop.", 200)
     reading.add_argument("--epochs", type=int, default=2)
     reading.add_argument("--test-rows", type=int, default=200, help="rows of the accuracy")
     arguments = reading.parse_args()
     work: Path = arguments.work / "training"
-    train = write_rows(work / "train.jsonl", banking(arguments.data, "train", arguments.rows))
-    test = write_rows(work / "test.jsonl", banking(arguments.data, "test", arguments.test_rows))
-    model, dtype = model_folder(arguments.work, arguments.model), compute_dtype()
+    train = versus.write_rows(work / "train.jsonl", versus.banking(arguments.data, "train", arguments.rows))
+    test = versus.write_rows(work / "test.jsonl", versus.banking(arguments.data, "test", arguments.test_rows))
+    model, dtype = versus.model_folder(arguments.work, arguments.model), versus.compute_dtype()
     given = model, train, arguments.epochs, dtype
     sides = [
-        Side("customspec", ours("training", *given, work / "customspec")),
-        Side("TRL 1.16.0", rival("training_trl.py", *given, work / "trl")),
-        Side("PEFT 0.21.2, plain loop", rival("training_peft.py", *given, work / "peft")),
+        versus.Side("customspec", versus.ours("training", *given, work / "customspec")),
+        versus.Side("TRL 1.16.0", versus.rival("training_trl.py", *given, work / "trl")),
+        versus.Side("PEFT 0.21.2, plain loop", versus.rival("training_peft.py", *given, work / "peft")),
     ]
-    found = in_turn(sides, arguments.repeats)
+    found = versus.in_turn(sides, arguments.repeats)
     told = {}
     for name, runs in found.items():
-        judged = _judged(runs[-1], model, test, dtype)
-        told[name] = [replace(run, values={**run.values, **judged}) for run in runs]
-    print(f"LoRA r = 8, {arguments.rows} rows of Banking77, {arguments.epochs} epochs. {machine_line(model)}\n")
-    print(table(told, sides[1].name))
+        accuracy = _accuracy(runs[-1], model, test, dtype)
+        told[name] = [run.judged(**accuracy) for run in runs]
+    what = f"LoRA r = 8, {arguments.rows} rows of Banking77, {arguments.epochs} epochs"
+    versus.show(what, model, told, sides[1].name)
     return 0
 
 
-def _judged(run: Measured, model: Path, test: Path, dtype: str) -> dict[str, float]:
-    command = ours("accuracy", model, run.values["adapter"], test, dtype)
+def _accuracy(run: versus.Measured, model: Path, test: Path, dtype: str) -> dict[str, float]:
+    command = versus.ours("accuracy", model, run.values["adapter"], test, dtype)
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return dict(json.loads(done.stdout.strip().splitlines()[-1]))
 

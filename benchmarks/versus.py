@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -46,6 +46,10 @@ class Measured:
 
     values: Mapping[str, Any]
     gemm: float  # FLOP/s
+
+    def judged(self, **values: float) -> Measured:
+        """With what was found of its output afterwards."""
+        return replace(self, values={**self.values, **values})
 
 
 def parser(name: str, what: str, rows: int) -> argparse.ArgumentParser:
@@ -97,6 +101,11 @@ def gemm() -> float:
         one @ other
         best = min(best, time.perf_counter() - began)
     return 2 * SIDE**3 / best
+
+
+def show(what: str, model: Path, found: Mapping[str, Sequence[Measured]], baseline: str) -> None:
+    print(f"{what}. {machine_line(model)}\n")
+    print(table(found, baseline))
 
 
 def table(found: Mapping[str, Sequence[Measured]], baseline: str) -> str:
