@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from customspec.cli.plan import make_plan
+from customspec.cli.planning import make_plan
 from customspec.compiler.budget import over_budget
 from customspec.errors import Code, SpecError
 from customspec.estimate import Estimate

@@ -17,12 +17,13 @@ from customspec.cli.common import (
     store_option,
     store_root,
 )
-from customspec.cli.plan import goal_lines, make_plan
+from customspec.cli.plan import goal_lines
+from customspec.cli.planning import make_plan
 from customspec.cli.roots import allow_root_option
 from customspec.compiler.advising import facts_of
 from customspec.decide.advice.advise import Advised, Finding, advise_rung, look_at_rows
 from customspec.decide.advice.facts import Facts
-from customspec.decide.before import MEMO
+from customspec.decide.prospect import MEMO
 from customspec.errors import Exit
 from customspec.machine import detect
 from customspec.report.text import escape

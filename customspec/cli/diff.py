@@ -9,7 +9,7 @@ import click
 
 from customspec.cli.common import device_option, json_option, show_json, store_option, store_root
 from customspec.cli.locks import read_lock
-from customspec.cli.plan import make_plan
+from customspec.cli.planning import make_plan
 from customspec.cli.roots import allow_root_option
 from customspec.compiler.difference import Difference, between_locks, between_plans
 from customspec.compiler.locking import Section, section_of

@@ -13,22 +13,19 @@ from customspec.cli.common import (
     choice_options,
     device_option,
     json_option,
-    read_document,
     show_json,
     spec_argument,
     store_option,
     store_root,
 )
+from customspec.cli.planning import make_plan
 from customspec.cli.printing import print_table
-from customspec.cli.roots import roots_of
-from customspec.compiler import Compiled, compile_document
-from customspec.compiler.candidates import Choices
+from customspec.compiler import Compiled
 from customspec.compiler.goal import PlannedClaim
-from customspec.decide import before
+from customspec.decide.prospect import MEMO, Prospect, prospect, sentences
 from customspec.errors import Exit, UsageError
 from customspec.machine import Machine, detect
-from customspec.plan import Plan, digest
-from customspec.registry import discover
+from customspec.plan import Plan
 from customspec.report.text import escape
 from customspec.saved import sealed
 from customspec.store import Memo, Store, store_key, writing_under
@@ -56,13 +53,13 @@ def command(
     machine = detect(device)
     root = store_root(spec, store)
     compiled = make_plan(spec, root, machine, **choices)
-    known = Store(root).memo(before.MEMO)
+    known = Store(root).memo(MEMO)
     cached = cached_steps(compiled.plan, Store(root), machine)
     if out is not None:
         _write(compiled, out)
-    prospect = _prospect(compiled.claim, true_value, known)
+    found = _prospect(compiled.claim, true_value, known)
     if as_json:
-        goal_rows = None if prospect is None else prospect.to_json()
+        goal_rows = None if found is None else found.to_json()
         told = {"digest": compiled.plan.digest, "cached": cached, "goal_rows": goal_rows}
         show_json({**sealed(compiled.plan), **told})
     else:
@@ -71,7 +68,7 @@ def command(
     return Exit.DONE
 
 
-def _prospect(claim: PlannedClaim | None, true: float | None, known: Memo) -> before.Prospect | None:
+def _prospect(claim: PlannedClaim | None, true: float | None, known: Memo) -> Prospect | None:
     if claim is None:
         return None
     if true is not None and not (_beyond(claim, true) and claim.measure.lowest <= true <= claim.measure.highest):
@@ -79,7 +76,7 @@ def _prospect(claim: PlannedClaim | None, true: float | None, known: Memo) -> be
         raise UsageError(
             f"--true-value: {true:g} does not lie between the goal, {claim.goal.threshold:g}, and {best:g}"
         )
-    return before.prospect(claim.measure, claim.goal, claim.confidence, claim.rows, claim.counted, true, known)
+    return prospect(claim.measure, claim.goal, claim.confidence, claim.rows, claim.counted, true, known)
 
 
 def _beyond(claim: PlannedClaim, value: float) -> bool:
@@ -91,27 +88,7 @@ def goal_lines(compiled: Compiled, known: Memo, true: float | None = None) -> li
     claim = compiled.claim
     if claim is None:
         return []
-    return before.sentences(_prospect(claim, true, known), claim.measure, claim.goal, claim.confidence)
-
-
-def make_plan(
-    spec: Path,
-    root: Path,
-    machine: Machine,
-    *,
-    sets: tuple[str, ...] = (),
-    only: tuple[str, ...] = (),
-    limit: int | None = None,
-    max_steps: int | None = None,
-    allow_root: tuple[Path, ...] = (),
-) -> Compiled:
-    """Compile a spec with what the command line adds. Raises SpecError, UsageError."""
-    roots = roots_of(spec, allow_root)
-    document = read_document(spec, sets)
-    # `--set` is in the plan already: what must not change is the file it was laid over
-    sources = {"spec": str(spec.resolve()), "document": digest(read_document(spec).data if sets else document.data)}
-    choices = Choices(only, limit, max_steps, machine, sources)
-    return compile_document(document, discover(), roots=roots, cache=root, choices=choices)
+    return sentences(_prospect(claim, true, known), claim.measure, claim.goal, claim.confidence)
 
 
 def cached_steps(plan: Plan, store: Store, machine: Machine) -> dict[str, bool]:

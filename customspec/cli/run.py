@@ -21,7 +21,7 @@ from customspec.cli.common import (
     store_root,
 )
 from customspec.cli.locks import check_locked, locked_section, pins
-from customspec.cli.plan import make_plan
+from customspec.cli.planning import make_plan
 from customspec.cli.printing import print_table
 from customspec.cli.progress import watching
 from customspec.cli.resolving import resolved_plan

@@ -17,7 +17,7 @@ from customspec.cli.common import (
     store_option,
     store_root,
 )
-from customspec.cli.plan import make_plan
+from customspec.cli.planning import make_plan
 from customspec.compiler.candidates import Ready
 from customspec.compiler.fitting import is_fitted
 from customspec.compiler.lengths import reserve_for

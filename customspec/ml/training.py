@@ -31,7 +31,7 @@ LOGGED_STEPS = 200  # points of the loss curve at most
 CURVES = ("loss", "learning_rate", "grad_norm")  # what Trainer logs and a watcher may draw
 
 T = TypeVar("T")
-Tell = Callable[[int, int, str, Mapping[str, float] | None], None]
+OnStep = Callable[[int, int, str, Mapping[str, float] | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def train(
     extras: Extras = Extras(),
     objective: Objective | None = None,
     checkpointing: Checkpointing | None = None,
-    progress: Tell = lambda done, total, note, values: None,
+    progress: OnStep = lambda done, total, note, values: None,
 ) -> Trained:
     """Train in place for `steps` optimizer steps, or until `selection` ends it early; with a selection, the state to
     use is the one that it saved. `untrained_loss`: the base model's `sample_loss`; a loss that is no lower after a
@@ -232,7 +232,7 @@ class _After(TrainerCallback):
 
 
 class _Progress(TrainerCallback):
-    def __init__(self, tell: Tell, passed: int) -> None:
+    def __init__(self, tell: OnStep, passed: int) -> None:
         self._tell, self._passed = tell, passed
         self._loss = ""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from customspec.estimate.fitting import Pair, Passed, rates_of
+from customspec.estimate.calibration import Pair, Passed, rates_of
 from customspec.estimate.rates import MEMO, Rates, memo_key
 from customspec.estimate.shape import Shape
 from customspec.header import ModelHeader

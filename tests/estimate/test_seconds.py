@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from customspec.estimate import flops, memory, seconds
-from customspec.estimate.fitting import Passed, rates_of
+from customspec.estimate.calibration import Passed, rates_of
 from customspec.estimate.rates import UNKNOWN, Rates, memo_key
 from customspec.estimate.shape import Shape
 from customspec.estimate.work import Asked, Taught

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from customspec.decide.before import prospect, sentences
+from customspec.decide.prospect import prospect, sentences
 from customspec.decide.samples import Measure
 from customspec.spec import Goal
 from customspec.store import Store
@@ -66,7 +66,7 @@ def test_figures_that_are_known_are_not_computed_again(
     goal, memo = Goal(metric="accuracy", at_least=0.8), Store(tmp_path).memo("prospects")
     plain = prospect(ACCURACY, goal, 0.95, rows)
     assert prospect(ACCURACY, goal, 0.95, rows, memo=memo) == plain
-    monkeypatch.setattr("customspec.decide.before.rows_for_power", pytest.fail)
+    monkeypatch.setattr("customspec.decide.prospect.rows_for_power", pytest.fail)
     assert prospect(ACCURACY, goal, 0.95, rows, memo=memo) == plain
     monkeypatch.undo()
     assert prospect(ACCURACY, goal, 0.9, rows, memo=memo) == prospect(ACCURACY, goal, 0.9, rows) != plain
