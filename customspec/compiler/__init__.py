@@ -15,6 +15,7 @@ from customspec.compiler.findings import Findings
 from customspec.compiler.fitting import fit_notes
 from customspec.compiler.gauge import check_gauge
 from customspec.compiler.goal import PlannedClaim, check_goal, planned_claim
+from customspec.compiler.ground import Ground
 from customspec.compiler.lineup import Lineup, line_up
 from customspec.compiler.metrics import Measured, read_metrics
 from customspec.compiler.models import look_at_model, model_notes, telling_of_model
@@ -88,7 +89,8 @@ def compile_document(
     if not remembered:
         worker().start()  # it boots while the data is read
     try:
-        return _compile(document, spec, drafts, registry, roots, cache, choices or Choices(), remembered)
+        ground = Ground(roots, cache, Digests(cache), remembered)
+        return _compile(document, spec, drafts, registry, ground, choices or Choices())
     finally:
         remembered.save()
 
@@ -98,22 +100,19 @@ def _compile(
     spec: Spec,
     drafts: tuple[Draft, ...],
     registry: Registry,
-    roots: Roots,
-    cache: Path,
+    ground: Ground,
     choices: Choices,
-    remembered: Remembered,
 ) -> Compiled:
-    drafts = _only(drafts, choices.only, document)
-    findings, digests = Findings(document), Digests(cache)
-    drafts = look_at_files(drafts, roots, digests, findings)
+    findings, remembered = Findings(document), ground.remembered
+    drafts = look_at_files(_only(drafts, choices.only, document), ground, findings)
     metrics = read_metrics(spec, registry, findings)
     measure = None if findings else Measure.of(metrics[0].metric, metrics[0].id)
     before = len(findings)
-    data = look_at_data(spec, roots, cache, digests, findings, remembered)
+    data = look_at_data(spec, ground, findings)
     if data.given is not None and len(findings) == before:
         check_overlap(spec, data.given, findings, remembered)
     models = {
-        ref: look_at_model(ref, at, roots, cache, choices.machine, digests, findings, remembered)
+        ref: look_at_model(ref, at, choices.machine, ground, findings)
         for ref, at in _model_places(spec, drafts).items()
     }
     ready: list[Ready] = []

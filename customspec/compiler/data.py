@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from customspec.compiler.findings import Findings
+from customspec.compiler.ground import Ground
 from customspec.errors import Code
 from customspec.inputs.digests import Digests, folder_digest
 from customspec.inputs.hub_rows import cached_rows
@@ -31,18 +32,16 @@ class LookedData:
     unresolved: tuple[str, ...]
 
 
-def look_at_data(
-    spec: Spec, roots: Roots, cache: Path, digests: Digests, findings: Findings, remembered: Remembered
-) -> LookedData:
+def look_at_data(spec: Spec, ground: Ground, findings: Findings) -> LookedData:
     """Find, read and divide the splits. Problems go to `findings`; `rows` is then None."""
     before = len(findings)
-    files, unresolved = _find_files(spec.data, roots, cache, findings)
+    files, unresolved = _find_files(spec.data, ground, findings)
     rule = _rule(spec)
     given = None if unresolved or len(findings) > before else _read(files, findings)
     rows = None
     if given is not None and _check_columns(spec.data, given, findings):
-        rows = _divide(given, rule, findings, remembered)
-    return LookedData(files, _digests(spec.data, files, digests), rule, rows, given, unresolved)
+        rows = _divide(given, rule, findings, ground.remembered)
+    return LookedData(files, _digests(spec.data, files, ground.digests), rule, rows, given, unresolved)
 
 
 def chooses_by_validation(data: LookedData) -> bool:
@@ -50,7 +49,7 @@ def chooses_by_validation(data: LookedData) -> bool:
     return bool(data.rule["split_off"] or "validation" in data.files or "validation" in data.digests)
 
 
-def _find_files(data: DataSpec, roots: Roots, cache: Path, findings: Findings) -> tuple[Files, tuple[str, ...]]:
+def _find_files(data: DataSpec, ground: Ground, findings: Findings) -> tuple[Files, tuple[str, ...]]:
     files: dict[str, list[tuple[str, Path]]] = {}
     unresolved: list[str] = []
     for name in SPLITS:
@@ -58,8 +57,8 @@ def _find_files(data: DataSpec, roots: Roots, cache: Path, findings: Findings) -
         if split is None:
             continue
         if split.hub is None:
-            files[name] = _located(name, split.path or (), roots, findings)
-        elif (fetched := cached_rows(split, cache)) is not None:
+            files[name] = _located(name, split.path or (), ground.roots, findings)
+        elif (fetched := cached_rows(split, ground.cache)) is not None:
             files[name] = [(split.hub, fetched)]
         else:
             unresolved.append(split.hub)

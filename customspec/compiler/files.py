@@ -7,23 +7,24 @@ from pathlib import Path
 
 from customspec.compiler.entries import Chosen, Draft, blaming
 from customspec.compiler.findings import Findings
+from customspec.compiler.ground import Ground
 from customspec.errors import Code
 from customspec.hookspecs import ReadsFiles
-from customspec.inputs.digests import Digests, path_digest
-from customspec.inputs.paths import PathError, Roots, check_tree
+from customspec.inputs.digests import path_digest
+from customspec.inputs.paths import PathError, check_tree
 
 
-def look_at_files(drafts: tuple[Draft, ...], roots: Roots, digests: Digests, findings: Findings) -> tuple[Draft, ...]:
+def look_at_files(drafts: tuple[Draft, ...], ground: Ground, findings: Findings) -> tuple[Draft, ...]:
     """The drafts, their prompting options with whole paths; without those of whose files one is missing."""
     located = []
     for draft in drafts:
-        prompting = None if draft.prompting is None else _located(draft.prompting, roots, digests, findings)
+        prompting = None if draft.prompting is None else _located(draft.prompting, ground, findings)
         if prompting is not None or draft.prompting is None:
             located.append(replace(draft, prompting=prompting))
     return tuple(located)
 
 
-def _located(chosen: Chosen, roots: Roots, digests: Digests, findings: Findings) -> Chosen | None:
+def _located(chosen: Chosen, ground: Ground, findings: Findings) -> Chosen | None:
     if not isinstance(chosen.technique, ReadsFiles):
         return chosen
     with blaming(chosen):
@@ -31,7 +32,7 @@ def _located(chosen: Chosen, roots: Roots, digests: Digests, findings: Findings)
     paths: dict[str, Path] = {}
     for option, name in written.items():
         try:
-            paths[option] = check_tree(roots.locate(name), roots)
+            paths[option] = check_tree(ground.roots.locate(name), ground.roots)
         except PathError as fault:
             findings.add(fault.code, (*chosen.at, option), str(fault), hint=fault.hint)
             return None
@@ -39,6 +40,5 @@ def _located(chosen: Chosen, roots: Roots, digests: Digests, findings: Findings)
             findings.add(Code.DATA_MISSING, (*chosen.at, option), f"no such file or folder: {name}")
             return None
     options = chosen.options.model_copy(update={option: str(path) for option, path in paths.items()})
-    return replace(
-        chosen, options=options, files={option: path_digest(path, digests) for option, path in paths.items()}
-    )
+    digests = {option: path_digest(path, ground.digests) for option, path in paths.items()}
+    return replace(chosen, options=options, files=digests)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from customspec.compiler.entries import Chosen, Draft, blaming, tuning_of
 from customspec.compiler.findings import Findings
+from customspec.compiler.ground import Ground
 from customspec.compiler.search import varied
 from customspec.errors import Code, Exit
 from customspec.estimate import training_steps
@@ -21,11 +22,9 @@ from customspec.header import ModelHeader
 from customspec.hookspecs import Consulting, Refusal, TuningTechnique
 from customspec.inputs.chat_errors import ChatError
 from customspec.inputs.consulting import consult
-from customspec.inputs.digests import Digests
 from customspec.inputs.headers import KnownModel, read_model
 from customspec.inputs.models import ModelError, Unresolved, find_model
-from customspec.inputs.paths import PathError, Roots
-from customspec.inputs.remembered import Remembered
+from customspec.inputs.paths import PathError
 from customspec.inputs.tokens import Chat
 from customspec.machine import Machine
 from customspec.source import KeyPath
@@ -59,23 +58,17 @@ class LookedModel:
 
 
 def look_at_model(
-    ref: BaseModelSpec,
-    at: KeyPath,
-    roots: Roots,
-    cache: Path,
-    machine: Machine,
-    digests: Digests,
-    findings: Findings,
-    remembered: Remembered,
+    ref: BaseModelSpec, at: KeyPath, machine: Machine, ground: Ground, findings: Findings
 ) -> LookedModel | Unresolved | None:
     """The model at its place in the spec; None with a problem added when it cannot be used."""
+    cache = ground.cache
     try:
-        files = find_model(ref, roots, digests)
+        files = find_model(ref, ground.roots, ground.digests)
         if isinstance(files, Unresolved):
             return files
         known = read_model(files, cache / "headers")
         rates = _rates(machine, known, cache)
-        return LookedModel(known, Chat.load(known.tokenizer, remembered), cache / "answers", rates)
+        return LookedModel(known, Chat.load(known.tokenizer, ground.remembered), cache / "answers", rates)
     except PathError as fault:
         findings.add(fault.code, (*at, "path"), str(fault), hint=fault.hint)
     except ModelError as fault:
