@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from customspec.hookspecs import Decodes, PromptingTechnique, Reads, Sampling, StandsAlone
+from customspec.hookspecs import Decodes, Reads, Sampling, StandsAlone
 from customspec.inputs.encoding import Encoded
 from customspec.inputs.tokens import Chat
 from customspec.runners.bases import load_base, placed
@@ -58,13 +58,13 @@ def answer(params: Mapping[str, Any], model: nn.Module, rows: Sequence[Encoded],
     from customspec.ml.precision import computing
 
     began = time.monotonic()
-    count = _counter(work, rows)
-    technique, options = prompting_of(params, work.registry)
     with computing(work.machine.device, work.machine.compute_dtype), lean_lora(model):
         if params["generation"] is None:
+            _, options = prompting_of(params, work.registry)
+            count = _counter(work, rows)
             records, note = _choose(params["choices"], options.calibrate, model, rows, chat, count)
         else:
-            records, note = _generate(params, technique, options, model, rows, chat, count)
+            records, note = _generate(params, model, rows, chat, work)
     return Answers(tuple(records), time.monotonic() - began, (note,) if note else ())
 
 
@@ -81,7 +81,12 @@ def _counter(work: Work, rows: Sequence[Encoded]) -> Callable[[int], None]:
 
 
 def _choose(
-    choices: Sequence[str], calibrate: Calibration, model: Any, rows: Sequence[Encoded], chat: Chat, progress: Any
+    choices: Sequence[str],
+    calibrate: Calibration,
+    model: nn.Module,
+    rows: Sequence[Encoded],
+    chat: Chat,
+    progress: Callable[[int], None],
 ) -> tuple[list[dict[str, Any]], str | None]:
     from customspec.ml.memory import within_memory
     from customspec.ml.scoring import score_choices
@@ -90,9 +95,11 @@ def _choose(
     # rows without content stand beside the others: what all share is run once, and equal rows are one
     empty = list(dict.fromkeys(prompt for row in rows for prompt in row.empty))
     prompts = [*(row.prompt for row in rows), *empty]
-    settings = {"pad": chat.pad_id, "progress": progress}
     scores, note = within_memory(
-        lambda budget: score_choices(model, prompts, texts, tokens_per_batch=budget, **settings), model
+        lambda budget: score_choices(
+            model, prompts, texts, pad=chat.pad_id, tokens_per_batch=budget, progress=progress
+        ),
+        model,
     )
     without = dict(zip(empty, scores[len(rows) :], strict=True))
     lengths = [len(text) for text in texts]
@@ -114,16 +121,11 @@ def _classified(choices: Sequence[str], scores: Sequence[float], calibrated: Seq
 
 
 def _generate(
-    params: Mapping[str, Any],
-    technique: PromptingTechnique | None,
-    options: PromptingOptions,
-    model: Any,
-    rows: Sequence[Encoded],
-    chat: Chat,
-    progress: Any,
+    params: Mapping[str, Any], model: nn.Module, rows: Sequence[Encoded], chat: Chat, work: Work
 ) -> tuple[list[dict[str, Any]], str | None]:
+    technique, options = prompting_of(params, work.registry)
     sampling = technique.decoding(options) if isinstance(technique, Decodes) else None
-    generated, note = generated_texts(params, technique, options, model, rows, chat, progress, sampling or Sampling())
+    generated, note = generated_texts(params, model, rows, chat, work, sampling or Sampling())
     if isinstance(technique, Reads):
         return [_read(technique, options, samples, params["choices"]) for samples in generated], note
     records = [{"prediction": one.text, "tokens": one.tokens, "finished": one.finished} for one, *_ in generated]
@@ -132,19 +134,18 @@ def _generate(
 
 def generated_texts(
     params: Mapping[str, Any],
-    technique: PromptingTechnique | None,
-    options: PromptingOptions,
-    model: Any,
+    model: nn.Module,
     rows: Sequence[Encoded],
     chat: Chat,
-    progress: Callable[[int], None],
+    work: Work,
     sampling: Sampling,
 ) -> tuple[list[tuple[Generated, ...]], str | None]:
     """As many texts for each row as `sampling` says, ended as the candidate's are; a note where memory was short."""
     from customspec.ml.generation import sample
     from customspec.ml.memory import within_memory
 
-    settings = params["generation"]
+    technique, options = prompting_of(params, work.registry)
+    settings, progress = params["generation"], _counter(work, rows)
     stop = (*(settings["stop"] or ()), *chat.end_texts)
     if chat.template is None and not stop and technique is not None and technique.shots(options):
         stop = ("\n\n",)  # plain text has no end of turn: after a demonstration comes a blank line

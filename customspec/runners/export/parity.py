@@ -12,7 +12,7 @@ from customspec.hookspecs import Sampling
 from customspec.inputs.encoding import Encoded
 from customspec.inputs.tokens import Chat
 from customspec.runners.answers import answer, generated_texts
-from customspec.runners.work import Work, prompting_of
+from customspec.runners.work import Work
 
 if TYPE_CHECKING:
     from torch import nn
@@ -62,9 +62,8 @@ def ask(params: Mapping[str, Any], model: nn.Module, rows: Sequence[Encoded], ch
         records = answer(params, model, rows, chat, work).records
         scores = tuple({key: math.log(max(p, 1e-300)) for key, p in r["probabilities"].items()} for r in records)
         return Given(tuple(record["prediction"] for record in records), scores)
-    technique, options = prompting_of(params, work.registry)
     with computing(work.machine.device, work.machine.compute_dtype):
-        texts, _ = generated_texts(params, technique, options, model, rows, chat, lambda _: None, Sampling())
+        texts, _ = generated_texts(params, model, rows, chat, work.silent, Sampling())
     return Given(tuple(text.text for (text,) in texts), None)
 
 
