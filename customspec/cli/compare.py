@@ -10,8 +10,7 @@ import click
 
 from customspec.cli.common import json_option, show_json, store_option
 from customspec.cli.printing import print_table
-from customspec.cli.report import load
-from customspec.cli.runs import reading
+from customspec.cli.runs import read_named, reading
 from customspec.errors import Exit, UsageError
 from customspec.registry import discover
 from customspec.report.changes import changes
@@ -33,7 +32,7 @@ def command(runs: tuple[str, ...], store: Path | None, *, as_json: bool) -> int:
 
     Each RUN is a run folder, a run's id, or a spec (its latest run).
     """
-    found = _named([load(named, store) for named in runs])
+    found = _named([read_named(named, store) for named in runs])
     if len(found) < 2:
         raise UsageError("to compare takes two runs, or more")
     registry = discover()

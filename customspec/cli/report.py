@@ -7,10 +7,9 @@ from pathlib import Path
 import click
 
 from customspec.cli.common import json_option, show_json, store_option
-from customspec.cli.runs import find_run, reading, run_argument
+from customspec.cli.runs import read_named, reading, run_argument
 from customspec.errors import Exit, UsageError
 from customspec.inputs.digests import replace_file
-from customspec.report.finished import Finished, read_finished
 from customspec.store import writing_under
 
 
@@ -30,7 +29,7 @@ def command(run: str, form: str, out: Path | None, base: str | None, store: Path
         raise UsageError("--base belongs to --format markdown; side by side: customspec compare")
     from customspec.report.view import view_of
 
-    finished = load(run, store)
+    finished = read_named(run, store)
     with reading(finished.folder):
         view = view_of(finished)
     if as_json:
@@ -39,7 +38,7 @@ def command(run: str, form: str, out: Path | None, base: str | None, store: Path
     if form == "markdown":
         from customspec.report.markdown import markdown_of
 
-        against = None if base is None else load(base, store)
+        against = None if base is None else read_named(base, store)
         with reading(finished.folder):
             text = markdown_of(view, finished, against)
         _write(text, out)
@@ -57,13 +56,6 @@ def command(run: str, form: str, out: Path | None, base: str | None, store: Path
     if str(target) != "-":
         click.echo(f"report: {target}")
     return Exit.DONE
-
-
-def load(named: str, store: Path | None) -> Finished:
-    """A run by what it is called on the command line. Raises UsageError."""
-    folder = find_run(named, store)
-    with reading(folder):
-        return read_finished(folder)
 
 
 def _write(text: str, out: Path | None) -> None:

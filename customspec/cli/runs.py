@@ -14,9 +14,10 @@ import click
 from customspec.cli.common import STORE_FOLDER, STORE_VARIABLE, read_document, store_root
 from customspec.cli.roots import roots_of
 from customspec.errors import UsageError
+from customspec.inputs.documents import RESULTS
+from customspec.report.finished import Finished, read_finished
 
 RUN = "a run folder, a run's id, or a spec (its latest run)"
-RESULTS = "results.json"
 _SPECS = (".yaml", ".yml")
 
 log = logging.getLogger("customspec")
@@ -60,6 +61,13 @@ def reading(run: Path) -> Iterator[None]:
         told = str(error) if isinstance(error, OSError | ValueError) else f"{type(error).__name__}: {error}"
         log.debug("%s cannot be read", run, exc_info=error)
         raise UsageError(f"{run} is no run folder that can be read: {told}") from error
+
+
+def read_named(named: str, store: Path | None) -> Finished:
+    """A run by what it is called on the command line. Raises UsageError."""
+    folder = find_run(named, store)
+    with reading(folder):
+        return read_finished(folder)
 
 
 def _latest(spec: Path, store: Path | None) -> Path:
