@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from finished import finish, move, write
+from finished import finish, move, reseal, write
 from mutations import mutations
 
 from support import Ended, Workspace
@@ -102,6 +102,29 @@ def test_a_changed_run_is_used_or_told(space: Workspace, customspec: Run, name: 
     assert [look(space, customspec, asked, "as it is") for asked in USING] == [0] * len(USING)
     for number, what in enumerate(changed(run_of(space) / name, 6, seed=1)):
         look(space, customspec, USING[number % len(USING)], what)
+
+
+def test_a_prompt_that_lacks_what_a_page_shows_is_told(space: Workspace, customspec: Run) -> None:
+    reseal(run_of(space) / "candidates" / "few_shot@0" / "prompt.json", lambda told: told["seen"].pop("tokens"))
+    assert look(space, customspec, ("report",), "no tokens") == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [(KeyError("x"), 1, "predict: KeyError: 'x'"), (MemoryError(), 4, "predict: not enough memory")],
+)
+def test_what_fails_inside_is_told(
+    space: Workspace, customspec: Run, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int, said: str
+) -> None:
+    import customspec.cli.predict as command
+
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(command, "predict", fails)
+    ended = customspec("predict", run_of(space), "new.jsonl")
+    assert ended.code == code
+    assert f"error: {said}" in ended.err
 
 
 @pytest.mark.faults

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,14 +14,18 @@ import click
 from customspec.cli.progress import watching
 from customspec.cli.roots import configured_roots
 from customspec.cli.runs import find_run, reading, store_of
-from customspec.errors import UsageError
+from customspec.errors import CustomspecError, MachineError, StepError, UsageError
 from customspec.machine import detect
 from customspec.plan import Plan
 from customspec.registry import discover
+from customspec.runners.blame import told
+from customspec.runners.execute import SHORT, is_short_of_memory
 from customspec.runners.folder import read_run
 from customspec.runners.places import roots_of_run
 from customspec.runners.reopened import Reopened
 from customspec.store import Store
+
+log = logging.getLogger("customspec")
 
 candidate_option = click.option(
     "--candidate", metavar="KEY", help="Another candidate than the chosen one, for instance lora@0."
@@ -70,4 +75,13 @@ def reopened(
     roots = roots_of_run(chosen.plan, chosen.run, (*allowed, *configured_roots()))
     used = Store(root)
     with watching() as watcher, used.using():
-        yield Reopened(chosen.plan, chosen.key, chosen.run, used, discover(), machine, watcher, does, roots)
+        registry = discover()
+        try:
+            yield Reopened(chosen.plan, chosen.key, chosen.run, used, registry, machine, watcher, does, roots)
+        except (CustomspecError, OSError):
+            raise
+        except Exception as error:  # as of a step: whatever a plugin or a library raises, or nonsense in a plan
+            if is_short_of_memory(error):
+                raise MachineError(f"{does}: {SHORT}") from error
+            log.debug("%s failed", does, exc_info=error)
+            raise StepError(f"{does}: {told(error, registry)}") from error

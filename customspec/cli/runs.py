@@ -13,7 +13,7 @@ import click
 
 from customspec.cli.common import STORE_FOLDER, STORE_VARIABLE, read_document, store_root
 from customspec.cli.roots import roots_of
-from customspec.errors import UsageError
+from customspec.errors import CustomspecError, UsageError
 from customspec.inputs.documents import RESULTS
 from customspec.report.finished import Finished, read_finished
 
@@ -57,7 +57,9 @@ def reading(run: Path) -> Iterator[None]:
     """Raises UsageError where what a run folder says is no sense: whoever wrote it could seal it, too."""
     try:
         yield
-    except (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError) as error:
+    except (CustomspecError, MemoryError):
+        raise
+    except Exception as error:  # Jinja's and the pictures' own are of no common kind
         told = str(error) if isinstance(error, OSError | ValueError) else f"{type(error).__name__}: {error}"
         log.debug("%s cannot be read", run, exc_info=error)
         raise UsageError(f"{run} is no run folder that can be read: {told}") from error
