@@ -4,14 +4,15 @@
 
 One linear layer of random weights (576 x 576, as in a small model), rows of ten kinds, and a loss that always pulls the
 output the same way: what is measured is the method and its beginning, no task. The table says how far the output has
-gone, by its own size, and how straight: the cosine with the way that it is pulled. It takes a minute on one core.
+gone, by its own size, and how straight: the cosine with the way that it is pulled. Below it the same of the vectors of
+learned prompts, each pulled its own way. It takes a minute on one core.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,15 +21,17 @@ if TYPE_CHECKING:
 WIDTH, KINDS, ROWS, BATCH = 576, 10, 160, 8
 SPREAD = 0.2  # of the weights, as in SmolLM2-135M's attention
 AT = (1, 10, 25, 50)
+VECTORS, SIZE = 20, 0.135  # of a learned prompt, and their standard deviation: SmolLM2-135M's embeddings
+LEARNED = {"prompt_tuning": None, "p_tuning": "LSTM", "p_tuning, MLP": "MLP"}
 
 
 def main() -> int:
     arguments = _arguments()
-    rates = {**_recipes(), **dict(_pair(text) for text in arguments.set)}
+    rates = {**_recipes([*_configs(), *LEARNED]), **dict(_pair(text) for text in arguments.set)}
     sys.stdout.write("| technique | learning rate | " + " | ".join(f"step {step}" for step in AT) + " |\n")
     sys.stdout.write("|---" * (2 + len(AT)) + "|\n")
     for name, rate in rates.items():
-        told = " | ".join(f"{far:.3f} ({straight:.2f})" for far, straight in _course(name, rate))
+        told = " | ".join(f"{far:.3f} ({straight:.2f})" for far, straight in _courses(name)(name, rate))
         sys.stdout.write(f"| {name} | {rate:g} | {told} |\n")
         sys.stdout.flush()
     return 0
@@ -67,16 +70,60 @@ def _configs() -> Mapping[str, Any]:
     }
 
 
-def _recipes() -> dict[str, float]:
+def _recipes(names: Sequence[str]) -> dict[str, float]:
     from customspec.header import ModelHeader
     from customspec.registry import discover
 
     header = ModelHeader("", "", 0, 0, WIDTH, 1, {"layer": (WIDTH, WIDTH)}, (), {})
     rates = {}
-    for name in _configs():
-        technique = discover().tuning({"rslora": "lora", "dora": "lora"}.get(name, name))
+    for name in names:
+        technique = discover().tuning({"rslora": "lora", "dora": "lora"}.get(name, name.partition(",")[0]))
         rates[name] = float(technique.recipe(technique.options(), header, ROWS)["learning_rate"])
     return rates
+
+
+def _courses(name: str) -> Callable[[str, float], list[tuple[float, float]]]:
+    return _prompt_course if name in LEARNED else _course
+
+
+def _prompt_course(name: str, rate: float) -> list[tuple[float, float]]:
+    """Distance and cosine of the vectors of a learned prompt at the steps of AT."""
+    import torch
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    pull, model = torch.randn(VECTORS, WIDTH), _prompt(LEARNED[name])
+    which = torch.arange(VECTORS)[None]
+    before = model(which)[0].detach()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0)
+    found = []
+    for step in range(1, max(AT) + 1):
+        optimizer.zero_grad()
+        (-(model(which)[0] * (pull + torch.randn_like(pull))).mean()).backward()
+        optimizer.step()
+        if step in AT:
+            gone = model(which)[0].detach() - before
+            found.append((float(gone.norm() / before.norm()), float((gone * pull).sum() / gone.norm() / pull.norm())))
+    return found
+
+
+def _prompt(encoder: str | None) -> nn.Module:
+    """Vectors that are learned themselves, or made by P-tuning's encoder as its plugin sets it up."""
+    import torch
+    from peft import PromptEncoderConfig
+    from peft.tuners import PromptEncoder
+
+    from customspec.ml.soft_prompts import steer
+
+    vectors = SIZE * torch.randn(VECTORS, WIDTH)
+    if encoder is None:
+        own: nn.Module = torch.nn.Embedding.from_pretrained(vectors, freeze=False)
+        return own
+    shape: dict[str, Any] = {"num_virtual_tokens": VECTORS, "token_dim": WIDTH, "num_transformer_submodules": 1}
+    config: Any = PromptEncoderConfig(encoder_reparameterization_type=encoder, encoder_hidden_size=128, **shape)
+    made: nn.Module = PromptEncoder(config)
+    steer(made, vectors)
+    return made
 
 
 def _course(name: str, rate: float) -> list[tuple[float, float]]:

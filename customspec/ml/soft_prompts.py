@@ -36,23 +36,45 @@ def set_prefix(model: nn.Module, ids: Sequence[int]) -> None:
     initialize_kv_prefix_from_past_key_values(model, past_key_values=cache)
 
 
+# How far P-tuning's hidden units go above zero, times the units of one vector, in standard deviations of the vectors:
+# then one rate moves the vectors of every model by about the same share of themselves (`python -m benchmarks.rates`).
+REACH = 1900.0
+
+
 @torch.no_grad()
 def steer_encoder(model: nn.Module, vectors: Tensor) -> None:
-    """P-tuning begins at `vectors` (virtual tokens, width): its encoder's last layer is solved for, all else stays
-    random. With more hidden units than virtual tokens the least-squares solution is exact."""
-    encoder = _encoder(model).eval()  # solved for what stands without dropout
-    last = encoder.mlp_head[-1]
-    seen: list[Tensor] = []
-    watching = last.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
-    encoder(torch.arange(len(vectors), device=vectors.device)[None])
-    watching.remove()
+    """P-tuning begins at `vectors` (virtual tokens, width)."""
+    steer(_encoder(model), vectors)
+
+
+@torch.no_grad()
+def steer(encoder: Any, vectors: Tensor) -> None:
+    """Solve for the last two layers of a `PromptEncoder`: of the hidden units each is above zero for one vector, by
+    turns, and as far below for the others. With as many hidden units as virtual tokens the solution is exact.
+
+    Drawn at random the units are nearly the same for every vector. Then the last layer has to be large, and a step of
+    any layer moves all vectors together, away from where they were put; with units of its own each is moved by its own
+    gradient, as in prompt tuning, while the layers below tie them to one another.
+    """
+    encoder.eval()  # solved for what stands without dropout
+    count, units = len(vectors), encoder.mlp_head[-3].out_features
+    height = max(REACH * float(vectors.std()) * count / units, 1e-3)
+    own = torch.arange(units)[None] % count == torch.arange(count)[:, None]
+    _solve(encoder, encoder.mlp_head[-3], torch.where(own, height, -height).to(vectors))
+    _solve(encoder, encoder.mlp_head[-1], vectors)
     encoder.train()
-    hidden = seen[0][0]  # (virtual tokens, hidden units)
-    mean = vectors.mean(0)
-    last.bias.copy_(mean)
-    last.weight.copy_(
-        torch.linalg.lstsq(hidden.double().cpu(), (vectors - mean).double().cpu(), driver="gelsd").solution.T
-    )
+
+
+def _solve(encoder: Any, layer: Any, wanted: Tensor) -> None:
+    """Set a linear layer so that the encoder gives `wanted` (virtual tokens, outputs) there: least squares."""
+    seen: list[Tensor] = []
+    watching = layer.register_forward_pre_hook(lambda _, given: seen.append(given[0][0]))
+    encoder(torch.arange(len(wanted), device=wanted.device)[None])
+    watching.remove()
+    given, mean = seen[0], wanted.mean(0)  # given: (virtual tokens, inputs)
+    found = torch.linalg.lstsq(given.double().cpu(), (wanted - mean).double().cpu(), driver="gelsd").solution
+    layer.weight.copy_(found.T)
+    layer.bias.copy_(mean)
 
 
 def _encoder(model: nn.Module) -> Any:

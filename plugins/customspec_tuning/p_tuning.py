@@ -47,9 +47,8 @@ class PTuning(BesideQuantized, PeftAdapter):
     options = PTuningOptions
 
     def recipe(self, options: PTuningOptions, model: ModelHeader, rows: int) -> Mapping[str, Any]:
-        # PEFT's comparison of methods: 35 % at 1e-4 after 5000 steps, on 3B. On SmolLM2-135M and ten intents 1e-3 took
-        # the loss from 6.4 to 2.7 in 55 of 250 steps: too slow
-        return recipe(options, model, rows, rate=3e-3, wide=3e-4, steps=250, most=20, patience=6)
+        # at which the vectors move as far in a step as under prompt tuning: `benchmarks.rates`
+        return recipe(options, model, rows, rate=3e-5, wide=3e-5, steps=250, most=20, patience=6)
 
     def refusal(self, options: PTuningOptions, model: ModelHeader) -> Refusal | None:
         return None
