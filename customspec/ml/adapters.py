@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import torch
 from peft import PeftConfig, PeftModel, get_peft_model
 from torch import nn
 from transformers.pytorch_utils import Conv1D
@@ -32,7 +33,8 @@ def save(model: nn.Module, folder: Path) -> None:
     for config in adapted.peft_config.values():
         # the base is named by digest in the plan; a path would not travel, and PEFT writes one in place of None
         config.base_model_name_or_path = ""
-    adapted.save_pretrained(str(folder), safe_serialization=True)
+    with torch.no_grad():  # as it answers: the LSTM that makes P-tuning's vectors has another kernel under gradients
+        adapted.save_pretrained(str(folder), safe_serialization=True)
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's card has blanks to fill in; ours is written on export
 
 

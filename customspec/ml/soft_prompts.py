@@ -50,7 +50,7 @@ def steer_encoder(model: nn.Module, vectors: Tensor) -> None:
 @torch.no_grad()
 def steer(encoder: Any, vectors: Tensor) -> None:
     """Solve for the last two layers of a `PromptEncoder`: of the hidden units each is above zero for one vector, by
-    turns, and as far below for the others. With as many hidden units as virtual tokens the solution is exact.
+    turns, and a little below for the others. With as many hidden units as virtual tokens the solution is exact.
 
     Drawn at random the units are nearly the same for every vector. Then the last layer has to be large, and a step of
     any layer moves all vectors together, away from where they were put; with units of its own each is moved by its own
@@ -60,7 +60,7 @@ def steer(encoder: Any, vectors: Tensor) -> None:
     count, units = len(vectors), encoder.mlp_head[-3].out_features
     height = max(REACH * float(vectors.std()) * count / units, 1e-3)
     own = torch.arange(units)[None] % count == torch.arange(count)[:, None]
-    _solve(encoder, encoder.mlp_head[-3], torch.where(own, height, -height).to(vectors))
+    _solve(encoder, encoder.mlp_head[-3], torch.where(own, height, -height / 4).to(vectors))
     _solve(encoder, encoder.mlp_head[-1], vectors)
     encoder.train()
 
