@@ -59,6 +59,17 @@ def test_a_spec_that_is_a_link_out_of_its_folder_is_not_read(
     assert "swordfish" not in ended.err
 
 
+def test_a_spec_that_is_such_a_link_is_read_where_the_person_allows_it(
+    space: Workspace, tmp_path: Path, customspec: Run
+) -> None:
+    (space.root / "spec.yaml").rename(tmp_path / "spec.yaml")
+    (space.root / "spec.yaml").symlink_to(tmp_path / "spec.yaml")
+    for command in (["predict", "spec.yaml", "new.jsonl"], ["export", "spec.yaml", "--out", "out"]):
+        assert customspec(*command).code == 2
+        ended = customspec(*command, "--allow-root", tmp_path, "--store", space.root / ".customspec")
+        assert ended.code == 0, ended.err
+
+
 def test_the_run_as_it_is_is_used(space: Workspace, customspec: Run) -> None:
     for arguments in (("predict", run_of(space), "new.jsonl", "--candidate", "zero_shot"), ("export", run_of(space))):
         ended = customspec(*arguments)

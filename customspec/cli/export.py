@@ -41,7 +41,7 @@ def command(
 
     RUN is a run folder, a run's id, or a spec (its latest run).
     """
-    chosen = read_chosen(run, candidate, store)
+    chosen = read_chosen(run, candidate, store, allow_root)
     with reopened(chosen, "export", device, store, allow_root) as opened:
         exported = export(opened, chosen.document, out or _default(chosen, merge=merge), merged=merge)
     if as_json:

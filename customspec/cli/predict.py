@@ -42,7 +42,7 @@ def command(
 
     RUN is a run folder, a run's id, or a spec (its latest run).
     """
-    chosen = read_chosen(run, candidate, store)
+    chosen = read_chosen(run, candidate, store, allow_root)
     queries = tuple(_read(rows))
     with reopened(chosen, "predict", device, store, allow_root) as opened:
         answers = predict(opened, queries)

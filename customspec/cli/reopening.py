@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,12 +42,12 @@ class Chosen:
     key: str
 
 
-def read_chosen(named: str, candidate: str | None, store: Path | None) -> Chosen:
+def read_chosen(named: str, candidate: str | None, store: Path | None, allowed: Sequence[Path] = ()) -> Chosen:
     """The run with the named candidate, by its key or its id; without a name, the one that was chosen.
 
     Raises UsageError for what is no run, a candidate that it does not have, and a run that chose none.
     """
-    run = find_run(named, store)
+    run = find_run(named, store, allowed)
     with reading(run):
         plan, document = read_run(run)
         chosen = document["decision"]["chosen_key"]

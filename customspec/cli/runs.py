@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,15 +25,18 @@ log = logging.getLogger("customspec")
 run_argument = click.argument("run", metavar="RUN")
 
 
-def find_run(named: str, store: Path | None = None) -> Path:
-    """The run's folder. Raises UsageError where there is none, or more than one of that id."""
+def find_run(named: str, store: Path | None = None, allowed: Sequence[Path] = ()) -> Path:
+    """The run's folder. Raises UsageError where there is none, or more than one of that id.
+
+    `allowed` are the folders that a spec may lie in when it is named by a link.
+    """
     path = Path(named)
     if path.is_dir():
         if not (path / RESULTS).is_file():
             raise UsageError(f"{named} is no run folder: it has no {RESULTS}")
         return path
     if path.suffix in _SPECS:
-        return _latest(path, store)
+        return _latest(path, store, allowed)
     if path.name != named:
         raise UsageError(f"there is no run folder {named}")
     found = [root / "runs" / named for root in _stores(store) if (root / "runs" / named / RESULTS).is_file()]
@@ -72,8 +75,8 @@ def read_named(named: str, store: Path | None) -> Finished:
         return read_finished(folder)
 
 
-def _latest(spec: Path, store: Path | None) -> Path:
-    roots_of(spec)
+def _latest(spec: Path, store: Path | None, allowed: Sequence[Path]) -> Path:
+    roots_of(spec, allowed)
     document = read_document(spec)
     name = document.data.get("name")
     if not isinstance(name, str):

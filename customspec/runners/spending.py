@@ -23,4 +23,4 @@ def reading_of(step: Step, tokens: float) -> Reading | None:
     if step.params["generation"] is not None:
         return None
     model = next(need for need in step.needs if need.partition(":")[0] == "model")
-    return Reading(model, tokens)
+    return Reading(f"{model} {step.params.get('quantization')}", tokens)

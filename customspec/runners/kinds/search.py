@@ -13,6 +13,7 @@ from typing import Any
 
 from customspec.compiler.models import fill
 from customspec.errors import StepError
+from customspec.inputs.chat_errors import ChatError
 from customspec.plan import REVISION, Step, digest
 from customspec.runners.answers import answer, load_candidate, reserve_of
 from customspec.runners.bases import make_way
@@ -94,7 +95,7 @@ def _attempt(
         make(step, work, chosen, note)
     except StoppedError:
         ended = "stopped"
-    except (StepError, ValueError) as error:
+    except (StepError, ChatError, ValueError) as error:
         ended, reason = "failed", str(error)
     return Trial(chosen, tuple(values), ended, time.monotonic() - began, reason)
 
