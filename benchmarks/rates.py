@@ -18,6 +18,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    # a model, the output that is looked at, the way in which it is pulled, and the loss of a step
+    Problem = tuple[nn.Module, Callable[[], Tensor], Tensor, Callable[[], Tensor]]
+
 WIDTH, KINDS, ROWS, BATCH = 576, 10, 160, 8
 SPREAD = 0.2  # of the weights, as in SmolLM2-135M's attention
 AT = (1, 10, 25, 50)
@@ -31,7 +34,7 @@ def main() -> int:
     sys.stdout.write("| technique | learning rate | " + " | ".join(f"step {step}" for step in AT) + " |\n")
     sys.stdout.write("|---" * (2 + len(AT)) + "|\n")
     for name, rate in rates.items():
-        told = " | ".join(f"{far:.3f} ({straight:.2f})" for far, straight in _courses(name)(name, rate))
+        told = " | ".join(f"{far:.3f} ({straight:.2f})" for far, straight in _course(name, rate))
         sys.stdout.write(f"| {name} | {rate:g} | {told} |\n")
         sys.stdout.flush()
     return 0
@@ -82,29 +85,42 @@ def _recipes(names: Sequence[str]) -> dict[str, float]:
     return rates
 
 
-def _courses(name: str) -> Callable[[str, float], list[tuple[float, float]]]:
-    return _prompt_course if name in LEARNED else _course
-
-
-def _prompt_course(name: str, rate: float) -> list[tuple[float, float]]:
-    """Distance and cosine of the vectors of a learned prompt at the steps of AT."""
+def _course(name: str, rate: float) -> list[tuple[float, float]]:
+    """Distance and cosine at the steps of AT."""
     import torch
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    pull, model = torch.randn(VECTORS, WIDTH), _prompt(LEARNED[name])
-    which = torch.arange(VECTORS)[None]
-    before = model(which)[0].detach()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0)
+    model, output, pull, loss = _vectors(name) if name in LEARNED else _layer(name)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=rate, weight_decay=0.0)
+    with torch.no_grad():
+        before = output()
     found = []
     for step in range(1, max(AT) + 1):
         optimizer.zero_grad()
-        (-(model(which)[0] * (pull + torch.randn_like(pull))).mean()).backward()
+        loss().backward()
         optimizer.step()
         if step in AT:
-            gone = model(which)[0].detach() - before
-            found.append((float(gone.norm() / before.norm()), float((gone * pull).sum() / gone.norm() / pull.norm())))
+            with torch.no_grad():
+                gone = output() - before
+            straight = float((gone * pull).sum() / gone.norm() / pull.norm())
+            found.append((float(gone.norm() / before.norm()), straight))
     return found
+
+
+def _vectors(name: str) -> Problem:
+    """The vectors of a learned prompt, each pulled its own way, with noise."""
+    import torch
+
+    pull, model = torch.randn(VECTORS, WIDTH), _prompt(LEARNED[name])
+    which = torch.arange(VECTORS)[None]
+
+    def output() -> Tensor:
+        vectors: Tensor = model(which)[0]
+        return vectors
+
+    return model, output, pull, lambda: -(output() * (pull + torch.randn_like(pull))).mean()
 
 
 def _prompt(encoder: str | None) -> nn.Module:
@@ -126,33 +142,8 @@ def _prompt(encoder: str | None) -> nn.Module:
     return made
 
 
-def _course(name: str, rate: float) -> list[tuple[float, float]]:
-    """Distance and cosine at the steps of AT."""
-    import torch
-
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    rows, pull, model = _problem(name)
-    with torch.no_grad():
-        before = model(rows)
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=rate, weight_decay=0.0)
-    found = []
-    for step in range(1, max(AT) + 1):
-        some = torch.randint(0, ROWS, (BATCH,))
-        optimizer.zero_grad()
-        (-((model(rows[some]) - before[some]) * pull[some]).mean()).backward()
-        optimizer.step()
-        if step in AT:
-            with torch.no_grad():
-                gone = model(rows) - before
-            straight = float((gone * pull).sum() / gone.norm() / pull.norm())
-            found.append((float(gone.norm() / before.norm()), straight))
-    return found
-
-
-def _problem(name: str) -> tuple[Tensor, Tensor, nn.Module]:
-    """Rows, the way in which each one's output is pulled, and the layer with the technique on it."""
+def _layer(name: str) -> Problem:
+    """The layer with the technique on it, and rows of whose outputs some are pulled at each step."""
     import torch
     from peft import get_peft_model
     from torch import nn
@@ -165,7 +156,15 @@ def _problem(name: str) -> tuple[Tensor, Tensor, nn.Module]:
     config = _configs()[name]
     bare: Any = nn.Sequential()
     bare.add_module("layer", layer)
-    return rows, pull, bare if config is None else get_peft_model(bare, config)
+    model = bare if config is None else get_peft_model(bare, config)
+
+    def loss() -> Tensor:
+        some = torch.randint(0, ROWS, (BATCH,))
+        # what the output was before is the same at every step, and has no gradient
+        pulled: Tensor = -(model(rows[some]) * pull[some]).mean()
+        return pulled
+
+    return model, lambda: model(rows), pull, loss
 
 
 if __name__ == "__main__":

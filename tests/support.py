@@ -26,10 +26,18 @@ __all__ = [
     "long_form_of",
     "make_model",
     "make_tokenizer",
+    "run",
 ]
 
 WORDS = {"red": "warm", "orange": "warm", "amber": "warm", "blue": "cold", "teal": "cold", "violet": "cold"}
 Rows = Sequence[Mapping[str, Any]]
+
+
+def run(customspec: Callable[..., Ended], *arguments: str | Path) -> Any:
+    """The results document of `customspec run`, which must succeed."""
+    ended = customspec("run", *arguments, "--json")
+    assert ended.code == 0, ended.err
+    return ended.json
 
 
 def long_form_of(values: Iterable[Any], chosen: Callable[[Any], bool]) -> list[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,7 +21,7 @@ from customspec.runners.outcome import Outcome
 from customspec.runners.work import Host
 from customspec.spec import Budget
 from customspec.store import Store
-from support import Ended, Workspace, colours
+from support import Ended, Workspace, colours, run
 
 Command = Callable[..., Ended]
 
@@ -37,12 +36,6 @@ class Silent:
     def progress(self, *_: Any) -> None: ...
 
     def finished(self, *_: Any) -> None: ...
-
-
-def run(customspec: Command, *arguments: str | Path) -> Any:
-    ended = customspec("run", *arguments, "--json")
-    assert ended.code == 0, ended.err
-    return ended.json
 
 
 def statuses(document: Any) -> dict[str, str]:

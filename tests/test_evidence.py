@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from scipy.stats import binomtest
 
-from support import Ended, Workspace, colours
+from support import Ended, Workspace, colours, run
 
 Command = Callable[..., Ended]
 
 TWO = "techniques: [zero_shot, {few_shot: {shots: 2}}]"
 GROUPED = "data: {train: train.jsonl, validation: validation.jsonl, test: test.jsonl, group: customer}"
-
-
-def run(customspec: Command, *arguments: str | Path) -> Any:
-    ended = customspec("run", *arguments, "--json")
-    assert ended.code == 0, ended.err
-    return ended.json
 
 
 def right(workspace: Workspace, document: Any, key: str, split: str) -> list[bool]:

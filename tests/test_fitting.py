@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from support import Ended, Workspace, example
+from support import Ended, Workspace, example, run
 
 Command = Callable[..., Ended]
 Install = Callable[..., None]
@@ -22,12 +22,6 @@ def space(workspace: Workspace, install: Install, monkeypatch: pytest.MonkeyPatc
     install("acme-fit", "best_draw", example("best_draw"))
     monkeypatch.chdir(workspace.root)
     return workspace
-
-
-def run(customspec: Command, *arguments: str | Path) -> Any:
-    ended = customspec("run", *arguments, "--json")
-    assert ended.code == 0, ended.err
-    return ended.json
 
 
 def folder_of(space: Workspace, document: Any, key: str) -> Path:

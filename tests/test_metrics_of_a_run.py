@@ -24,7 +24,7 @@ from customspec.spec import Options
 from customspec_metrics.accuracy import Accuracy
 from customspec_metrics.f1 import MacroF1
 from customspec_metrics.token_f1 import TokenF1
-from support import Ended, Workspace
+from support import Ended, Workspace, run
 
 Command = Callable[..., Ended]
 
@@ -39,12 +39,6 @@ def planned(spec: Path) -> Plan:
 def records(workspace: Workspace, document: Any, key: str, split: str = "test") -> list[dict[str, Any]]:
     folder = workspace.root / ".customspec" / "runs" / document["run"] / "candidates" / key / "predictions" / split
     return [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
-
-
-def run(customspec: Command, *arguments: str | Path) -> Any:
-    ended = customspec("run", *arguments, "--json")
-    assert ended.code == 0, ended.err
-    return ended.json
 
 
 # ------------------------------------------------------------------------------------------------------------- plans

@@ -11,18 +11,12 @@ from typing import Any
 
 import pytest
 
-from support import Ended, Workspace, colours, make_model
+from support import Ended, Workspace, colours, make_model, run
 
 Command = Callable[..., Ended]
 
 ALL = "techniques: [zero_shot, {few_shot: {shots: 2}}, {lora: {r: 2, num_train_epochs: 1}}, {full: {max_steps: 2}}]"
 GOAL = "goal: {metric: accuracy, at_least: 0.99}"
-
-
-def run(customspec: Command, *arguments: str | Path) -> Any:
-    ended = customspec("run", *arguments, "--json")
-    assert ended.code == 0, ended.err
-    return ended.json
 
 
 def by_key(document: Any) -> dict[str, Any]:

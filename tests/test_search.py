@@ -13,17 +13,11 @@ import pytest
 from customspec.errors import StepError
 from customspec.runners.kinds import train
 from customspec.runners.searching import Chosen, Search, StoppedError, Trial, best_of, search
-from support import Ended, Workspace
+from support import Ended, Workspace, run
 
 Command = Callable[..., Ended]
 
 RATES = "{lora: {r: 2, max_steps: 10}, search: {learning_rate: [1e-4, 1e-2, 0.1]}}"
-
-
-def run(customspec: Command, *arguments: str | Path) -> Any:
-    ended = customspec("run", *arguments, "--json")
-    assert ended.code == 0, ended.err
-    return ended.json
 
 
 def folder_of(workspace: Workspace, document: Any, key: str) -> Path:

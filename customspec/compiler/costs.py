@@ -14,6 +14,7 @@ from customspec.compiler.entries import blaming, prompting_of, tuning_of
 from customspec.compiler.lengths import Looked
 from customspec.compiler.models import LookedModel
 from customspec.estimate import COMPARED, Estimate, evaluation_interval, flops, memory, seconds, training_steps
+from customspec.estimate.passes import common_length
 from customspec.estimate.predicted import artifact_bytes
 from customspec.estimate.rates import Rates
 from customspec.estimate.shape import Shape
@@ -113,7 +114,7 @@ def _count(chat: Chat, asked: Sequence[Sequence[Message]], written: Sequence[str
     prompts = counting.prompts(asked, chat, context)
     whole = [tokens for _, tokens in prompts]
     answers = counting.answers(written, chat) or [0] * len(prompts)
-    shared = min(_common([beginning for beginning, _ in prompts]), *whole)
+    shared = min(common_length([beginning for beginning, _ in prompts]), *whole)
     own = [prompt - shared + answer for prompt, answer in zip(whole, answers, strict=True)]
     usual = slice(None, -1) if len(prompts) > 1 else slice(None)  # the longest is there for the peak, not for the mean
     return Counted(
@@ -130,15 +131,6 @@ def _some(examples: Sequence[Example]) -> list[Example]:
     drawn = sorted(random.Random(0).sample(range(len(examples)), min(SAMPLE, len(examples))))
     some = [examples[at] for at in drawn]
     return [*some, max(examples, key=lambda example: len(example.user) + len(example.answer))]
-
-
-def _common(prompts: Sequence[Sequence[int]]) -> int:
-    """As `customspec.ml.shared_prefix.common_length`."""
-    if len(prompts) == 1:
-        return 0
-    first, last = min(prompts, key=tuple), max(prompts, key=tuple)
-    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
-    return min(same, min(map(len, prompts)) - 1)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,3 +27,12 @@ _ELSEWHERE: Final = PassSizes(apart=2048, scored=16384, generated=16384)  # what
 def pass_sizes(device: str) -> PassSizes:
     """`device` is torch's name of its kind."""
     return _CPU if device == "cpu" else _ELSEWHERE
+
+
+def common_length(prompts: Sequence[Sequence[int]]) -> int:
+    """How many first tokens are worth a pass of their own: all prompts share them, and each has one more at least."""
+    if len(prompts) == 1:
+        return 0
+    first, last = min(prompts, key=tuple), max(prompts, key=tuple)  # in sorted order these two differ earliest
+    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    return min(same, min(map(len, prompts)) - 1)

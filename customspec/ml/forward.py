@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.nn.functional import pad as pad_tensor
 
 from customspec.errors import StepError
-from customspec.estimate.passes import WIDTH_STEP, pass_sizes
+from customspec.estimate.passes import WIDTH_STEP, common_length, pass_sizes
 from customspec.inputs.encoding import Encoded
 from customspec.ml.batching import accepts, bare
 from customspec.ml.scoring import why_not_shared
-from customspec.ml.shared_prefix import common_length, learned_length, learns_prompt, run_prefix
+from customspec.ml.shared_prefix import learned_length, learns_prompt, run_prefix
 
 IGNORED = -100  # label of a token that the loss does not see
 

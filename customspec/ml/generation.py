@@ -11,14 +11,15 @@ from torch import nn
 from torch.nn.functional import pad as pad_tensor
 from transformers import DynamicCache, GenerationConfig
 
+from customspec.estimate.passes import common_length, pass_sizes
 from customspec.hookspecs import Sampling
-from customspec.ml.batching import bare, batches, check_rows, evaluating, left_padded, require_decoder, suited
+from customspec.ml.batching import bare, batches, check_rows, evaluating, left_padded, require_decoder
 from customspec.ml.decoding import Start, continued
 from customspec.ml.endings import Decode, Endings, Generated
 from customspec.ml.leaving import own_cache, why_rows_stay
 from customspec.ml.sampling import Draws
 from customspec.ml.scoring import why_not_shared
-from customspec.ml.shared_prefix import Prefix, common_length, learns_prompt, pads_safely, run_prefix
+from customspec.ml.shared_prefix import Prefix, learns_prompt, pads_safely, run_prefix
 
 __all__ = ["Generated", "generate", "sample"]
 
@@ -83,7 +84,7 @@ def sample(
     beside; up to rounding, as another batch may round other logits.
     """
     _check(model, prompts, stop, max_new_tokens)
-    budget = tokens_per_batch or suited(bare(model).device, cpu=8192, elsewhere=16384)
+    budget = tokens_per_batch or pass_sizes(bare(model).device.type).generated
     endings = Endings(frozenset(ends), tuple(stop), decode)
     settings = GenerationConfig(
         do_sample=False,

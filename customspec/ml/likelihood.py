@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from customspec.estimate.passes import pass_sizes
+from customspec.estimate.passes import common_length, pass_sizes
 from customspec.ml.batching import (
     KEYS_PER_TOKEN,
     accepts,
@@ -22,7 +22,7 @@ from customspec.ml.batching import (
 )
 from customspec.ml.finite import require_finite
 from customspec.ml.scoring import score_simply, why_not_shared
-from customspec.ml.shared_prefix import Prefix, common_length, learns_prompt, run_prefix
+from customspec.ml.shared_prefix import Prefix, learns_prompt, run_prefix
 
 _LOGITS_PER_PASS = 2**27  # 512 MiB in float32
 

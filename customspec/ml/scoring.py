@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad as pad_tensor
 from transformers import PreTrainedModel
 
-from customspec.estimate.passes import LOGITS_AT_ONCE, pass_sizes
+from customspec.estimate.passes import LOGITS_AT_ONCE, common_length, pass_sizes
 from customspec.ml.batching import (
     KEYS_PER_TOKEN,
     accepts,
@@ -28,7 +28,6 @@ from customspec.ml.families import Family, Laid, families
 from customspec.ml.finite import require_finite
 from customspec.ml.shared_prefix import (
     Prefix,
-    common_length,
     run_prefix,
     supports_shared_prefix,
 )

@@ -41,15 +41,6 @@ def pads_safely(model: nn.Module) -> bool:
     return not learns_prompt(model) and not getattr(bare(model), "_is_stateful", False)
 
 
-def common_length(prompts: Sequence[Sequence[int]]) -> int:
-    """How many first tokens are worth a pass of their own: all prompts share them, and each has one more at least."""
-    if len(prompts) == 1:
-        return 0
-    first, last = min(prompts, key=tuple), max(prompts, key=tuple)  # in sorted order these two differ earliest
-    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
-    return min(same, min(map(len, prompts)) - 1)
-
-
 @dataclass(frozen=True)
 class Prefix:
     """What a model remembers of `tokens` first tokens: keys and values, each (1, heads, `length`, head size), by layer.

@@ -23,6 +23,11 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in file]
 
 
+def write_record(path: Path, record: Mapping[str, Any]) -> None:
+    """One JSON object, indented, for people too."""
+    path.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
 def save_rows(path: Path, rows: Iterable[Row]) -> None:
     write_lines(path, ({"id": row.id, "fields": dict(row.fields)} for row in rows))
 

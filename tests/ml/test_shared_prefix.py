@@ -8,8 +8,9 @@ import pytest
 from peft import PeftConfig, PeftModel, PromptTuningConfig
 from transformers import PreTrainedModel, T5Config, T5ForConditionalGeneration
 
+from customspec.estimate.passes import common_length
 from customspec.ml.scoring import score_choices, score_simply
-from customspec.ml.shared_prefix import common_length, supports_shared_prefix
+from customspec.ml.shared_prefix import supports_shared_prefix
 
 Make = Callable[..., PreTrainedModel]
 Tune = Callable[[PreTrainedModel, PeftConfig], PeftModel]
