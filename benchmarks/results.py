@@ -1,7 +1,7 @@
 """Every comparison with a rival, and the page that shows them.    python -m benchmarks.results --data FOLDER [--quick]
 
-Writes benchmarks/RESULTS.md. `--quick`: fewer rows and turns, under ten minutes on two quiet cores of 2026; the times
-of any other machine differ, which is why the page names it.
+Writes benchmarks/RESULTS.md. Half an hour on two quiet cores with AVX2, `--quick` (fewer
+rows, one turn) a quarter of it; any other machine has other times, which is why the page names it.
 """
 
 from __future__ import annotations
@@ -29,15 +29,18 @@ TAIL = """\
 `python -m benchmarks.gpu` compares training on a CUDA GPU. It prints its tables, which are not part of this page.
 """
 FULL = {
-    "scoring": ("--rows", "100", "--rival-rows", "10", "--repeats", "3"),
-    "training": ("--rows", "200", "--epochs", "2", "--repeats", "3"),
-    "generation": ("--rows", "48", "--repeats", "3"),
+    "scoring": ("--rows", "100", "--rival-rows", "8", "--repeats", "3"),
+    "training": ("--rows", "96", "--epochs", "1", "--repeats", "3", "--test-rows", "100"),
+    "generation": ("--rows", "24", "--repeats", "3"),
+    "startup": ("--times", "7"),
 }
 QUICK = {
-    "scoring": ("--rows", "60", "--rival-rows", "4", "--repeats", "2"),
-    "training": ("--rows", "80", "--epochs", "1", "--repeats", "1", "--test-rows", "50"),
-    "generation": ("--rows", "24", "--repeats", "1"),
+    "scoring": ("--rows", "60", "--rival-rows", "4", "--repeats", "1"),
+    "training": ("--rows", "64", "--epochs", "1", "--repeats", "1", "--test-rows", "50"),
+    "generation": ("--rows", "16", "--repeats", "1"),
+    "startup": ("--times", "3"),
 }
+WITHOUT_DATA = {"startup"}
 
 
 def main() -> int:
@@ -54,9 +57,10 @@ def main() -> int:
 
 def _tables(data: Path, *, quick: bool) -> Iterator[str]:
     for name, sizes in (QUICK if quick else FULL).items():
-        command = [sys.executable, "-m", f"benchmarks.{name}", "--data", str(data), *sizes]
+        given = [] if name in WITHOUT_DATA else ["--data", str(data)]
+        command = [sys.executable, "-m", f"benchmarks.{name}", *given, *sizes]
         told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-        shown = f"python -m benchmarks.{name} --data FOLDER {' '.join(sizes)}"
+        shown = " ".join(["python -m", command[2], *(["--data FOLDER"] if given else []), *sizes])
         yield f"## {name.capitalize()}\n\n`{shown}`\n\n{told}"
 
 

@@ -3,7 +3,8 @@
     python -m benchmarks.startup [--times N] [--rival COMMAND ...]
 
 Each command runs in a process of its own, first once to fill caches, then N times; the table has medians. A rival is
-a whole command, for instance `--rival "trl --help"`; one that is not installed is left out and named. CPU seconds are
+a whole command, for instance `--rival "trl --help"`, looked for in the rivals' environment (`make bench-env`) and then
+on the PATH; one that is not installed is left out and named. CPU seconds are
 those of the process and its children: unlike the clock's they are nearly the same on a busy machine.
 """
 
@@ -22,6 +23,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+
+from benchmarks import versus
 
 SPECS = Path(__file__).parents[1] / "specs"
 RIVALS = ("trl --help", "lm_eval --help", "axolotl --help", "llamafactory-cli help", "litgpt --help")
@@ -47,14 +50,13 @@ def main() -> int:
         ]
         commands = [[sys.executable, "-m", "customspec", *command] for command in ours]
         labels = ["customspec --help", "customspec validate", "customspec plan", "customspec plan, 20 candidates"]
-        there = [shlex.split(rival) for rival in arguments.rival if shutil.which(shlex.split(rival)[0])]
-        sys.stdout.write("| command | seconds | CPU seconds |\n|---|---|---|\n")
-        for label, command in zip([*labels, *map(shlex.join, there)], [*commands, *there], strict=True):
+        there = {rival: command for rival in arguments.rival if (command := _installed(rival))}
+        sys.stdout.write(f"{versus.machine_line()}\n\n| command | seconds | CPU seconds |\n|---|---|---|\n")
+        for label, command in zip([*labels, *there], [*commands, *there.values()], strict=True):
             taken = measure(command, arguments.times)
             sys.stdout.write(f"| `{label}` | {taken.wall:.2f} | {taken.cpu:.2f} |\n")
             sys.stdout.flush()
-    absent = [rival for rival in arguments.rival if not shutil.which(shlex.split(rival)[0])]
-    if absent:
+    if absent := [rival for rival in arguments.rival if rival not in there]:
         sys.stdout.write(f"\nnot installed here: {', '.join(absent)}\n")
     return 0
 
@@ -64,6 +66,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--times", type=int, default=5, help="runs of each command")
     parser.add_argument("--rival", action="append", default=list(RIVALS), help="a whole command; may be repeated")
     return parser.parse_args()
+
+
+def _installed(rival: str) -> list[str] | None:
+    program, *rest = shlex.split(rival)
+    found = shutil.which(program, path=versus.ENVIRONMENT.parent) or shutil.which(program)
+    return None if found is None else [found, *rest]
 
 
 def measure(command: Sequence[str], times: int) -> Taken:

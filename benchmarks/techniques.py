@@ -1,6 +1,6 @@
 """Every technique with its defaults on ten intents of Banking77: accuracy, its spread over seeds, and cost.
 
-    python -m benchmarks.techniques --data FOLDER [--work FOLDER] [--only ID ...]
+    python -m benchmarks.techniques --data FOLDER [--work FOLDER] [--only ID ...] [--seeds N]
 
 FOLDER holds Banking77's train.csv and test.csv (columns `text`, `category`). It is one spec, run through the store:
 what is interrupted goes on where it stood, and what is done is not done again. The table goes to stdout.
@@ -34,7 +34,7 @@ INTENTS = (
     "wrong_amount_of_cash_received",
 )
 TRAIN, VALIDATION = slice(0, 20), slice(20, 30)  # rows of each intent
-SPREAD = ("lora", "full", "prefix_tuning", "prompt_tuning", "p_tuning")  # three seeds each
+SPREAD = ("lora", "full", "prefix_tuning", "prompt_tuning", "p_tuning")  # several seeds each
 REST = ("ia3", "adalora", "vera", "oft", "loha", "lokr", "boft", "ln_tuning")
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "dora": {"lora": {"use_dora": True}},
@@ -50,7 +50,7 @@ def main() -> int:
     work: Path = arguments.work
     work.mkdir(parents=True, exist_ok=True)
     _write_rows(arguments.data, work)
-    (work / "techniques.yaml").write_text(yaml.safe_dump(_spec(), sort_keys=False), encoding="utf-8")
+    (work / "techniques.yaml").write_text(yaml.safe_dump(_spec(arguments.seeds), sort_keys=False), encoding="utf-8")
     only = [part for name in arguments.only for part in ("--only", name)]
     command = [sys.executable, "-m", "customspec", "run", str(work / "techniques.yaml"), "--json", *only]
     ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
@@ -65,6 +65,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder of Banking77's train.csv and test.csv")
     parser.add_argument("--work", type=Path, default=Path(".benchmarks/techniques"), help="spec, rows and store")
     parser.add_argument("--only", action="append", default=[], metavar="ID", help="one candidate; may be repeated")
+    parser.add_argument("--seeds", type=int, default=3, help=f"of {', '.join(SPREAD)}; the others have one")
     return parser.parse_args()
 
 
@@ -89,8 +90,8 @@ def _by_intent(file: Path) -> dict[str, list[dict[str, str]]]:
     return rows
 
 
-def _spec() -> dict[str, Any]:
-    spread = [{"id": name, name: {}, "seeds": [0, 1, 2]} for name in SPREAD]
+def _spec(seeds: int) -> dict[str, Any]:
+    spread = [{"id": name, name: {}, "seeds": list(range(seeds))} for name in SPREAD]
     variants = [{"id": id, **entry} for id, entry in VARIANTS.items()]
     return {
         "customspec": 1,

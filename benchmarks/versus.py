@@ -114,11 +114,11 @@ def table(found: Mapping[str, Sequence[Measured]], baseline: str) -> str:
     return "\n".join([head, "|" + "---|" * 9, *(_row(name, runs, found[baseline]) for name, runs in found.items())])
 
 
-def machine_line(model: Path) -> str:
+def machine_line(model: Path | None = None) -> str:
     parts = [f"torch {torch.__version__}", *(f"{name} {version(name)}" for name in ("transformers", "peft"))]
     day = datetime.now(tz=UTC).date()
-    cores = torch.get_num_threads()
-    return f"{day}, {cpu_name(_cpuinfo())}, {cores} threads, {compute_dtype()}, {', '.join(parts)}; {_called(model)}."
+    cores, called = torch.get_num_threads(), "" if model is None else f"; {_called(model)}"
+    return f"{day}, {cpu_name(_cpuinfo())}, {cores} threads, {compute_dtype()}, {', '.join(parts)}{called}."
 
 
 def banking(data: Path, split: str, limit: int) -> list[dict[str, str]]:

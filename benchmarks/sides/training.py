@@ -22,7 +22,6 @@ from customspec.prompts import Example
 from customspec.spec import TrainingOptions
 
 BATCH = 8
-COUNTED = 16  # rows of which the products are counted: counting takes as long as training
 
 
 def main(model_dir: str, file: str, epochs: str, dtype: str, out: str) -> None:
@@ -35,14 +34,14 @@ def main(model_dir: str, file: str, epochs: str, dtype: str, out: str) -> None:
     peak = peak_bytes()
     Path(out).mkdir(parents=True, exist_ok=True)
     save(model, Path(out))
-    some = min(COUNTED, len(rows))
-    counted = flops(lambda: run(model, rows[:some], math.ceil(some / BATCH), dtype))
+    # one more epoch: how wide a batch is depends on which rows are there
+    counted = flops(lambda: run(model, rows, math.ceil(len(rows) / BATCH), dtype))
     values = {
         "rows": trained.rows,
         "seconds": trained.seconds,
         "tokens": sum(len(row.prompt) + len(row.answer) for row in rows) * int(epochs),
         "peak_bytes": peak,
-        "flops": counted / some * trained.rows,
+        "flops": counted * int(epochs),
         "adapter": out,
     }
     print(json.dumps(values))

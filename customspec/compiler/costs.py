@@ -13,7 +13,7 @@ from customspec.compiler import counting
 from customspec.compiler.entries import blaming, prompting_of, tuning_of
 from customspec.compiler.lengths import Looked
 from customspec.compiler.models import LookedModel
-from customspec.estimate import COMPARED, Estimate, evaluation_interval, flops, memory, seconds, training_steps
+from customspec.estimate import COMPARED, Estimate, comparisons, flops, memory, seconds, training_steps
 from customspec.estimate.passes import common_length
 from customspec.estimate.predicted import artifact_bytes
 from customspec.estimate.rates import Rates
@@ -174,9 +174,9 @@ class _Costs:
         looks = 0.0 if compared is None else seconds.evaluation(shape, compared, adapted, rates)
         return replace(
             known,
-            training_flops=flops.training(shape, taught, self.per_token, rates.apart),
+            training_flops=flops.training(shape, taught, self.per_token, rates.sharing),
             train_seconds=seconds.training(shape, taught, self.trained, self.per_token, adapted, rates)
-            + ceil(taught.steps / self.interval(taught.steps)) * looks,
+            + self.comparisons(taught.steps) * looks,
             peak_memory_bytes=max(peak, known.peak_memory_bytes or 0),
         )
 
@@ -214,9 +214,9 @@ class _Costs:
         with blaming(main):
             return len(tuning[0].texts(self.options, self.ready.rendered.examples["train"][0]))
 
-    def interval(self, steps: int) -> int:
+    def comparisons(self, steps: int) -> int:
         assert self.options is not None
-        return evaluation_interval(self.options, steps, len(self.ready.rendered.examples["train"]))
+        return comparisons(self.options, steps, len(self.ready.rendered.examples["train"]))
 
     def asked(self, split: str, *, limit: int | None = -1) -> Asked | None:
         """The evaluation of a split; `limit` as on the command line, or another where that has no say."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from customspec.estimate import flops, memory
+from customspec.estimate.passes import Sharing
 from customspec.estimate.rates import Rates
 from customspec.estimate.shape import Shape
 from customspec.estimate.work import Taught
@@ -30,7 +31,7 @@ class Passed:
         return Taught(1, 1, self.rows, 0, self.width, self.width, self.learned)
 
 
-NEVER = 2**62  # tokens from which on what rows share would be run apart
+NEVER = Sharing(apart=2**62, line=0)
 Pair = tuple[Passed, Passed]
 """A short pass and a long one."""
 

@@ -8,6 +8,7 @@ again for those of the weights where these are trained.
 
 from __future__ import annotations
 
+from customspec.estimate.passes import Sharing
 from customspec.estimate.shape import Shape
 from customspec.estimate.work import Asked, Taught
 
@@ -26,18 +27,18 @@ def evaluation(shape: Shape, asked: Asked) -> float:
     return once + asked.rows * (rows + asked.samples * written)
 
 
-def training_pass(shape: Shape, taught: Taught, trained: int, apart: int) -> float:
+def training_pass(shape: Shape, taught: Taught, trained: int, sharing: Sharing) -> float:
     """One forward and backward pass. `trained` are the weights that get gradients of their own from every token."""
-    once, width, keys = taught.tokens(apart)
-    tokens = once + taught.batch * width
-    there = forward(shape, once, once, 0) + forward(shape, taught.batch * width, keys, taught.batch * taught.learned)
-    attention = 4 * shape.layers * shape.queries * (once * once + taught.batch * width * keys)
+    run = taught.a_pass(sharing)
+    beside = run.rows * run.width
+    there = forward(shape, run.once, run.once, 0) + forward(shape, beside, run.keys, taught.batch * taught.learned)
+    attention = 4 * shape.layers * shape.queries * (run.once * run.once + beside * run.keys)
     whole = trained >= shape.parameters
     # the adapter's own products, forward and backward; a whole model's are those of its weights' gradients
-    own = there - attention if whole else 6 * trained * tokens
+    own = there - attention if whole else 6 * trained * run.tokens
     return 2 * there + attention + own
 
 
-def training(shape: Shape, taught: Taught, trained: int, apart: int) -> float:
+def training(shape: Shape, taught: Taught, trained: int, sharing: Sharing) -> float:
     """All passes."""
-    return taught.passes * training_pass(shape, taught, trained, apart)
+    return taught.passes * training_pass(shape, taught, trained, sharing)

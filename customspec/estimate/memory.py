@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil
 
-from customspec.estimate.passes import LOGITS_AT_ONCE
+from customspec.estimate.passes import LOGITS_AT_ONCE, Sharing
 from customspec.estimate.predicted import BYTES
 from customspec.estimate.rates import Rates
 from customspec.estimate.shape import Shape
@@ -30,28 +30,26 @@ def training(shape: Shape, taught: Taught, trained: int, adapted: Sequence[Linea
     weights = MASTER * trained if whole else size * shape.parameters + MASTER * trained
     # autocast keeps the bfloat16 copies of what trains until the pass is over
     copies = 0 if size == MASTER else size * trained
-    kept = rates.activations * activations(shape, taught, dtype, rates.apart)
-    kept += (1.0 if whole else rates.inputs) * inputs(shape, taught, adapted, whole, dtype, rates.apart)
+    kept = rates.activations * activations(shape, taught, dtype, rates.sharing)
+    kept += (1.0 if whole else rates.inputs) * inputs(shape, taught, adapted, whole, dtype, rates.sharing)
     return ceil(rates.resident_bytes + weights + copies + STATE * trained + kept + logits(shape, taught, dtype))
 
 
-def activations(shape: Shape, taught: Taught, dtype: str, apart: int) -> float:
+def activations(shape: Shape, taught: Taught, dtype: str, sharing: Sharing) -> float:
     """Bytes that the widest batch keeps for the backward pass through frozen maps, all layers together."""
     size = BYTES[dtype]
-    once, width, keys = taught.tokens(apart, longest=True)
-    tokens = once + taught.batch * width
+    run = taught.a_pass(sharing, longest=True)
     # a layer's two norms keep their inputs in float32; attention its query and output; SwiGLU both maps and the gate
     a_token = 2 * shape.hidden * 4 + size * (2 * shape.queries + (3 if shape.gated else 4) * shape.inner)
     # keys and values as wide as the queries: fused attention gets them repeated
     a_key = size * 2 * shape.queries
-    attended = once + taught.batch * keys
-    return shape.layers * (tokens * a_token + attended * a_key)
+    attended = run.once + run.rows * run.keys
+    return shape.layers * (run.tokens * a_token + attended * a_key)
 
 
-def inputs(shape: Shape, taught: Taught, adapted: Sequence[Linear], whole: bool, dtype: str, apart: int) -> float:
+def inputs(shape: Shape, taught: Taught, adapted: Sequence[Linear], whole: bool, dtype: str, sharing: Sharing) -> float:
     """Bytes that the widest batch keeps beside them for the gradients of weights."""
-    once, width, _ = taught.tokens(apart, longest=True)
-    return (once + taught.batch * width) * _inputs(shape, adapted, whole, BYTES[dtype])
+    return taught.a_pass(sharing, longest=True).tokens * _inputs(shape, adapted, whole, BYTES[dtype])
 
 
 def logits(shape: Shape, taught: Taught, dtype: str) -> float:

@@ -7,21 +7,32 @@ from dataclasses import dataclass
 from typing import Final
 
 WIDTH_STEP: Final = 8  # tokens; a training batch is as wide as a multiple of it
+LINE_STEP: Final = 16  # tokens; a training batch in one line is as long as a multiple of it
 LOGITS_AT_ONCE: Final = 2**28  # numbers; 512 MiB in bfloat16
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """When the rows of a training batch share what they begin with, in tokens."""
+
+    apart: int
+    """From so many repeated ones on it is run once a batch: that costs launches of its own."""
+    line: int
+    """Up to so many in all, the batch then runs as one line: every token is multiplied with every other's key, but none
+    is padding, and what is shared is in the same pass."""
 
 
 @dataclass(frozen=True, slots=True)
 class PassSizes:
     """Tokens. `scored` and `generated` are what a batch may hold, in scoring and in generation."""
 
-    apart: int
-    """From so many repeated ones on, what all rows begin with is run once a batch: that costs launches of its own."""
+    taught: Sharing
     scored: int
     generated: int
 
 
-_CPU: Final = PassSizes(apart=64, scored=1024, generated=8192)  # what its caches hold
-_ELSEWHERE: Final = PassSizes(apart=2048, scored=16384, generated=16384)  # what keeps an accelerator busy
+_CPU: Final = PassSizes(Sharing(apart=64, line=512), scored=1024, generated=8192)  # what its caches hold
+_ELSEWHERE: Final = PassSizes(Sharing(apart=2048, line=0), scored=16384, generated=16384)  # what keeps a GPU busy
 
 
 def pass_sizes(device: str) -> PassSizes:

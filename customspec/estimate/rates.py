@@ -8,7 +8,7 @@ from math import inf
 from types import MappingProxyType
 from typing import Any, Final, TypeGuard
 
-from customspec.estimate.passes import pass_sizes
+from customspec.estimate.passes import Sharing, pass_sizes
 from customspec.estimate.shape import Shape
 from customspec.machine import Machine
 from customspec.plan import digest
@@ -45,8 +45,8 @@ class Rates:
     `forward` and `training` are FLOP/s of passes beyond their fixed `forward_seconds` and `training_seconds`. An
     adapter beside a linear map costs `adapter_seconds` a pass, and takes `adapted` numbers of inputs and outputs a
     second. `optimizer` is trained weights a second. `resident_bytes` is the process without a model. `activations` is
-    what a pass keeps, `inputs` what it keeps beside for adapters, both measured over counted. `apart`, `scored_tokens`
-    and `generated_tokens` are the device's `PassSizes`.
+    what a pass keeps, `inputs` what it keeps beside for adapters, both measured over counted. `apart`, `line`,
+    `scored_tokens` and `generated_tokens` are the device's `PassSizes`.
     """
 
     forward: float
@@ -60,6 +60,7 @@ class Rates:
     activations: float
     inputs: float
     apart: int
+    line: int
     scored_tokens: int
     generated_tokens: int
     calibrated: bool = False
@@ -81,10 +82,16 @@ class Rates:
             resident_bytes=600 * 2**20 if cpu else 0,
             activations=1.0,
             inputs=1.0,
-            apart=sizes.apart,
+            apart=sizes.taught.apart,
+            line=sizes.taught.line,
             scored_tokens=sizes.scored,
             generated_tokens=sizes.generated,
         )
+
+    @property
+    def sharing(self) -> Sharing:
+        """How training batches run."""
+        return Sharing(self.apart, self.line)
 
     def measured(self, found: Mapping[str, Any]) -> Rates:
         """With what a calibration measured in place of what was assumed."""

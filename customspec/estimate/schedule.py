@@ -28,6 +28,12 @@ def evaluation_interval(options: TrainingOptions, steps: int, rows: int) -> int:
     return every if ceil(steps / every) >= LEAST else max(1, steps // LEAST)
 
 
+def comparisons(options: TrainingOptions, steps: int, rows: int) -> int:
+    """How often states are compared: never where there would be one to compare, which chooses nothing."""
+    count = ceil(steps / evaluation_interval(options, steps, rows))
+    return count if count > 1 else 0
+
+
 def _epoch(options: TrainingOptions, rows: int) -> int:
     """Optimizer steps that show every row once."""
     batches = ceil(rows / (options.per_device_train_batch_size or 1))

@@ -19,12 +19,10 @@ def training(
     """All passes and optimizer steps; comparisons on the validation rows are evaluations of their own.
 
     `per_token` are those of the `trained` weights that every token meets."""
-    once, width, _ = taught.tokens(rates.apart)
-    tokens = once + taught.batch * width
-    # the shared tokens take a forward and backward pass of their own
-    launches = 2 if once else 1
-    products = flops.training_pass(shape, taught, per_token, rates.apart) / rates.training
-    one = launches * rates.training_seconds + products + adapters(adapted, tokens, launches, rates)
+    run = taught.a_pass(rates.sharing)
+    launches = 2 if run.once else 1
+    products = flops.training_pass(shape, taught, per_token, rates.sharing) / rates.training
+    one = launches * rates.training_seconds + products + adapters(adapted, run.tokens, launches, rates)
     return taught.passes * one + taught.steps * trained / rates.optimizer
 
 

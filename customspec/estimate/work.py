@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from customspec.estimate.passes import WIDTH_STEP
+from customspec.estimate.passes import LINE_STEP, WIDTH_STEP, Sharing
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,22 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Pass:
+    """One pass of a batch forward and backward, in tokens: `once` in a pass of their own before it, then `rows` side by
+    side, each of `width` tokens that attend to `keys`."""
+
+    once: float
+    rows: int
+    width: float
+    keys: float
+
+    @property
+    def tokens(self) -> float:
+        """All that run."""
+        return self.once + self.rows * self.width
+
+
+@dataclass(frozen=True, slots=True)
 class Taught:
     """A training: `passes` forward and backward passes of `batch` rows each, in `steps` optimizer steps.
 
@@ -47,15 +63,13 @@ class Taught:
     virtual: int = 0
     prefix: int = 0
 
-    def tokens(self, apart: int, *, longest: bool = False) -> tuple[float, float, float]:
-        """Of one pass: tokens that run once, tokens that run in every row, and keys that a row's token attends to.
-
-        `apart`: from how many repeated tokens on those before all rows run once for the whole batch; they are
-        repeated in each row below. With `longest`, of the widest batch instead of the usual one.
-        """
+    def a_pass(self, sharing: Sharing, *, longest: bool = False) -> Pass:
+        """The usual one; with `longest`, that of a batch of rows as long as the longest."""
         width = float(ceil(self.longest / WIDTH_STEP) * WIDTH_STEP) if longest else self.own + WIDTH_STEP / 2
         before = self.shared + self.virtual
-        keys = before + self.prefix + width
-        if (before + self.prefix) * (self.batch - 1) < apart:
-            return 0.0, before + width, keys
-        return float(before), width, keys
+        if (before + self.prefix) * (self.batch - 1) < sharing.apart:
+            return Pass(0.0, self.batch, before + width, before + self.prefix + width)
+        line = before + self.batch * (self.longest if longest else self.own) + LINE_STEP / 2
+        if line <= sharing.line:
+            return Pass(0.0, 1, line, self.prefix + line)
+        return Pass(float(before), self.batch, width, before + self.prefix + width)

@@ -66,6 +66,14 @@ def grouped_heads(model: nn.Module) -> Iterator[None]:
             os.environ[_GROUPED] = before
 
 
+def shown_mask(model: PreTrainedModel, sees: Tensor) -> Tensor:
+    """Who sees whom (rows, queries, keys; bool), as the model's attention takes it: (rows, 1, queries, keys)."""
+    mask = sees[:, None]
+    if model.config.get_text_config(decoder=True)._attn_implementation == "sdpa":
+        return mask
+    return torch.zeros_like(mask, dtype=model.dtype).masked_fill(~mask, torch.finfo(model.dtype).min)
+
+
 def require_decoder(model: nn.Module) -> None:
     """Raises ValueError for an encoder-decoder."""
     if bare(model).config.is_encoder_decoder:

@@ -6,19 +6,20 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
-from peft import PeftType
+from peft import PeftModel
 from torch import Tensor, nn
 from torch.nn.functional import pad as pad_tensor
 
 from customspec.errors import StepError
 from customspec.estimate.passes import WIDTH_STEP, common_length, pass_sizes
 from customspec.inputs.encoding import Encoded
-from customspec.ml.batching import accepts, bare
+from customspec.ml.batching import accepts, bare, shown_mask
+from customspec.ml.lines import Line
 from customspec.ml.scoring import why_not_shared
-from customspec.ml.shared_prefix import learned_length, learns_prompt, run_prefix
+from customspec.ml.shared_prefix import learned_length, learns_keys, learns_prompt, run_prefix
 
 IGNORED = -100  # label of a token that the loss does not see
 
@@ -32,11 +33,15 @@ class Forward:
     """How a model is shown a batch. `shared`: the first tokens of every row, which batches leave out; they, and a
     learned prompt, are run once a batch, with gradient, and every row attends to their keys and values.
 
+    A batch of at most `line` tokens runs as one line instead: what is shared, then every row's own tokens, none of them
+    padding, under a mask that hides rows from one another.
+
     Equal to running each row whole, up to rounding: what stands before a row cannot depend on it.
     """
 
     shared: tuple[int, ...] = ()
     apart: bool = False
+    line: int = 0
 
     @classmethod
     def of(cls, model: nn.Module, rows: Sequence[Encoded], *, batch: int, pad: int) -> Forward:
@@ -45,12 +50,13 @@ class Forward:
         Raises StepError for a learned prefix under activation checkpointing, which drops keys and values from before.
         """
         if any(getattr(module, "gradient_checkpointing", False) for module in bare(model).modules()):
-            if learns_prompt(model) and model.active_peft_config.peft_type == PeftType.PREFIX_TUNING:
+            if learns_keys(model):
                 raise StepError("activation checkpointing drops a learned prefix's keys and values; switch it off")
             return cls()
         common = rows[0].prompt[: common_length([row.prompt[: _unlearned(row)] for row in rows])]
         before = len(common) + learned_length(model)
-        if before * (batch - 1) < pass_sizes(bare(model).device.type).apart:
+        sharing = pass_sizes(bare(model).device.type).taught
+        if before * (batch - 1) < sharing.apart:
             return cls()
         longest = max(len(row.prompt) + len(row.answer) for row in rows)
         first = rows[0].prompt
@@ -58,24 +64,43 @@ class Forward:
         if reason is not None:
             _log.info("Running each training row as a whole, which is slower: %s.", reason)
             return cls()
-        return cls(common, apart=True)
+        return cls(common, apart=True, line=sharing.line)
 
     def answer_logits(self, model: nn.Module, batch: Batch, predicting: Tensor) -> Tensor:
         """(answer tokens, vocabulary), at the places that `predicting` (batch, length; bool) marks."""
-        shown: dict[str, Any] = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
         if self.apart:
-            return self._continued(model, shown, predicting)
-        if learns_prompt(model) and model.active_peft_config.peft_type != PeftType.PREFIX_TUNING:
+            run = self._in_line if self._fits(model, batch) else self._continued
+            return run(model, batch, predicting)
+        shown = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
+        if learns_prompt(model) and not learns_keys(model):
             predicting = pad_tensor(predicting, (learned_length(model), 0))  # its logits come before the row's
         return _kept(model, {**shown, "use_cache": False}, predicting)
 
-    def _continued(self, model: nn.Module, shown: dict[str, Any], predicting: Tensor) -> Tensor:
+    def _fits(self, model: nn.Module, batch: Batch) -> bool:
+        before = len(self.shared) + learned_length(model)
+        return self.line > 0 and before + int(batch["attention_mask"].sum()) <= self.line
+
+    def _in_line(self, model: nn.Module, batch: Batch, predicting: Tensor) -> Tensor:
+        base, learned = bare(model), learned_length(model)
+        keys = learned if learns_keys(model) else 0
+        line = Line.of(self.shared, batch, predicting, vectors=learned - keys, keys=keys)
+        shown = {"attention_mask": shown_mask(base, line.sees), "position_ids": line.positions}
+        if line.vectors:
+            own = base.get_input_embeddings()(line.tokens)
+            prompt = cast(PeftModel, model).get_prompt(batch_size=1)
+            fed: dict[str, Any] = {"inputs_embeds": torch.cat([prompt.to(own.dtype), own], 1)}
+        else:
+            fed = {"input_ids": line.tokens, "past_key_values": run_prefix(model, ()).shown()}
+        return _kept(base, {**fed, **shown, "use_cache": keys > 0}, line.predicting)
+
+    def _continued(self, model: nn.Module, batch: Batch, predicting: Tensor) -> Tensor:
         prefix = run_prefix(model, self.shared)
-        shown["attention_mask"] = pad_tensor(shown["attention_mask"], (prefix.length, 0), value=1)
+        mask = pad_tensor(batch["attention_mask"], (prefix.length, 0), value=1)
         places = torch.arange(predicting.shape[1], device=predicting.device) + prefix.length
         # equal positions in all rows are a batch's usual ones: restarting ones would be taken for packed rows
         more = {"position_ids": places[None], "past_key_values": prefix.shown(), "use_cache": True}
-        return _kept(bare(model), {**shown, **more}, predicting)
+        shown = {"input_ids": batch["input_ids"], "attention_mask": mask, **more}
+        return _kept(bare(model), shown, predicting)
 
 
 def _kept(model: nn.Module, shown: dict[str, Any], predicting: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from customspec.ml.batching import (
     evaluating,
     grouped_heads,
     require_decoder,
+    shown_mask,
     suited,
 )
 from customspec.ml.choices import Trie
@@ -166,10 +167,7 @@ def _mask(model: PreTrainedModel, shared: int, real: Tensor, order: Tensor) -> T
     """Who sees whom, (rows, 1, width, shared + width), in the form that the model's attention takes."""
     # padding sees itself: a row of the softmax without any key would be not-a-number
     sees = order & real[:, None] | order.new_ones(len(order)).diag()
-    mask = pad_tensor(sees, (shared, 0), value=True)[:, None]
-    if model.config.get_text_config(decoder=True)._attn_implementation == "sdpa":
-        return mask
-    return torch.zeros_like(mask, dtype=model.dtype).masked_fill(~mask, torch.finfo(model.dtype).min)
+    return shown_mask(model, pad_tensor(sees, (shared, 0), value=True))
 
 
 def _logsumexp(logits: Tensor) -> Tensor:

@@ -35,6 +35,11 @@ def learns_prompt(model: nn.Module) -> TypeGuard[PeftModel]:
     return bool(model.forward != model.base_model.forward)  # equal within PEFT's `disable_adapter`
 
 
+def learns_keys(model: nn.Module) -> bool:
+    """Whether what it learns are keys and values of every layer, and not vectors that run through the layers."""
+    return learns_prompt(model) and model.active_peft_config.peft_type == PeftType.PREFIX_TUNING
+
+
 def pads_safely(model: nn.Module) -> bool:
     """Whether a mask is enough to make padding on the left harmless."""
     # PEFT drops the positions that come with padding where a learned prompt comes first; a state may run on through it
@@ -78,7 +83,7 @@ def run_prefix(model: nn.Module, tokens: Sequence[int]) -> Prefix:
 
 def _learned(model: PeftModel) -> DynamicCache:
     prompt = model.get_prompt(batch_size=1)
-    if model.active_peft_config.peft_type == PeftType.PREFIX_TUNING:
+    if learns_keys(model):
         return cast(DynamicCache, prompt)
     output = bare(model)(inputs_embeds=prompt.to(bare(model).dtype), use_cache=True, logits_to_keep=1)
     return cast(DynamicCache, output.past_key_values)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from customspec.compiler.judging import own_texts
-from customspec.estimate import evaluation_interval
+from customspec.estimate import comparisons, evaluation_interval
 from customspec.header import ModelHeader
 from customspec.hookspecs import (
     Consulting,
@@ -137,10 +137,15 @@ def selection_of(
     save: Callable[[nn.Module], None],
     trained_on: int,
 ) -> Selection | None:
-    """The goal's metric on validation rows, by the scorer that the test will meet; `trained_on` so many rows."""
+    """The goal's metric on validation rows, by the scorer that the test will meet; `trained_on` so many rows.
+
+    None where nothing is to be chosen: without validation rows, or where one state stands alone and nobody asks for its
+    value.
+    """
     from customspec.ml.selection import Selection
 
-    if params["selection"] is None:
+    chooses = comparisons(options, steps, trained_on) > 0
+    if params["selection"] is None or not (chooses or work.measured):
         return None
     params = {**params, **params["selection"]}
     scoring = Scoring.of(params["metric"], work.registry)
@@ -154,7 +159,8 @@ def selection_of(
     def measure(model: nn.Module) -> float:
         answers = answer(params, model, rows, chat, silent)
         value = scoring.score(answers_of(records_of(answers, rows, [scoring], model, silent)))
-        work.measured(value)
+        if work.measured is not None:
+            work.measured(value)
         return value
 
     every = evaluation_interval(options, steps, trained_on)

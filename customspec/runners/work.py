@@ -70,7 +70,7 @@ class Work:
     warm: Warm = field(default_factory=Warm)
     check: Callable[[], None] = lambda: None
     """Raises where the step must stop; `tell` does it too."""
-    measured: Callable[[float], None] = lambda value: None
+    measured: Callable[[float], None] | None = None
     """Called with each measurement on the validation rows in the course of a training; may raise to end it."""
 
     @property

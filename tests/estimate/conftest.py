@@ -42,6 +42,7 @@ def rates() -> Rates:
         activations=1.0,
         inputs=1.0,
         apart=64,
+        line=0,
         scored_tokens=100,
         generated_tokens=200,
     )

@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 
 from customspec.estimate import flops
+from customspec.estimate.passes import Sharing
 from customspec.estimate.shape import Shape
 from customspec.estimate.work import Asked, Taught
 from customspec.ml.headers import read_header
 from customspec.testing import TinyModels
+
+BESIDE = Sharing(apart=64, line=0)
 
 
 def test_a_forward_pass_by_hand(shape: Shape) -> None:
@@ -33,18 +36,27 @@ def test_generation_adds_a_token_at_a_time(shape: Shape) -> None:
 @pytest.mark.parametrize(("batch", "tokens"), [(4, 4 * (10 + 8 + 4)), (40, 10 + 40 * (8 + 4))])
 def test_what_rows_share_runs_once_a_batch_where_that_pays(shape: Shape, batch: int, tokens: float) -> None:
     taught = Taught(steps=5, passes=5, batch=batch, shared=10, own=8, longest=16, learned=2)
-    once, width, keys = taught.tokens(64)
-    assert once + batch * width == tokens
-    assert keys == 22
+    run = taught.a_pass(BESIDE)
+    assert run.tokens == tokens
+    assert run.keys == 22
+
+
+def test_a_small_batch_runs_as_one_line(shape: Shape) -> None:
+    taught = Taught(steps=5, passes=5, batch=8, shared=10, own=8, longest=16, learned=2, prefix=3)
+    run = taught.a_pass(Sharing(apart=64, line=82))
+    assert run.tokens == 10 + 8 * 8 + 8
+    assert (run.once, run.rows, run.keys) == (0, 1, 3 + run.tokens)
+    assert taught.a_pass(Sharing(apart=64, line=81)).rows == 8
+    assert taught.a_pass(Sharing(apart=64, line=200), longest=True).tokens == 10 + 8 * 16 + 8
 
 
 def test_frozen_maps_count_four_and_trained_ones_six(shape: Shape) -> None:
     taught = Taught(steps=1, passes=1, batch=1, shared=0, own=1, longest=1, learned=0)
-    _, tokens, keys = taught.tokens(64)
-    attention = 12 * shape.layers * shape.queries * tokens * keys
-    assert flops.training_pass(shape, taught, 0, 64) == 4 * 1152 * tokens + attention
-    assert flops.training_pass(shape, taught, 30, 64) == (4 * 1152 + 6 * 30) * tokens + attention
-    assert flops.training_pass(shape, taught, shape.parameters, 64) == 6 * 1152 * tokens + attention
+    run = taught.a_pass(BESIDE)
+    tokens, attention = run.tokens, 12 * shape.layers * shape.queries * run.tokens * run.keys
+    assert flops.training_pass(shape, taught, 0, BESIDE) == 4 * 1152 * tokens + attention
+    assert flops.training_pass(shape, taught, 30, BESIDE) == (4 * 1152 + 6 * 30) * tokens + attention
+    assert flops.training_pass(shape, taught, shape.parameters, BESIDE) == 6 * 1152 * tokens + attention
 
 
 @pytest.mark.parametrize("architecture", ["llama", "qwen2", "gpt2", "opt"])

@@ -7,11 +7,13 @@ from dataclasses import replace
 import pytest
 
 from customspec.estimate import memory
+from customspec.estimate.passes import Sharing
 from customspec.estimate.rates import Rates
 from customspec.estimate.shape import Shape
 from customspec.estimate.work import Asked, Taught
 from customspec.header import Linear
 
+BESIDE = Sharing(apart=64, line=0)
 TAUGHT = Taught(steps=1, passes=1, batch=2, shared=0, own=6, longest=8, learned=3)
 
 
@@ -22,7 +24,7 @@ def test_sixteen_bytes_a_trained_weight_and_the_base_in_its_type(shape: Shape, r
     fixed = 1_000_000 + logits
     assert memory.training(shape, TAUGHT, 50, (), "float32", rates) == fixed + 4 * shape.parameters + 16 * 50
     # a whole model's maps keep their inputs, whatever was measured of adapters
-    inputs = memory.inputs(shape, TAUGHT, (), True, "float32", 64)
+    inputs = memory.inputs(shape, TAUGHT, (), True, "float32", BESIDE)
     whole = memory.training(shape, TAUGHT, shape.parameters, (), "float32", rates)
     assert whole == fixed + inputs + 16 * shape.parameters
     wider = 2 * 3 * 10 * 4  # the float32 copy of bfloat16 logits
@@ -33,23 +35,23 @@ def test_sixteen_bytes_a_trained_weight_and_the_base_in_its_type(shape: Shape, r
 def test_what_layers_keep(shape: Shape) -> None:
     # 16 tokens, 8 keys a row: norms 2 x 8 x 4, query and output 2 x 8 x 4, perceptron 3 x 16 x 4; a key 2 x 8 x 4
     frozen = 2 * (16 * (64 + 64 + 192) + 16 * 64)
-    assert memory.activations(shape, TAUGHT, "float32", 64) == frozen
-    assert memory.activations(shape, TAUGHT, "bfloat16", 64) == 2 * (16 * (64 + 32 + 96) + 16 * 32)
+    assert memory.activations(shape, TAUGHT, "float32", BESIDE) == frozen
+    assert memory.activations(shape, TAUGHT, "bfloat16", BESIDE) == 2 * (16 * (64 + 32 + 96) + 16 * 32)
 
 
 def test_what_adapted_maps_keep(shape: Shape) -> None:
     gate, up, down = (Linear(f"0.mlp.{name}", *size) for name, size in (("g", (8, 16)), ("u", (8, 16)), ("d", (16, 8))))
     beside = 16 * 3 * (8 + 16)  # numbers: 16 tokens, three maps, what each reads and gives
-    assert memory.inputs(shape, TAUGHT, (gate, up, down), False, "float32", 64) == 4 * beside
-    assert memory.inputs(shape, TAUGHT, (gate, up, down), False, "bfloat16", 64) == 2 * beside
-    assert memory.inputs(shape, TAUGHT, (), False, "bfloat16", 64) == 0
-    assert memory.inputs(shape, TAUGHT, (), True, "float32", 64) == 16 * 4 * 2 * (4 * 8 + 8 + 16)
+    assert memory.inputs(shape, TAUGHT, (gate, up, down), False, "float32", BESIDE) == 4 * beside
+    assert memory.inputs(shape, TAUGHT, (gate, up, down), False, "bfloat16", BESIDE) == 2 * beside
+    assert memory.inputs(shape, TAUGHT, (), False, "bfloat16", BESIDE) == 0
+    assert memory.inputs(shape, TAUGHT, (), True, "float32", BESIDE) == 16 * 4 * 2 * (4 * 8 + 8 + 16)
 
 
 def test_rows_that_share_keys_keep_their_own_copies_of_them(shape: Shape) -> None:
     apart = replace(TAUGHT, batch=4, prefix=30)
-    grown = memory.activations(shape, apart, "float32", 64)
-    alone = memory.activations(shape, replace(apart, prefix=0), "float32", 64)
+    grown = memory.activations(shape, apart, "float32", BESIDE)
+    alone = memory.activations(shape, replace(apart, prefix=0), "float32", BESIDE)
     assert grown - alone == 2 * 4 * 30 * 64
 
 

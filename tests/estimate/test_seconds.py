@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from customspec.estimate import flops, memory, seconds
-from customspec.estimate.calibration import Passed, rates_of
+from customspec.estimate.calibration import NEVER, Passed, rates_of
 from customspec.estimate.rates import UNKNOWN, Rates, memo_key
 from customspec.estimate.shape import Shape
 from customspec.estimate.work import Asked, Taught
@@ -31,7 +31,7 @@ def test_an_evaluation_is_its_operations_and_its_passes(shape: Shape, rates: Rat
 
 def test_a_training_is_its_passes_its_steps_and_its_adapters(shape: Shape, rates: Rates) -> None:
     taught = Taught(steps=3, passes=6, batch=2, shared=0, own=6, longest=8, learned=3)
-    a_pass = 2.0 + flops.training_pass(shape, taught, 0, 64) / 500
+    a_pass = 2.0 + flops.training_pass(shape, taught, 0, rates.sharing) / 500
     assert seconds.training(shape, taught, 40, 0, (), rates) == pytest.approx(6 * a_pass + 3 * 40 / 10)
     beside = 2 * 0.25 + 20 * 48 / 100  # two adapters; 2 x (6 + 4) tokens, inputs and outputs of 48 together
     assert seconds.training(shape, taught, 40, 0, LINEARS, rates) == pytest.approx(6 * (a_pass + beside) + 3 * 40 / 10)
@@ -48,8 +48,8 @@ def test_rates_come_back_out_of_the_passes_that_they_take(shape: Shape, rates: R
         return passed(1, 8, trains=trains, adapted=adapted), passed(8, 64, trains=trains, adapted=adapted)
 
     long = Taught(1, 1, 8, 0, 64, 64, 4)
-    kept = 1.25 * memory.activations(shape, long, "float32", 2**62) + memory.logits(shape, long, "float32")
-    more = 3 * memory.inputs(shape, long, LINEARS, False, "float32", 2**62)
+    kept = 1.25 * memory.activations(shape, long, "float32", NEVER) + memory.logits(shape, long, "float32")
+    more = 3 * memory.inputs(shape, long, LINEARS, False, "float32", NEVER)
     found = rates_of(
         Rates.assumed(UNKNOWN, shape),
         shape,

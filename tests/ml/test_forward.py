@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
+from math import ceil
 from typing import Any
 
 import pytest
@@ -13,13 +15,16 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
+from customspec.estimate.passes import LINE_STEP, pass_sizes
 from customspec.inputs.encoding import Encoded
 from customspec.ml.adapters import attach
+from customspec.ml.batching import bare
 from customspec.ml.forward import Forward, collate, features_of, supervised
 from customspec.prompts import Example
 
 Make = Callable[..., PreTrainedModel]
 PAD = 0
+LINE = pass_sizes("cpu").taught.line
 COMMON = tuple(range(10, 40))
 ROWS = [
     Encoded(Example(f"train:{i}", None, "", ""), (*COMMON, *range(41 + i, 44 + 3 * i)), tuple(range(60, 61 + i)))
@@ -56,14 +61,17 @@ def loss_and_gradients(model: nn.Module, forward: Forward) -> tuple[Tensor, dict
     return loss.detach(), grads
 
 
+@pytest.mark.parametrize("line", [LINE, 0], ids=["line", "batch"])
 @pytest.mark.parametrize("adapter", ADAPTERS)
 @pytest.mark.parametrize("architecture", ["llama", "gpt2", "qwen2", "gemma", "opt"])
-def test_sharing_changes_neither_loss_nor_gradients(tiny_model: Make, architecture: str, adapter: str) -> None:
+def test_sharing_changes_neither_loss_nor_gradients(
+    tiny_model: Make, architecture: str, adapter: str, line: int
+) -> None:
     model = adapted(tiny_model(architecture), adapter)
     shared = Forward.of(model, ROWS, batch=len(ROWS), pad=PAD)
-    assert shared == Forward(COMMON, apart=True)
+    assert shared == Forward(COMMON, apart=True, line=LINE)
     whole_loss, whole = loss_and_gradients(model, Forward())
-    loss, gradients = loss_and_gradients(model, shared)
+    loss, gradients = loss_and_gradients(model, replace(shared, line=line))
     assert torch.allclose(loss, whole_loss, atol=1e-5)
     assert whole.keys() == gradients.keys()
     for name, gradient in gradients.items():
@@ -73,12 +81,30 @@ def test_sharing_changes_neither_loss_nor_gradients(tiny_model: Make, architectu
 @pytest.mark.parametrize("adapter", ADAPTERS)
 def test_a_batch_is_fed_what_rows_share_once(tiny_model: Make, adapter: str) -> None:
     model = adapted(tiny_model("llama"), adapter)
-    fed: list[int] = []
-    embeddings = (model if adapter == "full" else model.get_base_model()).get_input_embeddings()  # type: ignore[operator]
-    embeddings.register_forward_pre_hook(lambda _, given: fed.append(given[0].numel()))
-    loss_and_gradients(model, Forward.of(model, ROWS, batch=len(ROWS), pad=PAD))
     own = collate(features_of(ROWS, Forward(COMMON)), PAD)["input_ids"].numel()
-    assert [count for count in fed if count >= len(COMMON)][-2:] == [len(COMMON), own]
+    assert fed_by(model, Forward(COMMON, apart=True)) == [len(COMMON), own]
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_a_line_has_no_padding_but_at_its_end(tiny_model: Make, adapter: str) -> None:
+    model = adapted(tiny_model("llama"), adapter)
+    vectors = 7 if adapter in {"prompt", "p_tuning"} else 0
+    own = sum(len(row.prompt) - len(COMMON) + len(row.answer) for row in ROWS)
+    length = ceil((vectors + len(COMMON) + own) / LINE_STEP) * LINE_STEP
+    assert fed_by(model, Forward(COMMON, apart=True, line=LINE)) == [length - vectors]
+    fits = vectors + len(COMMON) + own + (7 if adapter == "prefix" else 0)
+    assert len(fed_by(model, Forward(COMMON, apart=True, line=fits))) == 1
+    assert len(fed_by(model, Forward(COMMON, apart=True, line=fits - 1))) == 2
+
+
+def fed_by(model: nn.Module, forward: Forward) -> list[int]:
+    """Tokens of each pass through the embeddings."""
+    fed: list[int] = []
+    embeddings = bare(model).get_input_embeddings()
+    hook = embeddings.register_forward_pre_hook(lambda _, given: fed.append(given[0].numel()))
+    loss_and_gradients(model, forward)
+    hook.remove()
+    return fed
 
 
 def test_what_is_not_worth_a_pass_of_its_own_is_run_with_the_rows(tiny_model: Make) -> None:
@@ -93,9 +119,13 @@ def test_a_model_that_cannot_share_is_shown_whole_rows(tiny_model: Make, archite
     assert Forward.of(tiny_model(architecture), ROWS, batch=5, pad=PAD) == Forward()
 
 
-def test_no_row_sees_another(tiny_model: Make) -> None:
-    model = adapted(tiny_model("llama"), "lora")
-    forward = Forward.of(model, ROWS, batch=len(ROWS), pad=PAD)
+@pytest.mark.parametrize("line", [LINE, 0], ids=["line", "batch"])
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_no_row_sees_another(tiny_model: Make, attention: str, line: int) -> None:
+    base = tiny_model("llama")
+    base.set_attn_implementation(attention)
+    model = adapted(base, "lora")
+    forward = replace(Forward.of(model, ROWS, batch=len(ROWS), pad=PAD), line=line)
 
     def logits_of_first(rows: list[Encoded]) -> Tensor:
         batch: Any = collate(features_of(rows, forward), PAD)

@@ -22,6 +22,11 @@ from customspec.prompts import Example
 Make = Callable[..., PreTrainedModel]
 PAD = 0
 COMMON = tuple(range(10, 42))
+WAYS = {
+    "whole": Forward(),
+    "shared": Forward(COMMON, apart=True),
+    "line": Forward(COMMON, apart=True, line=512),
+}
 TEXT = (45, 50, 55, 61, 70)
 OWN: Mapping[str, dict[str, Any]] = {"qwen3": {"num_key_value_heads": 2, "head_dim": 16}}
 ARCHITECTURES = ("llama", "gpt2", "qwen2", "qwen3", "gemma", "gemma2", "opt")
@@ -77,7 +82,7 @@ def test_a_learned_prompt_that_begins_at_a_text_is_that_text(tiny_model: Make, a
     with torch.no_grad():
         expected = base(input_ids=whole, use_cache=False).logits[0, -len(ROWS[0].answer) - 1 : -1]
     model = begun_at_text(base, method).eval()
-    for forward in (Forward(), Forward(COMMON, apart=True)):
+    for forward in WAYS.values():
         found = answer_logits(model, ROWS, forward)
         assert torch.allclose(found, expected, atol=1e-4 * float(expected.abs().max())), forward
 
@@ -86,7 +91,7 @@ def test_a_learned_prompt_that_begins_at_a_text_is_that_text(tiny_model: Make, a
 
 
 @pytest.mark.parametrize("method", ["lora", "prompt", "prefix", "p_tuning"])
-@pytest.mark.parametrize("forward", [Forward(), Forward(COMMON, apart=True)], ids=["whole", "shared"])
+@pytest.mark.parametrize("forward", WAYS.values(), ids=WAYS)
 def test_no_row_sees_another_under_a_learned_prompt_either(tiny_model: Make, method: str, forward: Forward) -> None:
     torch.manual_seed(1)
     lora = LoraConfig(task_type="CAUSAL_LM", r=4, target_modules="all-linear", init_lora_weights=False)

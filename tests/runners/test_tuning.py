@@ -59,6 +59,14 @@ def test_states_are_compared_on_some_rows_and_the_split_is_measured_on_all(
     assert candidate["metrics"]["validation"]["accuracy"]["n"] == 300
 
 
+def test_the_only_state_of_a_training_is_kept_without_a_comparison(workspace: Workspace, customspec: Command) -> None:
+    spec = workspace.spec("techniques: [{lora: {r: 2, max_steps: 3, eval_steps: 3}}]")
+    ended = customspec("run", spec, "--json")
+    assert ended.code == 0, ended.err
+    (candidate,) = ended.json["candidates"]
+    assert candidate["training"]["evaluations"] == []
+
+
 def test_nothing_is_said_where_all_rows_are_compared_or_nothing_trains(
     workspace: Workspace, customspec: Command
 ) -> None:
