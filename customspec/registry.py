@@ -29,10 +29,10 @@ from customspec.spec import METRIC_RESERVED, RESERVED, Options, PromptingOptions
 
 Kind = Literal["technique", "metric", "watcher"]
 PREFIXES: Mapping[str, Kind] = {"metric.": "metric", "watcher.": "watcher"}
-TOLD = ("name", "summary", "options")
+DESCRIBING = ("name", "summary", "options")
 MEMBERS: Mapping[str, tuple[str, ...]] = {
-    "prompting": (*TOLD, "shots", "select"),
-    "tuning": (*TOLD, "recipe", "refusal", "trainable_parameters", "adapt", "save", "load"),
+    "prompting": (*DESCRIBING, "shots", "select"),
+    "tuning": (*DESCRIBING, "recipe", "refusal", "trainable_parameters", "adapt", "save", "load"),
     "metric": ("name", "summary", "task", "lowest", "highest", "higher_is_better", "proportion", "score"),
     "watcher": ("name", "summary", "run_started", "started", "progress", "finished", "run_finished"),
 }

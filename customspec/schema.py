@@ -118,8 +118,8 @@ def _entries(
 def _constraints(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> list[str]:
     if "$ref" in field:
         return _constraints(definitions[field["$ref"].rsplit("/", 1)[-1]], definitions)
-    told = [words.format(field[key]) for key, words in CONSTRAINTS.items() if key in field]
-    return [*told, *(each for arm in field.get("anyOf", ()) for each in _constraints(arm, definitions))]
+    own = [words.format(field[key]) for key, words in CONSTRAINTS.items() if key in field]
+    return [*own, *(each for arm in field.get("anyOf", ()) for each in _constraints(arm, definitions))]
 
 
 def _type(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:

@@ -128,8 +128,8 @@ def _tell(error: CustomspecError) -> int:
 def _of_the_system(error: OSError) -> MachineError:
     from customspec.store import trouble
 
-    told = trouble(error, Path.cwd())
-    return told or MachineError(f"{error.filename or 'the system'}: {error.strerror or error}")
+    fault = trouble(error, Path.cwd())
+    return fault or MachineError(f"{error.filename or 'the system'}: {error.strerror or error}")
 
 
 def _interrupted(how: str, code: Exit, arguments: list[str] | None) -> int:

@@ -62,7 +62,7 @@ def _named(runs: Sequence[Finished]) -> dict[str, Finished]:
 
 def _run(name: str, run: Finished, metric: str) -> dict[str, Any]:
     decision = run.results["decision"]
-    told = {key: decision[key] for key in ("answer", "ending", "goal_met", "chosen_key")}
+    answer = {key: decision[key] for key in ("answer", "ending", "goal_met", "chosen_key")}
     candidates = [
         {
             **{key: candidate[key] for key in ("key", "technique", "seed", "status", "cost")},
@@ -70,7 +70,7 @@ def _run(name: str, run: Finished, metric: str) -> dict[str, Any]:
         }
         for candidate in run.candidates
     ]
-    return {"run": name, "name": run.results["name"], **told, "candidates": candidates}
+    return {"run": name, "name": run.results["name"], **answer, "candidates": candidates}
 
 
 def _changes(runs: Mapping[str, Finished]) -> list[dict[str, Any]]:
@@ -84,8 +84,8 @@ def _changes(runs: Mapping[str, Finished]) -> list[dict[str, Any]]:
 
 def _lines(document: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """What stands above the table of the runs, and between it and the pairs."""
-    told = [f"{escape(run['run'])}: {escape(run['answer'])}" for run in document["runs"]]
-    return told, [line for changed in document["changes"] for line in ("", *change_lines(changed))]
+    answers = [f"{escape(run['run'])}: {escape(run['answer'])}" for run in document["runs"]]
+    return answers, [line for changed in document["changes"] for line in ("", *change_lines(changed))]
 
 
 def _print(lines: tuple[list[str], list[str]], tables: tuple[Table, Table]) -> None:

@@ -67,8 +67,8 @@ def _environment(root: Path) -> Iterator[Finding]:
     try:
         machine = detect()
         memory = "unknown" if machine.memory_bytes is None else f"{machine.memory_bytes / 2**30:.1f} GiB"
-        told = f"{machine.device}: {machine.device_name}, {machine.cores} cores, {memory}, {machine.compute_dtype}"
-        yield Finding("environment", "fine", told)
+        text = f"{machine.device}: {machine.device_name}, {machine.cores} cores, {memory}, {machine.compute_dtype}"
+        yield Finding("environment", "fine", text)
     except CustomspecError as error:
         yield Finding("environment", "wrong", str(error))
     yield _disk(root)
@@ -81,17 +81,17 @@ def _requirement(requirement: Requirement) -> Iterator[Finding]:
         yield Finding("environment", "wrong", f"{requirement.name} is not installed")
         return
     if not requirement.specifier.contains(installed, prereleases=True):
-        told = f"{requirement.name} {installed} is installed; customspec needs {requirement.specifier}"
-        yield Finding("environment", "wrong", told)
+        text = f"{requirement.name} {installed} is installed; customspec needs {requirement.specifier}"
+        yield Finding("environment", "wrong", text)
 
 
 def _disk(root: Path) -> Finding:
     place = next(folder for folder in (root.absolute(), *root.absolute().parents) if folder.is_dir())
     free = shutil.disk_usage(place).free
-    told = f"{free / 2**30:.1f} GiB free at {place}"
+    text = f"{free / 2**30:.1f} GiB free at {place}"
     if not os.access(place, os.W_OK):
         return Finding("environment", "wrong", f"{place} cannot be written to")
-    return Finding("environment", "note" if free < LITTLE else "fine", told)
+    return Finding("environment", "note" if free < LITTLE else "fine", text)
 
 
 def _plugins(registry: Registry) -> Iterator[Finding]:
@@ -125,9 +125,9 @@ def _store(store: Store, *, repair: bool) -> Iterator[Finding]:
         yield Finding("store", "fine", f"no store at {store.root} yet")
         return
     for fault in list(find_faults(store)):
-        told = f"{fault.kind}: {fault.path.relative_to(store.root)} ({fault.reason})"
+        text = f"{fault.kind}: {fault.path.relative_to(store.root)} ({fault.reason})"
         if repair:
             mend(store, fault)
         severe: Status = "damaged" if fault.kind == "damaged object" else "note"
-        yield Finding("store", "mended" if repair else severe, told)
+        yield Finding("store", "mended" if repair else severe, text)
     yield Finding("store", "fine", f"{len(objects(store))} results in {store.root}")

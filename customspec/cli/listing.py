@@ -58,5 +58,7 @@ def _signature(option: Mapping[str, Any]) -> str:
 
 
 def _first(row: Row) -> str:
-    told: str = row["summary"].partition(". ")[0].removesuffix(".") if row["summary"] else f"unusable: {row['problem']}"
-    return told
+    sentence: str = (
+        row["summary"].partition(". ")[0].removesuffix(".") if row["summary"] else f"unusable: {row['problem']}"
+    )
+    return sentence

@@ -88,5 +88,5 @@ def check_locked(spec: Path, section: Section, plan: Plan) -> None:
     changes = drift(section, section_of(plan))
     if changes:
         listed = "; ".join(changes)
-        told = f"{spec} is not as {lock_of(spec).name} has it: {listed}"
-        raise RefusedError(f"{told}. Review what changed, then `customspec lock {spec}`")
+        message = f"{spec} is not as {lock_of(spec).name} has it: {listed}"
+        raise RefusedError(f"{message}. Review what changed, then `customspec lock {spec}`")

@@ -34,8 +34,8 @@ def _row(name: str, registry: Registry) -> dict[str, Any]:
     def tell(name: str) -> dict[str, Any]:
         metric = registry.metric(name)
         check_extra("metric", metric)
-        told = ("task", "lowest", "highest", "higher_is_better", "summary")
-        return {key: getattr(metric, key) for key in told}
+        members = ("task", "lowest", "highest", "higher_is_better", "summary")
+        return {key: getattr(metric, key) for key in members}
 
     return plugin_row("metric", name, registry, tell)
 

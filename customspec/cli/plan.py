@@ -60,8 +60,8 @@ def command(
     found = _prospect(compiled.claim, true_value, known)
     if as_json:
         goal_rows = None if found is None else found.to_json()
-        told = {"digest": compiled.plan.digest, "cached": cached, "goal_rows": goal_rows}
-        show_json({**sealed(compiled.plan), **told})
+        more = {"digest": compiled.plan.digest, "cached": cached, "goal_rows": goal_rows}
+        show_json({**sealed(compiled.plan), **more})
     else:
         _print(compiled, cached)
         _print_notes(compiled, goal_lines(compiled, known, true_value))

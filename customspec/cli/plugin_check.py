@@ -118,7 +118,7 @@ def _unknown(name: str, offers: Sequence[Offer]) -> str:
 
 def _checked(offer: Offer, tried: _Tried, *, show: bool) -> dict[str, Any]:
     """One plugin's outcomes, as JSON; `show`: each printed as it is known."""
-    told = {"kind": offer.kind, "name": offer.name, "distribution": offer.distribution, "version": offer.version}
+    plugin = {"kind": offer.kind, "name": offer.name, "distribution": offer.distribution, "version": offer.version}
     if show:
         click.echo(f"{offer.kind} {offer.name} ({offer})")
     try:
@@ -126,13 +126,13 @@ def _checked(offer: Offer, tried: _Tried, *, show: bool) -> dict[str, Any]:
     except PluginError as unusable:
         if show:
             click.echo(f"  {MARKS['wrong']}{escape(str(unusable))}")
-        return {**told, "problem": str(unusable), "checks": []}
+        return {**plugin, "problem": str(unusable), "checks": []}
     outcomes = []
     for each in checks:
         outcomes.append(each.outcome())
         if show:
             _print(outcomes[-1])
-    return {**told, "problem": None, "checks": [asdict(outcome) for outcome in outcomes]}
+    return {**plugin, "problem": None, "checks": [asdict(outcome) for outcome in outcomes]}
 
 
 def _print(outcome: Outcome) -> None:

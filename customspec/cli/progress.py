@@ -81,19 +81,19 @@ class Lines:
     def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
         self._began: dict[str, float] = {}
-        self._told: dict[str, float] = {}
+        self._written: dict[str, float] = {}
 
     def started(self, step: str, total: int | None) -> None:
-        self._began[step] = self._told[step] = time.monotonic()
+        self._began[step] = self._written[step] = time.monotonic()
         self._write(f"{escape(step)}: started\n")
 
     def progress(
         self, step: str, done: int, total: int | None, note: str = "", values: Mapping[str, float] | None = None
     ) -> None:
         now = time.monotonic()
-        if now - self._told[step] < QUIET_SECONDS or not done:
+        if now - self._written[step] < QUIET_SECONDS or not done:
             return
-        self._told[step] = now
+        self._written[step] = now
         rate = done / (now - self._began[step])
         left = f", {(total - done) / rate:.0f} s left" if total else ""
         self._write(f"{escape(step)}: {done}/{total or '?'} at {rate:.1f}/s{left} {note}\n")

@@ -18,7 +18,7 @@ from customspec.errors import CustomspecError, MachineError, StepError, UsageErr
 from customspec.machine import detect
 from customspec.plan import Plan
 from customspec.registry import discover
-from customspec.runners.blame import told
+from customspec.runners.blame import failure_text
 from customspec.runners.execute import SHORT, is_short_of_memory
 from customspec.runners.folder import read_run
 from customspec.runners.places import roots_of_run
@@ -84,4 +84,4 @@ def reopened(
             if is_short_of_memory(error):
                 raise MachineError(f"{does}: {SHORT}") from error
             log.debug("%s failed", does, exc_info=error)
-            raise StepError(f"{does}: {told(error, registry)}") from error
+            raise StepError(f"{does}: {failure_text(error, registry)}") from error

@@ -160,7 +160,7 @@ def _run(
         begun(plan, store, machine) as folder,
         logging_to(folder),
         watching() as shown,
-        watched(plan, folder, shown, watchers, lambda told: click.echo(escape(told), err=True)) as following,
+        watched(plan, folder, shown, watchers, lambda text: click.echo(escape(text), err=True)) as following,
     ):
         limits = Limits.of(plan)
         outcome = run_plan(plan, host, following, checkpoint_seconds=checkpoint_seconds, limits=limits)
@@ -171,8 +171,8 @@ def _run(
                 curve = after(outcome, host, shown, limits)
         except (KeyboardInterrupt, Terminated) as interrupt:
             curve, outcome = None, replace(outcome, stopped=interrupt)
-        told = None if curve is None else curve.told
-        document = write_run(folder, plan, outcome, machine, registry, store.root, told)
+        curve_json = None if curve is None else curve.document
+        document = write_run(folder, plan, outcome, machine, registry, store.root, curve_json)
         following.run_finished(document)
     if outcome.stopped is not None:
         click.echo(f"what is finished is in the run folder: {_near(folder)}", err=True)

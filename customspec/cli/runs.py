@@ -41,7 +41,7 @@ def find_run(named: str, store: Path | None = None, allowed: Sequence[Path] = ()
         raise UsageError(f"there is no run folder {named}")
     found = [root / "runs" / named for root in _stores(store) if (root / "runs" / named / RESULTS).is_file()]
     if not found:
-        raise UsageError(f"no run `{named}` is in {_told(store)}; a run is {RUN}")
+        raise UsageError(f"no run `{named}` is in {_where(store)}; a run is {RUN}")
     if len(found) > 1:
         raise UsageError(f"there are {len(found)} runs `{named}`; name the folder: {', '.join(map(str, found))}")
     return found[0]
@@ -63,9 +63,9 @@ def reading(run: Path) -> Iterator[None]:
     except (CustomspecError, MemoryError):
         raise
     except Exception as error:  # Jinja's and the pictures' own are of no common kind
-        told = str(error) if isinstance(error, OSError | ValueError) else f"{type(error).__name__}: {error}"
+        reason = str(error) if isinstance(error, OSError | ValueError) else f"{type(error).__name__}: {error}"
         log.debug("%s cannot be read", run, exc_info=error)
-        raise UsageError(f"{run} is no run folder that can be read: {told}") from error
+        raise UsageError(f"{run} is no run folder that can be read: {reason}") from error
 
 
 def read_named(named: str, store: Path | None) -> Finished:
@@ -103,6 +103,6 @@ def _stores(store: Path | None) -> Iterator[Path]:
     yield from sorted(Path().glob(f"*/{STORE_FOLDER}"))
 
 
-def _told(store: Path | None) -> str:
+def _where(store: Path | None) -> str:
     named = store or os.environ.get(STORE_VARIABLE)
     return str(named) if named else f"{STORE_FOLDER} here or one folder below"

@@ -129,9 +129,9 @@ def _compile(
     findings.stop_if_any()
     plan = _plan(document, spec, lineup, data, metrics, choices.sources)
     hub = sorted({model.label for model in models.values() if isinstance(model, Unresolved)})
-    notes = () if data.given is None else overlap_notes(spec, data.given, remembered)
-    told = (*comparison_notes(ready), *fit_notes(drafts), *smaller, *shared.looked.notes())
-    notes = (*model_notes(models.values()), *notes, *told)
+    overlapping = () if data.given is None else overlap_notes(spec, data.given, remembered)
+    of_candidates = (*comparison_notes(ready), *fit_notes(drafts), *smaller, *shared.looked.notes())
+    notes = (*model_notes(models.values()), *overlapping, *of_candidates)
     return Compiled(spec, plan, lineup.ordered, data, (*hub, *data.unresolved), claim, metrics, document, notes)
 
 

@@ -30,7 +30,7 @@ class Limit:
 
     of: Keyed
     needs: str
-    told: Callable[[float], str]
+    write: Callable[[float], str]
     runs: bool = False
     """Whether it limits the run itself, and not only what is chosen: then the gauge must keep to it too."""
 
@@ -58,8 +58,8 @@ def over_budget(ready: Ready, budget: Budget | None, *, gauge: bool) -> dict[str
     for key, limit in LIMITS.items():
         most, needed = getattr(budget, key), limit.of(ready.estimate)
         if most is not None and needed is not None and needed > most and (limit.runs or not gauge):
-            needs = limit.needs.format(limit.told(needed))
-            reasons[key] = f"over the budget: needs {needs} by the estimate; `{key}` allows {limit.told(most)}"
+            needs = limit.needs.format(limit.write(needed))
+            reasons[key] = f"over the budget: needs {needs} by the estimate; `{key}` allows {limit.write(most)}"
     return reasons
 
 
@@ -69,13 +69,13 @@ def check_budget(broken: Mapping[str, Mapping[str, str]], ready: Sequence[Ready]
         return
     keys = [key for key in LIMITS if all(key in reasons for reasons in broken.values())]
     if not keys:
-        told = "; ".join(f"{id} is {next(iter(reasons.values()))}" for id, reasons in broken.items())
-        findings.add(Code.BUDGET, ("budget",), f"no candidate fits the budget: {told}", key=True)
+        listed = "; ".join(f"{id} is {next(iter(reasons.values()))}" for id, reasons in broken.items())
+        findings.add(Code.BUDGET, ("budget",), f"no candidate fits the budget: {listed}", key=True)
         return
     limit = LIMITS[keys[0]]
     needed = {one.draft.id: limit.of(one.estimate) or 0.0 for one in ready if one.draft.id in broken}
     least = min(needed, key=needed.__getitem__)
-    needs = limit.needs.format(limit.told(needed[least]))
+    needs = limit.needs.format(limit.write(needed[least]))
     message = f"no candidate fits the budget: the least that one needs by the estimate is {needs}, of `{least}`"
     hint = "allow more, or name under `techniques` what needs less"
     findings.add(Code.BUDGET, ("budget", keys[0]), message, hint=hint)

@@ -154,8 +154,8 @@ def _check_groups(column: str, rows: Splits, findings: Findings) -> bool:
         for row in rows.named(name):
             first, place = seen.setdefault(group_of(row, column), (name, row.place))
             if first != name:
-                told = f"{row.place} ({name}) and {place} ({first}) have the same `{column}`"
-                findings.add(Code.DATA_GROUP, ("data", "group"), told, hint="keep whole groups in one split")
+                message = f"{row.place} ({name}) and {place} ({first}) have the same `{column}`"
+                findings.add(Code.DATA_GROUP, ("data", "group"), message, hint="keep whole groups in one split")
                 return False
     return True
 

@@ -37,8 +37,8 @@ def package_of(name: str) -> tuple[tuple[str, str], ...]:
 
 def _is_editable(found: Distribution) -> bool:
     try:
-        told = json.loads(found.read_text("direct_url.json") or "{}")
-        return bool(told.get("dir_info", {}).get("editable"))
+        origin = json.loads(found.read_text("direct_url.json") or "{}")
+        return bool(origin.get("dir_info", {}).get("editable"))
     except (ValueError, AttributeError):
         return False
 

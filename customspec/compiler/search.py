@@ -74,8 +74,8 @@ def _trials(raw: object, at: KeyPath, findings: Findings) -> int | None:
     try:
         return SearchTrials.model_validate({TRIALS: raw}).trials
     except ValidationError as invalid:
-        told = expectation(invalid.errors()[0])
-        findings.add(Code.WRONG_VALUE, at, f"`{TRIALS}` must be {told}; found {shown(raw)}")
+        expected = expectation(invalid.errors()[0])
+        findings.add(Code.WRONG_VALUE, at, f"`{TRIALS}` must be {expected}; found {shown(raw)}")
         return None
 
 
@@ -114,8 +114,8 @@ def _range(option: str, raw: dict[str, Any], main: Chosen, at: KeyPath, findings
         first = invalid.errors()[0]
         own = str(first["ctx"]["error"]) if first["type"] == "value_error" else None
         where = [part for part in first["loc"] if part in raw]
-        told = own or f"a range has `low` and `high`, two numbers, and perhaps `log: true`: {_said(first)}"
-        findings.add(Code.WRONG_VALUE, (*at, *where), f"`{option}`: {told}", key=not where)
+        reason = own or f"a range has `low` and `high`, two numbers, and perhaps `log: true`: {_said(first)}"
+        findings.add(Code.WRONG_VALUE, (*at, *where), f"`{option}`: {reason}", key=not where)
         return None
     ends = [_checked(option, raw[end], main, (*at, end), findings) for end in ("low", "high")]
     if None in ends or not all(isinstance(end[1], int | float) for end in ends if end):
@@ -139,8 +139,8 @@ def _checked(option: str, value: Any, main: Chosen, at: KeyPath, findings: Findi
     except ValidationError as invalid:
         error = invalid.errors()[0]
         own = str(error["ctx"]["error"]) if error["type"] == "value_error" else None
-        told = own or f"`{option}` must be {expectation(error)}; found {shown(value)}"
-        findings.add(Code.WRONG_VALUE, at, told)
+        message = own or f"`{option}` must be {expectation(error)}; found {shown(value)}"
+        findings.add(Code.WRONG_VALUE, at, message)
         return None
     return True, getattr(validated, option)
 

@@ -28,8 +28,8 @@ class Loss:
     the estimates say that the loss is no smaller than the margin."""
 
     def to_json(self) -> dict[str, Any]:
-        told = {name: getattr(self, name) for name in self.__slots__}
-        return told | {"bound": self.bound if isfinite(self.bound) else None}
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return fields | {"bound": self.bound if isfinite(self.bound) else None}
 
 
 def losses(samples: Mapping[str, Sample], measure: Measure, margin: float, confidence: float) -> dict[str, Loss]:

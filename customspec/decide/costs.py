@@ -63,7 +63,7 @@ class BreakEven:
     def to_json(self) -> dict[str, Any]:
         return {"first": self.first, "second": self.second, "requests": self.requests}
 
-    def told(self) -> str:
+    def sentence(self) -> str:
         less = f"{1000 * self.per_request:.3g} ms less a request"
         return (
             f"from about {rounded(self.requests)} requests on, {self.second} costs less than {self.first}: "
@@ -100,14 +100,14 @@ def break_evens(spendings: Mapping[str, Spending]) -> list[BreakEven]:
 def totals(spendings: Mapping[str, Spending], cost: Cost) -> str:
     """The month's requests in money, cheapest first."""
     priced = {id: spending.priced(cost)["total"] for id, spending in spendings.items()}
-    told = ", ".join(f"{id} {priced[id]:.3g}" for id in sorted(priced, key=priced.__getitem__))
-    return f"{cost.requests_per_month:,} requests, search and training included, cost: {told}"
+    listed = ", ".join(f"{id} {priced[id]:.3g}" for id in sorted(priced, key=priced.__getitem__))
+    return f"{cost.requests_per_month:,} requests, search and training included, cost: {listed}"
 
 
 def about(id: str, spendings: Mapping[str, Spending], cost: Cost | None) -> Sequence[str]:
     """What there is to tell of one candidate: where it breaks even with another, and the totals."""
-    told = [found.told() for found in break_evens(spendings) if id in (found.first, found.second)]
-    return told if cost is None or len(spendings) < 2 else [*told, totals(spendings, cost)]
+    sentences = [found.sentence() for found in break_evens(spendings) if id in (found.first, found.second)]
+    return sentences if cost is None or len(spendings) < 2 else [*sentences, totals(spendings, cost)]
 
 
 def rounded(number: int) -> str:

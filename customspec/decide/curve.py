@@ -71,17 +71,17 @@ def curve_of(points: Sequence[Point], measure: Measure, margin: float, confidenc
     would bring; an interval that ends below `margin` says that they would not bring what is worth having. It is never
     narrower than what rows of a kind that was not drawn leave open (`intervals.unseen`).
     """
-    told = tuple(_told(point, measure, confidence) for point in points)
+    points_json = tuple(_point_json(point, measure, confidence) for point in points)
     if len({point.rows for point in points}) < FEWEST:
         answer = f"it cannot be told whether more data would help: that takes {FEWEST} sizes, there are {len(points)}"
-        return Curve(told, None, None, None, answer)
+        return Curve(points_json, None, None, None, answer)
     sign = 1.0 if measure.higher_is_better else -1.0
     sizes = [point.rows for point in points]
     limit, factor, exponent = fit(sizes, [sign * point.sample.value for point in points])
     twice = _twice(points, measure, confidence, sign)
     law = {"limit": sign * limit, "factor": factor, "exponent": exponent}
     helps = _helps(sign, twice, margin)
-    return Curve(told, law, twice, helps, _answer(points, measure, twice, helps, margin, confidence))
+    return Curve(points_json, law, twice, helps, _answer(points, measure, twice, helps, margin, confidence))
 
 
 def fit(sizes: Sequence[int], values: Sequence[float]) -> tuple[float, float, float]:
@@ -155,7 +155,7 @@ def _resampled(points: Sequence[Point]) -> Numbers:
     return np.column_stack([statistic.of(drawn) for statistic in statistics])
 
 
-def _told(point: Point, measure: Measure, confidence: float) -> dict[str, Any]:
+def _point_json(point: Point, measure: Measure, confidence: float) -> dict[str, Any]:
     interval = interval_of(point.sample, measure, confidence)
     ci = [interval.low, interval.high]
     return {"share": point.share, "rows": point.rows, "value": point.sample.value, "ci": ci, "n": point.sample.n}

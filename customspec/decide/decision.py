@@ -9,7 +9,7 @@ from typing import Any, Literal
 from customspec.decide.best import Loss, losses
 from customspec.decide.claim import Claim, claim
 from customspec.decide.costs import BreakEven, Spending, about, break_evens
-from customspec.decide.gauge import Gauged, gauge, told
+from customspec.decide.gauge import Gauged, gauge, sentence_of
 from customspec.decide.samples import Measure, Sample
 from customspec.decide.wording import amount, at_least, at_most, bound, percent, shown
 from customspec.spec import Cost, Goal
@@ -131,7 +131,7 @@ def _with_gauge(decision: Decision, field: _Field, measured: Sequence[Standing])
     if found is None:
         return decision
     said = gauge(found.key, field.sample(found), question.measure, question.goal, question.confidence)
-    sentences = [told(said, question.measure, question.goal, field.split)]
+    sentences = [sentence_of(said, question.measure, question.goal, field.split)]
     chosen = next((standing for standing in field.measured if standing.key == decision.chosen_key), None)
     if chosen is not None and said.finding in {"reaches", "measured"}:
         beside = [f"{one.id} {shown(field.value(one))}, {_per_request(one, question)}" for one in (found, chosen)]
@@ -143,10 +143,10 @@ def _with_gauge(decision: Decision, field: _Field, measured: Sequence[Standing])
 
 
 def _per_request(standing: Standing, question: Question) -> str:
-    told = f"{standing.prompt_tokens:.0f} prompt tokens and {1000 * standing.spending.per_request:.3g} ms"
+    cost = f"{standing.prompt_tokens:.0f} prompt tokens and {1000 * standing.spending.per_request:.3g} ms"
     if question.cost is None:
-        return told
-    return f"{told}, {standing.spending.priced(question.cost)['per_request']:.2g} in money"
+        return cost
+    return f"{cost}, {standing.spending.priced(question.cost)['per_request']:.2g} in money"
 
 
 def _with_costs(decision: Decision, question: Question, measured: Sequence[Standing]) -> Decision:
@@ -246,7 +246,7 @@ def _nearly_best(field: _Field) -> Decision:
 def _caution(field: _Field) -> tuple[str, ...]:
     if field.split == "validation" or len(field.measured) == 1:
         return ()
-    told = "there are no validation rows: the test rows choose as well, so their estimates are optimistic"
+    caution = "there are no validation rows: the test rows choose as well, so their estimates are optimistic"
     if field.question.goal is None:
-        return (told,)
-    return (f"{told}, and the claim's confidence is shared among {field.question.candidates} candidates",)
+        return (caution,)
+    return (f"{caution}, and the claim's confidence is shared among {field.question.candidates} candidates",)

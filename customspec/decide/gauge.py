@@ -44,7 +44,7 @@ def gauge(key: str, sample: Sample, measure: Measure, goal: Goal | None, confide
     return Gauged(key, id, finding, sample.value, best if isfinite(best) else None, confidence, sample.n)
 
 
-def told(gauged: Gauged, measure: Measure, goal: Goal | None, split: str) -> str:
+def sentence_of(gauged: Gauged, measure: Measure, goal: Goal | None, split: str) -> str:
     """The finding as a sentence."""
     found = f"{measure.name} {shown(gauged.value)} on the {split} rows"
     if goal is None:

@@ -78,9 +78,9 @@ def _plain_rows(name: str, batches: Iterable[Any], most: float = math.inf) -> It
         for part, size in _in_parts(batch):
             read += size
             _check_size(name, number, part.num_rows, size, read, most)
-            for place, row in enumerate(part.to_pylist(), number):
-                told = f"{name}: row {place}"
-                yield told, {column: _plain(told, column, value) for column, value in row.items()}
+            for index, row in enumerate(part.to_pylist(), number):
+                place = f"{name}: row {index}"
+                yield place, {column: _plain(place, column, value) for column, value in row.items()}
             number += part.num_rows
 
 

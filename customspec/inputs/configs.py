@@ -77,9 +77,9 @@ def _is_size(value: object) -> bool:
 
 
 def _wrong(label: str, key: str, expected: str, value: object) -> ModelError:
-    told = json.dumps(value)
-    told = told if len(told) <= _SHOWN else told[:_SHOWN] + "…"
-    return ModelError(Code.MODEL_UNUSABLE, f"{label}/config.json: `{key}` is {told}, not {expected}")
+    text = json.dumps(value)
+    text = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    return ModelError(Code.MODEL_UNUSABLE, f"{label}/config.json: `{key}` is {text}, not {expected}")
 
 
 def check_layers(config: Mapping[str, Any], label: str, tensors: int) -> None:

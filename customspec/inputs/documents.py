@@ -19,13 +19,13 @@ def read_document(path: Path) -> dict[str, Any]:
     """A document that `with_seal` made, with its seal. Raises OSError; ValueError for what has changed since."""
     content = read_regular(path, MOST)
     try:
-        told = json.loads(content)
-        seal = told.pop(SEAL, None)
+        document = json.loads(content)
+        seal = document.pop(SEAL, None)
     except (ValueError, AttributeError, TypeError, RecursionError) as error:
         raise ValueError(f"{path.name} is damaged: it is no JSON object") from error
-    if not fits(seal, told):
+    if not fits(seal, document):
         raise ValueError(f"{path.name} is not as it was written: its seal does not fit what it says")
-    return {**told, SEAL: seal}
+    return {**document, SEAL: seal}
 
 
 def read_results(folder: Path) -> dict[str, Any]:

@@ -77,8 +77,8 @@ def _read_in_helper(files: ModelFiles, folder: Path) -> None:
     temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=folder.parent))
     try:
         _run_helper(files, temporary)
-        told = json.loads((temporary / HEADER).read_bytes())
-        write_sealed(temporary / HEADER, {**told, "files": _digests(temporary)})
+        header = json.loads((temporary / HEADER).read_bytes())
+        write_sealed(temporary / HEADER, {**header, "files": _digests(temporary)})
         try:
             temporary.rename(folder)
         except OSError:

@@ -23,10 +23,10 @@ def _in_card(card: Path) -> str | None:
     from huggingface_hub.repocard import metadata_load
 
     try:
-        told = (metadata_load(card) or {}).get("license")
+        licence = (metadata_load(card) or {}).get("license")
     except Exception:  # no card, or one whose YAML is not read: its faults are not ours
         return None
-    return told if isinstance(told, str) else None
+    return licence if isinstance(licence, str) else None
 
 
 def _in_gguf(file: Path) -> str | None:

@@ -21,11 +21,11 @@ def read_regular(path: Path, most: int = MOST, *, follow: bool = False) -> bytes
     # without O_NONBLOCK a pipe that nobody writes into is waited for already here
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
     with open(path, "rb", opener=lambda name, _: os.open(name, flags)) as file:
-        told = os.fstat(file.fileno())
-        if not S_ISREG(told.st_mode):
+        status = os.fstat(file.fileno())
+        if not S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "is not a regular file", str(path))
-        content = b"" if told.st_size > most else file.read(most + 1)
-        if told.st_size > most or len(content) > most:
+        content = b"" if status.st_size > most else file.read(most + 1)
+        if status.st_size > most or len(content) > most:
             raise OSError(errno.EFBIG, f"is larger than {most} bytes", str(path))
     return content
 

@@ -127,8 +127,8 @@ class Course(TrainerCallback):
     @property
     def losses(self) -> tuple[tuple[int, float], ...]:
         live = [entry for entry in self.trainer.state.log_history if "loss" in entry]
-        told = ((int(entry["step"]), float(entry["loss"])) for entry in live if entry["step"] >= self.trainer.passed)
-        return (*self._losses, *told)
+        logged = ((int(entry["step"]), float(entry["loss"])) for entry in live if entry["step"] >= self.trainer.passed)
+        return (*self._losses, *logged)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         self._model, self._optimizer, self._schedule = (more[key] for key in ("model", "optimizer", "lr_scheduler"))

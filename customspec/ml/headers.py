@@ -102,9 +102,9 @@ def _beyond(tokenizer: PreTrainedTokenizerBase, vocabulary: int) -> set[int]:
 
 def _leave_out(file: Path, tokens: set[int]) -> None:
     """Without those added tokens: a text that names one is read as plain text."""
-    told = json.loads(file.read_bytes())
-    told["added_tokens"] = [one for one in told.get("added_tokens") or () if one["id"] not in tokens]
-    file.write_text(json.dumps(told, ensure_ascii=False), encoding="utf-8")
+    tokenizer = json.loads(file.read_bytes())
+    tokenizer["added_tokens"] = [one for one in tokenizer.get("added_tokens") or () if one["id"] not in tokens]
+    file.write_text(json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8")
 
 
 def _limit() -> None:

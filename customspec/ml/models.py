@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
-_TOLD: Mapping[str, Any] = MappingProxyType({"output_loading_info": True, "ignore_mismatched_sizes": True})
+_WITH_LOADING_INFO: Mapping[str, Any] = MappingProxyType({"output_loading_info": True, "ignore_mismatched_sizes": True})
 
 
 @quietly()
@@ -38,7 +38,7 @@ def load_model(
     of all other weights, and of what the quantized ones compute. Raises MachineError where a weight is missing or of
     another shape than config.json says: transformers would fill it with random numbers.
     """
-    settings: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "local_files_only": True, **_TOLD}
+    settings: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "local_files_only": True, **_WITH_LOADING_INFO}
     if quantization is not None:
         # quantized where they are put, one after another: the whole model in `dtype` is never there
         settings |= {"quantization_config": _bits_and_bytes(quantization, dtype), "device_map": {"": device}}
@@ -49,9 +49,9 @@ def load_model(
 
 
 def _whole(loaded: object, where: Path) -> PreTrainedModel:
-    """The model of what `from_pretrained` returns under `_TOLD`."""
-    model, told = cast("tuple[PreTrainedModel, dict[str, Any]]", loaded)
-    if fault := fault_of(told):
+    """The model of what `from_pretrained` returns under `_WITH_LOADING_INFO`."""
+    model, loading_info = cast("tuple[PreTrainedModel, dict[str, Any]]", loaded)
+    if fault := fault_of(loading_info):
         raise MachineError(f"the model {where} cannot be used: {fault}")
     return model
 
@@ -80,7 +80,7 @@ def convert_gguf(file: Path, folder: Path, dtype: torch.dtype) -> None:
         "local_files_only": True,
     }
     with swallowing_bars():
-        settings = {"dtype": dtype, "quantization_config": GgufConfig(dequantize=True), **_TOLD}
+        settings = {"dtype": dtype, "quantization_config": GgufConfig(dequantize=True), **_WITH_LOADING_INFO}
         loaded = AutoModelForCausalLM.from_pretrained(**where, trust_remote_code=False, **settings)
     model = _whole(loaded, file)
     _forget_quantization(model)

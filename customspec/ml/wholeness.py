@@ -29,20 +29,20 @@ def fault_of_shapes(
         ignore_mismatched_sizes=True,  # told, not raised
         output_loading_info=True,
     )
-    _, told = cast(tuple[PreTrainedModel, dict[str, Any]], loaded)
-    return fault_of(told)
+    _, loading_info = cast(tuple[PreTrainedModel, dict[str, Any]], loaded)
+    return fault_of(loading_info)
 
 
-def fault_of(told: Mapping[str, Any]) -> str | None:
+def fault_of(loading_info: Mapping[str, Any]) -> str | None:
     """What transformers' loading info finds wrong, in a sentence; None when every weight was there."""
-    if told["missing_keys"]:
-        return f"its weights lack {_first(told['missing_keys'])}"
-    if told["mismatched_keys"]:
-        shapes = {name: (tuple(found), tuple(expected)) for name, found, expected in told["mismatched_keys"]}
+    if loading_info["missing_keys"]:
+        return f"its weights lack {_first(loading_info['missing_keys'])}"
+    if loading_info["mismatched_keys"]:
+        shapes = {name: (tuple(found), tuple(expected)) for name, found, expected in loading_info["mismatched_keys"]}
         name = min(shapes)
         found, expected = shapes[name]
         return f"config.json does not fit the weights: `{name}` is {found} there, and {expected} by config.json"
-    return next(iter(told["error_msgs"]), None)
+    return next(iter(loading_info["error_msgs"]), None)
 
 
 def _first(names: Iterable[str]) -> str:

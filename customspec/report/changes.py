@@ -31,14 +31,14 @@ def changes(base: Plan, plan: Plan) -> list[Change]:
     own = {id: dict(_differences(before[id], after[id])) for id in common}
     alike = _alike(list(own.values()))
     return [
-        *_told("", _differences(_shared(base), _shared(plan))),
+        *_changes("", _differences(_shared(base), _shared(plan))),
         *(Change(id, before[id]["technique"], None, (True, False)) for id in before if id not in after),
         *(Change(id, None, after[id]["technique"], (False, True)) for id in after if id not in before),
-        *_told("every candidate: " if len(common) > 1 else f"{''.join(common)}: ", alike.items()),
+        *_changes("every candidate: " if len(common) > 1 else f"{''.join(common)}: ", alike.items()),
         *(
             change
             for id, found in own.items()
-            for change in _told(f"{id}: ", ((path, pair) for path, pair in found.items() if path not in alike))
+            for change in _changes(f"{id}: ", ((path, pair) for path, pair in found.items() if path not in alike))
         ),
     ]
 
@@ -106,7 +106,7 @@ def _alike(found: Sequence[Mapping[str, tuple[Any, Any]]]) -> dict[str, tuple[An
     return {path: pair for path, pair in first.items() if all(other.get(path) == pair for other in found)}
 
 
-def _told(prefix: str, found: Any) -> Iterator[Change]:
+def _changes(prefix: str, found: Any) -> Iterator[Change]:
     for path, (before, after) in found:
         there = before is not ABSENT, after is not ABSENT
         yield Change(prefix + path, before if there[0] else None, after if there[1] else None, there)

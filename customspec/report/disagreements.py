@@ -80,7 +80,7 @@ def grouped(row: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _by(key: str, given: Mapping[str, Any]) -> dict[str, Any]:
     chance, right = given["probability"], given["of_answer"]
-    told = key if right is None else f"{key}: probability of the right answer {probability(right)}"
+    text = key if right is None else f"{key}: probability of the right answer {probability(right)}"
     if chance is not None:
-        return {"key": key, "figure": share(chance), "told": told}
-    return {"key": key, "figure": value(given["score"]) if 0 < given["score"] < 1 else "", "told": told}
+        return {"key": key, "figure": share(chance), "told": text}
+    return {"key": key, "figure": value(given["score"]) if 0 < given["score"] < 1 else "", "told": text}

@@ -23,8 +23,8 @@ def as_github(problem: Problem) -> str:
     place = problem.location
     values = {"file": place.file, "line": place.line, "col": place.column, "title": problem.code.value}
     properties = ",".join(f"{key}={_property(str(value))}" for key, value in values.items())
-    told = "\n".join(filter(None, (escape(problem.message), problem.hint and escape(problem.hint))))
-    return f"::error {properties}::{_data(told)}"
+    text = "\n".join(filter(None, (escape(problem.message), problem.hint and escape(problem.hint))))
+    return f"::error {properties}::{_data(text)}"
 
 
 def as_sarif(problems: Sequence[Problem], explained: Mapping[Code, Explanation]) -> dict[str, Any]:

@@ -89,11 +89,11 @@ def _verdicts(view: View) -> Iterator[str]:
     for role, pairs in view["verdicts"].items():
         if not pairs:
             continue
-        told = "these could have chosen" if role == "choosing" else "descriptive: nothing was chosen by these"
+        role_text = "these could have chosen" if role == "choosing" else "descriptive: nothing was chosen by these"
         lines = [_verdict(pair) for pair in pairs[:PAIRS]]
         more = f"\n\n{len(pairs) - PAIRS} more pairs are in the page." if len(pairs) > PAIRS else ""
         head = ("", "", "", "difference", "interval", "p, Holm", "rows")
-        title = f"Pairs on the {pairs[0]['split']} rows ({told})"
+        title = f"Pairs on the {pairs[0]['split']} rows ({role_text})"
         yield _folded(title, table(head, lines, right=(3, 4, 5, 6)) + more)
 
 

@@ -247,7 +247,7 @@ def _estimates(view: View) -> list[dict[str, Any]]:
         ("artifact", "artifact_bytes", "artifact_bytes", numbers.size),
         ("prompt tokens", "prompt_tokens", "prompt_tokens_per_example", numbers.count),
     )
-    told = [one for one in view["candidates"] if one.get("estimate") and one["status"] in ("done", "cached")]
+    ran = [one for one in view["candidates"] if one.get("estimate") and one["status"] in ("done", "cached")]
     return [
         {
             "key": one["key"],
@@ -256,7 +256,7 @@ def _estimates(view: View) -> list[dict[str, Any]]:
                 for name, predicted, measured, told_as in pairs
             },
         }
-        for one in told
+        for one in ran
     ]
 
 

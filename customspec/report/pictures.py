@@ -67,7 +67,7 @@ def learning_curve(curve: View, width: int, height: int, *, higher_is_better: bo
     many; its interval is grey."""
     import altair as alt
 
-    told = [*curve["points"], *([curve["at_twice"]] if curve["at_twice"] else [])]
+    drawn = [*curve["points"], *([curve["at_twice"]] if curve["at_twice"] else [])]
     points = [
         {
             **{name: one[name] for name in ("rows", "value")},
@@ -75,7 +75,7 @@ def learning_curve(curve: View, width: int, height: int, *, higher_is_better: bo
             "told": _size(one, curve),
             "color": INK if "n" in one else MUTED,
         }
-        for one in told
+        for one in drawn
     ]
     if not points:
         return None

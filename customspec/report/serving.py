@@ -67,8 +67,8 @@ def _transformers(name: str, revision: str | None = None) -> Served:
 
 
 def _whole_only(adapter: Mapping[str, Any]) -> str:
-    told = "it serves whole models"
-    return told if adapter["peft_type"] in SOFT else f"{told}: export with --merge"
+    reason = "it serves whole models"
+    return reason if adapter["peft_type"] in SOFT else f"{reason}: export with --merge"
 
 
 def _vllm_adapter(folder: str, name: str, base: Base, adapter: Mapping[str, Any]) -> Served:

@@ -47,7 +47,7 @@ def drawn(chart: Mapping[str, Any], title: str, name: str) -> Markup:
 def _clean(element: ElementTree.Element, name: str) -> None:
     """The page's colours, a title to hover where the mark is described, and nothing that the page has no use for."""
     element.tag = element.tag.removeprefix(SVG)
-    told = element.get("aria-label") if element.get("role") == "graphics-symbol" else None
+    text = element.get("aria-label") if element.get("role") == "graphics-symbol" else None
     for attribute, value in list(element.attrib.items()):
         if attribute.startswith(("aria-", "role")) or attribute == "font-family":
             del element.attrib[attribute]
@@ -57,7 +57,7 @@ def _clean(element: ElementTree.Element, name: str) -> None:
             element.set("id", f"{name}-{value}")
         elif value.startswith("url(#"):
             element.set(attribute, f"url(#{name}-{value[5:]}")
-    if told and not told.startswith(("X-axis", "Y-axis")):
+    if text and not text.startswith(("X-axis", "Y-axis")):
         title = ElementTree.Element("title")
-        title.text = told
+        title.text = text
         element.insert(0, title)

@@ -94,8 +94,8 @@ def decision_lines(document: Mapping[str, Any]) -> list[str]:
     """The answer in one sentence, then what it rests on."""
     decision = document["decision"]
     found = (*_search_lines(document), *_fit_lines(document))
-    told = [*decision["reasons"], *found, *_pair_lines(decision), *_seed_lines(decision)]
-    return [f"answer: {escape(decision['answer'])}", *(f"  - {escape(line)}" for line in told)]
+    lines = [*decision["reasons"], *found, *_pair_lines(decision), *_seed_lines(decision)]
+    return [f"answer: {escape(decision['answer'])}", *(f"  - {escape(line)}" for line in lines)]
 
 
 def _search_lines(document: Mapping[str, Any]) -> Iterator[str]:

@@ -88,8 +88,8 @@ def _trace(run: Finished, candidate: Mapping[str, Any]) -> list[View]:
     for step in run.plan.steps:
         if step.candidate == key:
             measured = (candidate["metrics"].get(step.params.get("split", "")) or {}).get(run.metric, {})
-            told = {"candidate": key, "seed": candidate["seed"], "rows": measured.get("n")}
-            found.append({**told, "split": step.params.get("split"), **_step(step, run.results["steps"][step.id])})
+            source = {"candidate": key, "seed": candidate["seed"], "rows": measured.get("n")}
+            found.append({**source, "split": step.params.get("split"), **_step(step, run.results["steps"][step.id])})
     return found
 
 
@@ -132,8 +132,8 @@ def _reaches(value: float, goal: Mapping[str, Any]) -> bool:
 
 def _verdicts(pairs: list[View], chosen: str | None) -> dict[str, list[View]]:
     """By what they could be used for; those of the chosen candidate first, and from its side."""
-    told = sorted((from_side(pair, chosen) for pair in pairs), key=lambda pair: pair["first"] != chosen)
-    return {role: [pair for pair in told if pair["role"] == role] for role in ("choosing", "descriptive")}
+    ordered = sorted((from_side(pair, chosen) for pair in pairs), key=lambda pair: pair["first"] != chosen)
+    return {role: [pair for pair in ordered if pair["role"] == role] for role in ("choosing", "descriptive")}
 
 
 def _confusions(run: Finished, split: str) -> Iterator[View]:

@@ -7,7 +7,7 @@ import traceback
 from customspec.registry import Offer, Registry
 
 
-def told(error: BaseException, registry: Registry) -> str:
+def failure_text(error: BaseException, registry: Registry) -> str:
     """The exception in a sentence; begins with the plugin, its distribution and version, where a plugin raised it."""
     cause = f"{type(error).__name__}: {error}"
     offers = [offer for claims in registry.offers.values() for offer in claims]

@@ -36,13 +36,13 @@ def compare_runs(runs: Named, registry: Registry) -> dict[str, Any]:
             if (sample := _sample(run, candidate["key"], split, scoring)) is not None
         }
         pairs = compare_all(samples, measure, confidence, _couples(runs, samples))
-        found += [{"split": split, "confidence": confidence, "family": len(pairs), **told(pair)} for pair in pairs]
+        found += [{"split": split, "confidence": confidence, "family": len(pairs), **pair_json(pair)} for pair in pairs]
     if not found:
         raise UsageError(f"{_and(list(runs))} have no rows in common: there is nothing to compare")
     return {"metric": scoring.id, "pairs": found}
 
 
-def told(pair: Pair) -> dict[str, Any]:
+def pair_json(pair: Pair) -> dict[str, Any]:
     """The pair, its ends as run and candidate."""
     ends = {end: dict(zip(("run", "candidate"), getattr(pair, end).split(":", 1), strict=True)) for end in ENDS}
     return {**pair.to_json(), **ends}
@@ -71,8 +71,8 @@ def _scoring(runs: Named, registry: Registry) -> Scoring:
     for id, named in first.items():
         if all(_same(other.get(id), named) for other in offered):
             return Scoring.of(named, registry)
-    told_of = "; ".join(f"{name}: {', '.join(found) or 'none'}" for name, found in zip(runs, offered, strict=True))
-    raise UsageError(f"the runs have no metric in common, with the same options ({told_of})")
+    each = "; ".join(f"{name}: {', '.join(found) or 'none'}" for name, found in zip(runs, offered, strict=True))
+    raise UsageError(f"the runs have no metric in common, with the same options ({each})")
 
 
 def _metrics(run: Finished) -> Sequence[Mapping[str, Any]]:

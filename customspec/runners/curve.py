@@ -26,7 +26,7 @@ from customspec.runners.work import Host
 class CurveRun:
     """The `curve` of the results document, and what became of its steps; None where it had none."""
 
-    told: dict[str, Any]
+    document: dict[str, Any]
     outcome: Outcome | None
 
 
@@ -42,10 +42,10 @@ def run_curve(
     plan = compiled.plan
     key = outcome.steps["decide"].values.get("chosen_key")
     if key is None:
-        return _untold(None, "no candidate was chosen, so there is none to draw a curve of")
+        return _no_curve(None, "no candidate was chosen, so there is none to draw a curve of")
     reason = why_no_curve(compiled, key)
     if reason is not None:
-        return _untold(key, reason)
+        return _no_curve(key, reason)
     whole = next(step for step in plan.steps if step.candidate == key and step.params.get("split") == SPLIT)
     searched = outcome.steps.get(f"search:{key.rpartition('@')[0]}")
     parts = curve_parts(compiled, key, shares, {} if searched is None else searched.values["chosen"])
@@ -66,13 +66,19 @@ def run_curve(
         points.append(Point(1.0, len(compiled.data.rows.train), all_of_them))
     margin = measure.default_margin if question["margin"] is None else question["margin"]
     found = curve_of(points, measure, margin, question["confidence"])
-    told = {"candidate": key, "metric": measure.name, "split": SPLIT, **found.to_json(), "steps": _steps(parts, ended)}
-    return CurveRun(told, ended)
+    document = {
+        "candidate": key,
+        "metric": measure.name,
+        "split": SPLIT,
+        **found.to_json(),
+        "steps": _steps(parts, ended),
+    }
+    return CurveRun(document, ended)
 
 
-def _untold(key: str | None, reason: str) -> CurveRun:
-    told: dict[str, Any] = {"candidate": key, "metric": None, "split": SPLIT, "points": [], "law": None}
-    return CurveRun({**told, "at_twice": None, "more_helps": None, "answer": reason, "steps": {}}, None)
+def _no_curve(key: str | None, reason: str) -> CurveRun:
+    document: dict[str, Any] = {"candidate": key, "metric": None, "split": SPLIT, "points": [], "law": None}
+    return CurveRun({**document, "at_twice": None, "more_helps": None, "answer": reason, "steps": {}}, None)
 
 
 def _steps(parts: tuple[Part, ...], ended: Outcome) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from customspec.errors import CustomspecError, MachineError, StepError
 from customspec.machine import Machine
 from customspec.plan import Kind, Result, Step
 from customspec.registry import Registry
-from customspec.runners.blame import told
+from customspec.runners.blame import failure_text
 from customspec.runners.containment import contained
 from customspec.runners.warm import Warm
 from customspec.runners.work import CHECKPOINT_SECONDS, Need, Tell, Work
@@ -86,11 +86,11 @@ def _published(step: Step, work: Work, store: Store) -> Result:
 
 
 def _checked(tell: Tell, check: Callable[[], None]) -> Tell:
-    def told(done: int, total: int | None, note: str, values: Mapping[str, float] | None = None, /) -> None:
+    def checked_tell(done: int, total: int | None, note: str, values: Mapping[str, float] | None = None, /) -> None:
         check()
         tell(done, total, note, values)
 
-    return told
+    return checked_tell
 
 
 def _run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
@@ -103,10 +103,10 @@ def _run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     except (Exception, SystemExit) as error:
         if is_short_of_memory(error):
             raise MachineError(f"{step.id}: {SHORT}") from error
-        if (told_of_disk := trouble(error, folder)) is not None:
-            raise told_of_disk from error
+        if (disk_fault := trouble(error, folder)) is not None:
+            raise disk_fault from error
         # whatever a plugin or a library raises is the step's failure; its own traceback goes to the log
-        raise StepError(f"{step.id}: {told(error, work.registry)}") from error
+        raise StepError(f"{step.id}: {failure_text(error, work.registry)}") from error
 
 
 def is_short_of_memory(error: BaseException) -> bool:

@@ -17,7 +17,7 @@ from customspec.inputs.encoding import Asking, Encoded, OnLong, encode
 from customspec.inputs.tokens import Chat
 from customspec.prompts import Example
 from customspec.registry import Registry
-from customspec.runners.blame import told
+from customspec.runners.blame import failure_text
 from customspec.runners.containment import containing
 from customspec.runners.execute import is_short_of_memory
 from customspec.runners.work import Work, prompting_of, template_of
@@ -187,6 +187,6 @@ def _answerable(likelihoods: Likelihoods, registry: Registry) -> Scorer:
         except Exception as error:
             if is_short_of_memory(error):
                 raise
-            raise StepError(told(error, registry)) from error
+            raise StepError(failure_text(error, registry)) from error
 
     return scorer

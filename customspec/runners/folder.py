@@ -58,8 +58,8 @@ def write_run(
 
     `cache` is the store's folder, where what is known of the model is kept.
     """
-    told = results_document(plan, outcome, machine, folder.name)
-    document = with_seal(told if curve is None else {**told, "curve": finite(curve)})
+    results = results_document(plan, outcome, machine, folder.name)
+    document = with_seal(results if curve is None else {**results, "curve": finite(curve)})
     evidence = evidence_of(plan, outcome, document["decision"]["chosen_key"], registry)
     _write_json(folder / "evidence.json", with_seal(finite(evidence)))
     for candidate in plan.candidates:
@@ -118,7 +118,7 @@ def _prompt(
     step: Step, found: Sequence[Need], candidate: Candidate, outcome: Outcome, registry: Registry
 ) -> dict[str, Any]:
     """The prompt, and the demonstrations as the first evaluated row saw them; options as they were found."""
-    told, params = with_found(step.params, found), with_found(located(step), found)
+    portable, params = with_found(step.params, found), with_found(located(step), found)
     data = outcome.steps["data"].result
     shown: list[dict[str, str]] = []
     if params["prompting"] is not None and data is not None:
@@ -133,8 +133,8 @@ def _prompt(
         **params["prompt"],
         "choices": params["choices"],
         "generation": params["generation"],
-        "prompting": told["prompting"],
-        "technique": told["technique"],
+        "prompting": portable["prompting"],
+        "technique": portable["technique"],
         "shots": shown,
     }
 

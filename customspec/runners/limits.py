@@ -64,8 +64,8 @@ class Limits:
         for key, most in self.most.items():
             limit, found = LIMITS[key], values.get(MEASURED[key])
             if found is not None and found > most:
-                measured = limit.needs.format(limit.told(found))
-                raise OverBudgetError(f"over the budget: measured {measured}; `{key}` allows {limit.told(most)}")
+                measured = limit.needs.format(limit.write(found))
+                raise OverBudgetError(f"over the budget: measured {measured}; `{key}` allows {limit.write(most)}")
 
     def watch(self, step: Step, machine: Machine) -> Callable[[], None]:
         """To be called while a step works, as often as it can stop: raises OverBudgetError. Peaks count from here."""

@@ -76,7 +76,7 @@ class Reopened:
             check_files(technique.files(options).values(), self.roots)
         return work
 
-    def told(self, step: Step) -> Mapping[str, Any]:
+    def params_as_found(self, step: Step) -> Mapping[str, Any]:
         """A step's parameters with the options that were found for the candidate; files stand there by digest."""
         rests = {id for own in self.plan.steps if own.candidate == self.key for id in own.needs}
         finding = [one for one in self.plan.steps if one.id in rests and one.kind in FINDING]

@@ -108,11 +108,11 @@ def _found_so_far(trials: Sequence[Trial], what: Search) -> str:
 
 
 def _one(what: Search, chosen: Chosen, trial: optuna.trial.Trial) -> Trial:
-    told: list[float] = []
+    reported: list[float] = []
 
     def measured(value: float) -> None:
-        told.append(value)
-        trial.report(value, len(told))
+        reported.append(value)
+        trial.report(value, len(reported))
         if trial.should_prune():
             raise StoppedError
 
@@ -122,10 +122,10 @@ def _one(what: Search, chosen: Chosen, trial: optuna.trial.Trial) -> Trial:
             for value in known.values:
                 measured(value)
         except StoppedError:
-            return Trial(chosen, tuple(told), "stopped", known.seconds)
+            return Trial(chosen, tuple(reported), "stopped", known.seconds)
         if known.ended != "stopped":
             return known
-    seen = len(told)  # an earlier search stopped it here, this one goes on: the trial is made anew
+    seen = len(reported)  # an earlier search stopped it here, this one goes on: the trial is made anew
     again: list[float] = []
 
     def anew(value: float) -> None:

@@ -90,11 +90,11 @@ def objective_of(
         return None
     who = f"technique `{technique.name}`"
     texts, loss = containing(technique.texts, who), containing(technique.objective, who)
-    told = [
+    encoded = [
         [replace(row, answer=tuple(answer_ids(text)), learned=()) for text in texts(options, row.example)]
         for row in rows
     ]
-    return Objective.of(partial(loss, options), told, pad, base if technique.needs_reference else None)
+    return Objective.of(partial(loss, options), encoded, pad, base if technique.needs_reference else None)
 
 
 def text_room(

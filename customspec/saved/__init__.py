@@ -28,15 +28,15 @@ def sealed(plan: Plan) -> dict[str, Any]:
     return with_seal(plan.to_json())
 
 
-def with_seal(told: Mapping[str, Any]) -> dict[str, Any]:
+def with_seal(document: Mapping[str, Any]) -> dict[str, Any]:
     """A document with a digest of all that it says under `seal`."""
-    return {**told, SEAL: digest(told)}
+    return {**document, SEAL: digest(document)}
 
 
-def fits(seal: object, told: Mapping[str, Any]) -> bool:
+def fits(seal: object, document: Mapping[str, Any]) -> bool:
     """Whether a document says what it said when it was sealed; `told` is all but the seal."""
     try:
-        return seal == digest(told)
+        return seal == digest(document)
     except (ValueError, RecursionError):  # a number that no JSON has
         return False
 
@@ -46,12 +46,12 @@ def load(content: bytes, *, unsealed: bool = False) -> Plan:
 
     Raises NoPlanError for what is no plan, EditedError for one that was changed.
     """
-    told = _object(content)
-    known = {name: told[name] for name in Plan.__dataclass_fields__ if name in told}
+    document = _object(content)
+    known = {name: document[name] for name in Plan.__dataclass_fields__ if name in document}
     if not {"plan", "steps"} <= known.keys():
         raise NoPlanError("it has no steps")
-    if SEAL in told or not unsealed:
-        _check_seal(told.get(SEAL), known)
+    if SEAL in document or not unsealed:
+        _check_seal(document.get(SEAL), known)
     try:
         PlanShape.model_validate_json(content)
     except ValidationError as error:
@@ -69,12 +69,12 @@ def check_sense(plan: Plan) -> None:
 
 def _object(content: bytes) -> dict[str, Any]:
     try:
-        told = json.loads(content)
+        value = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise NoPlanError("it is not JSON" if isinstance(error, ValueError) else "it is nested too deep") from error
-    if not isinstance(told, dict):
+    if not isinstance(value, dict):
         raise NoPlanError("it is not a JSON object")
-    return told
+    return value
 
 
 def _check_seal(seal: object, known: Mapping[str, Any]) -> None:

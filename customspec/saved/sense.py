@@ -67,8 +67,8 @@ def _is_named_so(step: Step) -> bool:
 
 
 def _doubts_of_gate(gate: Gate, plan: Plan, before: Mapping[str, Step]) -> Iterator[str]:
-    told = {"metric": gate.metric, "at_least": gate.at_least, "at_most": gate.at_most}
-    if {name: value for name, value in told.items() if value is not None} != plan.goal:
+    bound = {"metric": gate.metric, "at_least": gate.at_least, "at_most": gate.at_most}
+    if {name: value for name, value in bound.items() if value is not None} != plan.goal:
         yield "its gate is not the plan's goal"
     for id in gate.after:
         if id in before and (before[id].kind != "evaluate" or gate.metric not in _measured(before[id])):

@@ -70,8 +70,8 @@ class Quantization(Strict):
 
     @model_validator(mode="after")
     def _four_bits(self) -> Quantization:
-        if self.bits == 8 and (told := sorted(self.model_fields_set - {"bits"})):
-            raise ValueError(f"`bits: 8` takes no `{told[0]}`")
+        if self.bits == 8 and (given := sorted(self.model_fields_set - {"bits"})):
+            raise ValueError(f"`bits: 8` takes no `{given[0]}`")
         return self
 
 

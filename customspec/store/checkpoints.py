@@ -56,8 +56,8 @@ class Checkpoints:
         except CustomspecError:
             raise
         except Exception as error:  # torch and safetensors tell of a full disk in words of their own
-            if (told := trouble(error, self.root)) is not None:
-                raise told from error
+            if (disk_fault := trouble(error, self.root)) is not None:
+                raise disk_fault from error
             raise
         for older in self._numbered()[KEPT:]:
             _remove(older)

@@ -14,7 +14,7 @@ from typing import Final
 from customspec.errors import MachineError
 
 PROBE: Final = 256 * 2**10  # bytes; what cannot be written on a full disk
-_TOLD: Final = {
+_REASONS: Final = {
     errno.ENOSPC: "no space is left",
     errno.EDQUOT: "the quota is used up",
     errno.EFBIG: "a file may not grow so large",
@@ -29,12 +29,12 @@ _ADVICE: Final = "free some, or name another store with --store, and run again: 
 def trouble(error: BaseException, place: Path) -> MachineError | None:
     """What to tell of an exception that writing under `place` raised, or None when the disk is not the cause."""
     for cause in _chain(error):
-        if isinstance(cause, OSError) and cause.errno in _TOLD:
-            return _told(_TOLD[cause.errno], _named(cause, place))
+        if isinstance(cause, OSError) and cause.errno in _REASONS:
+            return _disk_error(_REASONS[cause.errno], _named(cause, place))
     if isinstance(error, MemoryError) or not isinstance(error, Exception):
         return None
     failed = _probe(place)
-    return None if failed is None else _told(_TOLD.get(failed.errno or 0, str(failed)), place)
+    return None if failed is None else _disk_error(_REASONS.get(failed.errno or 0, str(failed)), place)
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def writing_under(place: Path) -> Iterator[None]:
         raise trouble(error, place) or error from error
 
 
-def _told(what: str, path: Path) -> MachineError:
+def _disk_error(what: str, path: Path) -> MachineError:
     there = _nearest(path)
     try:
         free = f"{shutil.disk_usage(there).free:,} bytes free".replace(",", " ")

@@ -92,15 +92,15 @@ def link_tree(source: Path, target: Path) -> None:
             shutil.copy(path, link)
 
 
-def _is_manifest(told: Any, key: str) -> bool:
+def _is_manifest(manifest: Any, key: str) -> bool:
     """Whether a sealed value is the manifest of that object: a seal tells that nothing changed, not what it is."""
     return (
-        isinstance(told, dict)
-        and told.get("key") == key
-        and isinstance(told.get("step"), str)
-        and isinstance(told.get("values"), dict)
-        and isinstance(told.get("files"), list)
-        and all(isinstance(entry, dict) and isinstance(entry.get("path"), str) for entry in told["files"])
+        isinstance(manifest, dict)
+        and manifest.get("key") == key
+        and isinstance(manifest.get("step"), str)
+        and isinstance(manifest.get("values"), dict)
+        and isinstance(manifest.get("files"), list)
+        and all(isinstance(entry, dict) and isinstance(entry.get("path"), str) for entry in manifest["files"])
     )
 
 

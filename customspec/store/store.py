@@ -224,6 +224,6 @@ def _described(holder: Any) -> str:
     if not isinstance(holder, dict) or not {"pid", "host"} <= holder.keys():
         return "another process"
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder.get("since", 0)))
-    told = f"process {holder['pid']} on {holder['host']} (since {since})"
+    holding = f"process {holder['pid']} on {holder['host']} (since {since})"
     gone = holder["host"] == os.uname().nodename and not is_alive(holder["pid"])
-    return f"a process that {told} started and that outlives it" if gone else told
+    return f"a process that {holding} started and that outlives it" if gone else holding

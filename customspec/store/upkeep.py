@@ -101,8 +101,8 @@ def keys_of(run: Path) -> frozenset[str]:
     """The keys of all results that a run refers to; none for a folder that tells no plan."""
     try:
         plan = json.loads(read_regular(run / "plan.json"))
-        told: Mapping[str, Any] = json.loads(read_regular(run / "environment.json"))
-        environment = {name: str(told[name]) for name in ENVIRONMENT}
+        machine: Mapping[str, Any] = json.loads(read_regular(run / "environment.json"))
+        environment = {name: str(machine[name]) for name in ENVIRONMENT}
         return frozenset(store_key(step["fingerprint"], environment) for step in plan["steps"])
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return frozenset()

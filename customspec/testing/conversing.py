@@ -49,30 +49,34 @@ def _written(technique: Writes, subject: Subject) -> None:
         if isinstance(technique, Reads):
             for choices in (None, ANSWERS):
                 found = technique.read(subject.options, [text], choices).prediction
-                told = f"{found!r} is read out of {text!r}, which is written for the answer {row.answer!r}"
-                require(found == row.answer, told)
+                problem = f"{found!r} is read out of {text!r}, which is written for the answer {row.answer!r}"
+                require(found == row.answer, problem)
 
 
 def _messages(_: Converses, subject: Subject) -> None:
     rows = subject.training()
     asking = Asking.of(subject.prompting, subject.options, rows, SEED)  # type: ignore[arg-type]  # their base is a rule
     for query in (*queries(rows), *map(in_conversation, queries(rows))):
-        told = asking.conversation(query, asking.select(query))
-        _check_turns(told, query)
+        conversation = asking.conversation(query, asking.select(query))
+        _check_turns(conversation, query)
         again = asking.conversation(query, asking.select(query))
-        require(tuple(told) == tuple(again), f"two different conversations ask {query.id}")
+        require(tuple(conversation) == tuple(again), f"two different conversations ask {query.id}")
         blind = replace(query, answer="", fields={"text": query.user})
         unknown = asking.conversation(blind, asking.select(query))
-        require(tuple(told) == tuple(unknown), f"the conversation that asks {query.id} depends on its answer")
+        require(tuple(conversation) == tuple(unknown), f"the conversation that asks {query.id} depends on its answer")
 
 
-def _check_turns(told: Any, query: Example) -> None:
-    turns = isinstance(told, tuple | list) and told and all(isinstance(turn, Message) for turn in told)
-    require(turns, f"{told!r} is no conversation: `Message`s, one at least")
-    roles = [turn.role for turn in told]
+def _check_turns(conversation: Any, query: Example) -> None:
+    turns = (
+        isinstance(conversation, tuple | list)
+        and conversation
+        and all(isinstance(turn, Message) for turn in conversation)
+    )
+    require(turns, f"{conversation!r} is no conversation: `Message`s, one at least")
+    roles = [turn.role for turn in conversation]
     strange = [role for role in roles if role not in ROLES]
     require(not strange, f"unknown roles: {', '.join(map(str, strange))}")
-    require(all(isinstance(turn.content, str) for turn in told), f"a turn of {query.id} has no text")
+    require(all(isinstance(turn.content, str) for turn in conversation), f"a turn of {query.id} has no text")
     require(roles[-1] == "user", f"the last turn that asks {query.id} is the {roles[-1]}'s, not the user's")
     require("system" not in roles[1:], f"a system message of {query.id} is not the first")
 
@@ -99,8 +103,8 @@ def _read(technique: Reads, subject: Subject) -> None:
         for choices in (None, ANSWERS):
             reading = technique.read(subject.options, outputs, choices)
             _check_reading(reading, f"for {list(outputs)}")
-            told = sum(reading.votes.values()) + reading.unread
-            require(told == len(outputs), f"votes and unread texts are {told} for {list(outputs)}")
+            counted = sum(reading.votes.values()) + reading.unread
+            require(counted == len(outputs), f"votes and unread texts are {counted} for {list(outputs)}")
             chosen = choices is None or reading.prediction in ("", *choices)
             require(chosen, f"{reading.prediction!r} is none of the choices, for {list(outputs)}")
 

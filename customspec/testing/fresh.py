@@ -63,22 +63,22 @@ def ask_anew(asked: Mapping[str, Any], hash_seed: int) -> Fresh:
     if ended.returncode:
         last = (ended.stderr.strip().splitlines() or [f"exit status {ended.returncode}"])[-1]
         raise RuleError(f"`{asked['module']}` in a fresh process: {last}")
-    told = json.loads(ended.stdout.splitlines()[-1])
-    return Fresh(tuple(told["imported"]), tuple(told["answered"]), told["answers"], told["errors"])
+    report = json.loads(ended.stdout.splitlines()[-1])
+    return Fresh(tuple(report["imported"]), tuple(report["answered"]), report["answers"], report["errors"])
 
 
 def main() -> None:
     """The fresh process: the questions as JSON on stdin, the answers as the last line of stdout."""
     asked = json.load(sys.stdin)
     import_module(asked["module"])
-    told: dict[str, Any] = {"imported": _heavy(), "answers": {}, "errors": {}}
+    report: dict[str, Any] = {"imported": _heavy(), "answers": {}, "errors": {}}
     for question, answer in _questions(_offered(asked), asked):
         try:
-            told["answers"][question] = answer()
+            report["answers"][question] = answer()
         except Exception as error:  # the plugin's own fault, told to the process that asked
-            told["errors"][question] = f"{type(error).__name__}: {error}"
-    told["answered"] = _heavy()
-    sys.stdout.write("\n" + json.dumps(told) + "\n")
+            report["errors"][question] = f"{type(error).__name__}: {error}"
+    report["answered"] = _heavy()
+    sys.stdout.write("\n" + json.dumps(report) + "\n")
 
 
 def _heavy() -> list[str]:

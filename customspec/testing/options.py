@@ -50,8 +50,8 @@ def _schema(options: type[Options], base: type[Options]) -> None:
     require(isinstance(options, type) and issubclass(options, base), f"`options` must be a subclass of {base.__name__}")
     loose = [key for key, kept in STRICT.items() if options.model_config.get(key) != kept]
     require(not loose, f"`options` loosens the model's {', '.join(loose)}; a mistyped option would pass unseen")
-    told = descriptions(options)
-    bare = [name for name in options.model_fields if not told.get(name, "").strip()]
+    described = descriptions(options)
+    bare = [name for name in options.model_fields if not described.get(name, "").strip()]
     require(not bare, f"no docstring under {', '.join(bare)}")
     try:
         json.dumps(options.model_json_schema(), allow_nan=False)

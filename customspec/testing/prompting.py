@@ -136,5 +136,5 @@ def _any_process(subject: Subject) -> None:
     for hash_seed, fresh in enumerate(subject.fresh, 1):
         there = fresh.answer("shown")
         differing = [name for name, value in here.items() if there[name] != value]
-        told = f"other {' and '.join(differing)} under PYTHONHASHSEED={hash_seed}; is a set's order used?"
-        require(not differing, told)
+        problem = f"other {' and '.join(differing)} under PYTHONHASHSEED={hash_seed}; is a set's order used?"
+        require(not differing, problem)

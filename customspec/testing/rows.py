@@ -74,8 +74,8 @@ def conversations(
 ) -> list[list[list[str]]]:
     """What the model is shown for each query: role and content of every message."""
     asking = Asking.of(technique, options, rows, SEED)
-    told = [asking.conversation(query, asking.select(query)) for query in queries]
-    return [[[message.role, message.content] for message in messages] for messages in told]
+    asked = [asking.conversation(query, asking.select(query)) for query in queries]
+    return [[[message.role, message.content] for message in messages] for messages in asked]
 
 
 def outputs_for(technique: Any, options: Any) -> tuple[tuple[str, ...], ...]:

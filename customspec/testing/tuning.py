@@ -140,8 +140,8 @@ def own_loss(bench: Workbench, architecture: str) -> None:
     require(together.requires_grad, "`objective` gives losses without a gradient")
     require(bool(torch.isfinite(together).all()), f"`objective` gives {together.tolist()}")
     differing = [row for row, one in zip(rows, apart, strict=True) if not _close(one, together[row])]
-    told = ", ".join(bench.rows[row].example.id for row in differing)
-    require(not differing, f"the loss of {told} depends on the other rows of the batch; steps are taken in parts")
+    named = ", ".join(bench.rows[row].example.id for row in differing)
+    require(not differing, f"the loss of {named} depends on the other rows of the batch; steps are taken in parts")
 
 
 def _close(one: Tensor, other: Tensor) -> bool:

@@ -73,12 +73,12 @@ class Reasoning:
     def refusal(self, options: ReasoningOptions, rows: Sequence[Example]) -> Refusal | None:
         if options.rationale is None:
             chosen = sorted(options.model_fields_set & {"shots", "select", "rows", "embeddings"})
-            told = "there are no demonstrations without a column of reasoning"
-            return Refusal(told, option=chosen[0], hint="name the column: `rationale`") if chosen else None
+            message = "there are no demonstrations without a column of reasoning"
+            return Refusal(message, option=chosen[0], hint="name the column: `rationale`") if chosen else None
         reasoned = _reasoned(options, rows)
         if len(reasoned) < options.count:
-            told = f"{len(reasoned)} training rows have a text in `{options.rationale}`; {options.count} are needed"
-            return Refusal(told, option="rationale")
+            message = f"{len(reasoned)} training rows have a text in `{options.rationale}`; {options.count} are needed"
+            return Refusal(message, option="rationale")
         return refusal(options, reasoned)
 
     def written(self, options: ReasoningOptions, example: Example) -> str:

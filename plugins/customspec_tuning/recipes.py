@@ -57,5 +57,5 @@ def waiting(options: TrainingOptions, rows: int, *, batch: int, passes: float, t
     epochs: a training of many is compared ten times, one of few once an epoch, and four times at least."""
     if options.eval_steps is not None:
         return tenths
-    told = options.num_train_epochs if options.max_steps is None else options.max_steps * batch / rows
-    return ceil(tenths / 10 * min(10, max(4, ceil(told or passes))))
+    passes_asked = options.num_train_epochs if options.max_steps is None else options.max_steps * batch / rows
+    return ceil(tenths / 10 * min(10, max(4, ceil(passes_asked or passes))))

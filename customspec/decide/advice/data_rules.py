@@ -52,8 +52,8 @@ def _within(
 ) -> Iterator[Found]:
     for split, rows in facts.examples.items():
         if pairs := find(rows):
-            told = f"{_rows(len(pairs), split)} {one if len(pairs) == 1 else many}"
-            yield Found(len(pairs), told, _pairs(facts, rows, rows, pairs))
+            text = f"{_rows(len(pairs), split)} {one if len(pairs) == 1 else many}"
+            yield Found(len(pairs), text, _pairs(facts, rows, rows, pairs))
 
 
 def _between(
@@ -63,8 +63,8 @@ def _between(
         first, second = facts.examples[later], facts.examples[earlier]
         if first and second and (pairs := find(first, second)):
             verb = "asks" if len(pairs) == 1 else "ask"
-            told = f"{_rows(len(pairs), later)} {verb} {how} what a {earlier} row asks"
-            yield Found(len(pairs), told, _pairs(facts, first, second, pairs))
+            text = f"{_rows(len(pairs), later)} {verb} {how} what a {earlier} row asks"
+            yield Found(len(pairs), text, _pairs(facts, first, second, pairs))
 
 
 def _rare(facts: Facts) -> Iterator[Found]:
@@ -82,8 +82,8 @@ def _uneven(facts: Facts) -> Iterator[Found]:
     choice, count = max(facts.classes.items(), key=lambda one: one[1])
     share = count / facts.train_rows
     if share >= min(0.8, UNEVEN / len(facts.classes)):
-        told = f"{count} of {facts.train_rows} training rows are `{choice}`: to answer it always has that accuracy"
-        yield Found(count, f"{told}, {share:.2f}", ())
+        text = f"{count} of {facts.train_rows} training rows are `{choice}`: to answer it always has that accuracy"
+        yield Found(count, f"{text}, {share:.2f}", ())
 
 
 def _unseen(facts: Facts) -> Iterator[Found]:
@@ -101,8 +101,8 @@ def _long(facts: Facts) -> Iterator[Found]:
         long = [index for index, length in enumerate(lengths) if facts.context and length > FULL * facts.context]
         if long:
             verb = "fills" if len(long) == 1 else "fill"
-            told = f"{_rows(len(long), split)} {verb} more than nine tenths of the context of {facts.context} tokens"
-            yield Found(len(long), told, tuple(facts.places[rows[index].id] for index in long[:NAMED]))
+            text = f"{_rows(len(long), split)} {verb} more than nine tenths of the context of {facts.context} tokens"
+            yield Found(len(long), text, tuple(facts.places[rows[index].id] for index in long[:NAMED]))
 
 
 DATA_RULES: tuple[DataRule, ...] = (

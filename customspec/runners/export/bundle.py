@@ -28,13 +28,13 @@ def bundle(opened: Reopened) -> tuple[dict[str, Any], list[dict[str, str]]]:
     own = len({tuple(shot.id for shot in each) for each in shots}) > 1
     _, chat = work.header_and_chat
     messages = asking.conversation(queries[0], shots[0])
-    told = {
+    document = {
         "bundle": VERSION,
         "candidate": opened.key,
         "prompt": params["prompt"],
         "choices": params["choices"],
         "generation": params["generation"],
-        "prompting": None if params["prompting"] is None else _named(opened.told(step)["prompting"]),
+        "prompting": None if params["prompting"] is None else _named(opened.params_as_found(step)["prompting"]),
         "decoding": _decoding(opened, params),
         "shots_by_question": own,
         "shots": [] if own else [_shown(shot, asking.write(shot)) for shot in shots[0]],
@@ -46,7 +46,7 @@ def bundle(opened: Reopened) -> tuple[dict[str, Any], list[dict[str, str]]]:
             "answer_end": chat.end,
         },
     }
-    return told, [_shown(shot, asking.write(shot)) for shot in train] if own else []
+    return document, [_shown(shot, asking.write(shot)) for shot in train] if own else []
 
 
 def _named(prompting: dict[str, Any]) -> dict[str, Any]:

@@ -60,13 +60,15 @@ def export(opened: Reopened, document: Mapping[str, Any], out: Path, *, merged: 
     base = _base(opened)
     with _drafting(out) as draft:
         form, parity = _write_model(opened, draft, base, merged=merged)
-        told, pool = bundle(opened)
-        _write_json(draft / BUNDLE, told)
+        prompt, pool = bundle(opened)
+        _write_json(draft / BUNDLE, prompt)
         if pool:
             write_lines(draft / POOL, pool)
         adapter = _adapter(draft) if form == "adapter" else None
         name = opened.plan.name
-        facts = _facts(opened, document, form, base, parity, told, servings(form, out.name, name, _told(base), adapter))
+        facts = _facts(
+            opened, document, form, base, parity, prompt, servings(form, out.name, name, _without_path(base), adapter)
+        )
         (draft / CARD).write_text(card(facts), encoding="utf-8")
         files = tuple(sorted(str(path.relative_to(draft)) for path in draft.rglob("*") if path.is_file()))
     return Exported(opened.key, out, form, files, parity, servings(form, str(out), name, base, adapter))
@@ -99,7 +101,7 @@ def _base(opened: Reopened) -> Base:
     return Base(label, step.sources["path"])
 
 
-def _told(base: Base) -> Base:
+def _without_path(base: Base) -> Base:
     """As a card tells it: a path on this machine means nothing elsewhere."""
     return base if base.name is None or base.revision is not None else Base(base.label, base.label)
 
@@ -110,12 +112,12 @@ def _facts(
     form: Form,
     base: Base,
     parity: Parity | None,
-    told: Mapping[str, Any],
+    prompt: Mapping[str, Any],
     served: tuple[Served, ...],
 ) -> Facts:
     step = opened.evaluation()
     work = opened.work
-    params = opened.told(step)
+    params = opened.params_as_found(step)
     named = params["technique"] or params["prompting"]
     technique = opened.registry.technique(named["name"])
     files = work.model_files()
@@ -127,11 +129,11 @@ def _facts(
         technique=technique.name,
         options=named["options"],
         summary=technique.summary,
-        base=_told(base),
+        base=_without_path(base),
         base_digest=files.digest,
         licence=licence_of(files),
-        choices=told["choices"],
-        by_question=told["shots_by_question"],
+        choices=prompt["choices"],
+        by_question=prompt["shots_by_question"],
         splits={name: (len(work.rows(name)), digests.get(name)) for name in SPLITS},
         parity=None if parity is None else parity.to_json(),
         served=served,

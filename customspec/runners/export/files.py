@@ -12,7 +12,7 @@ from customspec.hookspecs import Merging, TuningTechnique
 from customspec.inputs.headers import HEADER, read_model
 from customspec.report.serving import Base, Form
 from customspec.runners.answers import load_candidate, reserve_of
-from customspec.runners.blame import told
+from customspec.runners.blame import failure_text
 from customspec.runners.export.parity import Parity, ask, compare, tolerance_of
 from customspec.runners.reopened import Reopened
 from customspec.runners.work import Work, encode_rows, settled
@@ -98,7 +98,7 @@ def _save(technique: Merging, model: nn.Module, folder: Path, work: Work) -> Non
     except CustomspecError:
         raise
     except Exception as error:
-        raise StepError(f"merging failed: {told(error, work.registry)}") from error
+        raise StepError(f"merging failed: {failure_text(error, work.registry)}") from error
     save_whole(merged, folder)
 
 

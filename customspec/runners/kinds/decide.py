@@ -66,14 +66,14 @@ def _samples(
 
 def _pairs(samples: Samples, chosen_on: str | None, question: Question, work: Work) -> list[dict[str, Any]]:
     """One family a split. Only the split that the choice was made on could have chosen; the other describes."""
-    told: list[dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
     for split, family in samples.items():
         work.tell(0, None, f"comparing {len(family)} candidates on the {split} rows")
         role = "choosing" if split == chosen_on else "descriptive"
         pairs = compare_all(family, question.measure, question.confidence)
         shared = {"split": split, "role": role, "family": len(pairs), "confidence": question.confidence}
-        told += [{**shared, **pair.to_json()} for pair in pairs]
-    return told
+        found += [{**shared, **pair.to_json()} for pair in pairs]
+    return found
 
 
 def _standing(key: str, needs: list[Need], samples: Samples) -> Standing:
