@@ -86,7 +86,7 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class _Field:
+class _Pool:
     """The candidates that can be weighed against one another: all on one split."""
 
     question: Question
@@ -114,27 +114,27 @@ def decide(question: Question, standings: Sequence[Standing]) -> Decision:
     split: Split = "validation" if any(standing.validation is not None for standing in standings) else "test"
     # one split for all: a test estimate is never weighed against others' validation estimates
     measured = [standing for standing in standings if getattr(standing, split) is not None]
-    field = _Field(question, split, [standing for standing in measured if standing.key != question.gauge])
-    return _with_costs(_with_gauge(_choice(field), field, measured), question, measured)
+    pool = _Pool(question, split, [standing for standing in measured if standing.key != question.gauge])
+    return _with_costs(_with_gauge(_choice(pool), pool, measured), question, measured)
 
 
-def _choice(field: _Field) -> Decision:
-    goal = field.question.goal
-    if not field.measured:
+def _choice(pool: _Pool) -> Decision:
+    goal = pool.question.goal
+    if not pool.measured:
         return Decision("nothing", "no candidate was evaluated", None if goal is None else False)
-    return _nearly_best(field) if goal is None else _reaching(field, goal)
+    return _nearly_best(pool) if goal is None else _reaching(pool, goal)
 
 
-def _with_gauge(decision: Decision, field: _Field, measured: Sequence[Standing]) -> Decision:
-    question = field.question
+def _with_gauge(decision: Decision, pool: _Pool, measured: Sequence[Standing]) -> Decision:
+    question = pool.question
     found = next((standing for standing in measured if standing.key == question.gauge), None)
     if found is None:
         return decision
-    said = gauge(found.key, field.sample(found), question.measure, question.goal, question.confidence)
-    sentences = [sentence_of(said, question.measure, question.goal, field.split)]
-    chosen = next((standing for standing in field.measured if standing.key == decision.chosen_key), None)
+    said = gauge(found.key, pool.sample(found), question.measure, question.goal, question.confidence)
+    sentences = [sentence_of(said, question.measure, question.goal, pool.split)]
+    chosen = next((standing for standing in pool.measured if standing.key == decision.chosen_key), None)
     if chosen is not None and said.finding in {"reaches", "measured"}:
-        beside = [f"{one.id} {shown(field.value(one))}, {_per_request(one, question)}" for one in (found, chosen)]
+        beside = [f"{one.id} {shown(pool.value(one))}, {_per_request(one, question)}" for one in (found, chosen)]
         sentences.append(f"side by side, {question.measure.name} and a request's cost: {'; '.join(beside)}")
     # what the gauge says of prompt, labels and data comes before all that was tried with them
     first = said.finding == "falls_far_short"
@@ -155,24 +155,24 @@ def _with_costs(decision: Decision, question: Question, measured: Sequence[Stand
     return replace(decision, break_even=tuple(break_evens(spendings)), reasons=(*decision.reasons, *reasons))
 
 
-def _reaching(field: _Field, goal: Goal) -> Decision:
-    question = field.question
-    reaching = [standing for standing in field.measured if goal.reached_by(field.value(standing))]
+def _reaching(pool: _Pool, goal: Goal) -> Decision:
+    question = pool.question
+    reaching = [standing for standing in pool.measured if goal.reached_by(pool.value(standing))]
     if not reaching:
-        best = field.best
+        best = pool.best
         answer = (
-            f"no candidate reaches {question.measure.name} {bound(goal)} on the {field.split} rows; "
-            f"the nearest is {best.id} with {shown(field.value(best))}"
+            f"no candidate reaches {question.measure.name} {bound(goal)} on the {pool.split} rows; "
+            f"the nearest is {best.id} with {shown(pool.value(best))}"
         )
-        return Decision("not_reached", answer, False, best.id, best.key, field.split, reasons=_caution(field))
+        return Decision("not_reached", answer, False, best.id, best.key, pool.split, reasons=_caution(pool))
     ladder = question.strategy == "ladder"
     chosen = reaching[0] if ladder else min(reaching, key=lambda standing: standing.cost)
-    reasons = (_why(field, goal, chosen), *_short(field, chosen), *_caution(field))
+    reasons = (_why(pool, goal, chosen), *_short(pool, chosen), *_caution(pool))
     if chosen.test is None:
         answer = f"not shown that {chosen.id} meets the goal: the test rows were not evaluated"
-        return Decision("not_shown", answer, False, chosen.id, chosen.key, field.split, reasons=reasons)
+        return Decision("not_shown", answer, False, chosen.id, chosen.key, pool.split, reasons=reasons)
     # where the test rows chose as well, each planned candidate was a chance to be lucky on them
-    looks = question.candidates if field.split == "test" else 1
+    looks = question.candidates if pool.split == "test" else 1
     claimed = claim(chosen.test, question.measure, goal, question.confidence, looks=looks)
     return Decision(
         "shown" if claimed.shown else "not_shown",
@@ -180,23 +180,23 @@ def _reaching(field: _Field, goal: Goal) -> Decision:
         claimed.shown,
         chosen.id,
         chosen.key,
-        field.split,
+        pool.split,
         claim=claimed,
         reasons=reasons,
     )
 
 
-def _why(field: _Field, goal: Goal, chosen: Standing) -> str:
-    what = "first rung" if field.question.strategy == "ladder" else "cheapest candidate"
-    name = field.question.measure.name
-    return f"{chosen.id} is the {what} whose {name} reaches {bound(goal)} on the {field.split} rows: " + shown(
-        field.value(chosen)
+def _why(pool: _Pool, goal: Goal, chosen: Standing) -> str:
+    what = "first rung" if pool.question.strategy == "ladder" else "cheapest candidate"
+    name = pool.question.measure.name
+    return f"{chosen.id} is the {what} whose {name} reaches {bound(goal)} on the {pool.split} rows: " + shown(
+        pool.value(chosen)
     )
 
 
-def _short(field: _Field, chosen: Standing) -> tuple[str, ...]:
-    cheaper = [other for other in field.measured if other.cost < chosen.cost]
-    short = [f"{other.id} {shown(field.value(other))}" for other in cheaper]
+def _short(pool: _Pool, chosen: Standing) -> tuple[str, ...]:
+    cheaper = [other for other in pool.measured if other.cost < chosen.cost]
+    short = [f"{other.id} {shown(pool.value(other))}" for other in cheaper]
     return (f"cheaper candidates fall short: {', '.join(short)}",) if short else ()
 
 
@@ -215,38 +215,38 @@ def _claimed(id: str, measure: Measure, goal: Goal, claimed: Claim) -> str:
     return f"not shown that {id} meets the goal of {bound(goal)}: {found}, {reach}; {more}"
 
 
-def _nearly_best(field: _Field) -> Decision:
-    question, best = field.question, field.best
+def _nearly_best(pool: _Pool) -> Decision:
+    question, best = pool.question, pool.best
     measure, margin = question.measure, f"{question.margin:g}"
-    if len(field.measured) == 1:
-        answer = f"{best.id} is the only candidate: {measure.name} {shown(field.value(best))} on the {field.split} rows"
-        return Decision("only_one", answer, None, best.id, best.key, field.split)
-    samples = {standing.key: field.sample(standing) for standing in field.measured}
+    if len(pool.measured) == 1:
+        answer = f"{best.id} is the only candidate: {measure.name} {shown(pool.value(best))} on the {pool.split} rows"
+        return Decision("only_one", answer, None, best.id, best.key, pool.split)
+    samples = {standing.key: pool.sample(standing) for standing in pool.measured}
     found: Mapping[str, Loss] = losses(samples, measure, question.margin, question.confidence)
-    named = f"{best.id} has the best estimate, {measure.name} {shown(field.value(best))} on the {field.split} rows"
-    near = [standing for standing in field.measured if found[standing.key].shown]
+    named = f"{best.id} has the best estimate, {measure.name} {shown(pool.value(best))} on the {pool.split} rows"
+    near = [standing for standing in pool.measured if found[standing.key].shown]
     if not near:
         lost = found[best.key]
-        rows = "more" if lost.rows_needed is None else f"{amount(lost.rows_needed)} {field.split}"
+        rows = "more" if lost.rows_needed is None else f"{amount(lost.rows_needed)} {pool.split}"
         answer = f"undecided: {rows} rows needed, there are {lost.n}; {named}"
         reason = f"no candidate is shown, with {percent(question.confidence)} confidence, to lose less than {margin}"
-        reasons = (f"{reason} to the best", *_caution(field))
-        return Decision("undecided", answer, None, best.id, best.key, field.split, loss=lost, reasons=reasons)
+        reasons = (f"{reason} to the best", *_caution(pool))
+        return Decision("undecided", answer, None, best.id, best.key, pool.split, loss=lost, reasons=reasons)
     chosen = min(near, key=lambda standing: standing.cost)
     lost = found[chosen.key]
     answer = (
         f"{chosen.id} is the cheapest candidate shown to lose less than {margin} to the best: "
-        f"{measure.name} {shown(field.value(chosen))} on the {field.split} rows"
+        f"{measure.name} {shown(pool.value(chosen))} on the {pool.split} rows"
     )
     limit = f"it loses {at_most(lost.bound)} with {percent(question.confidence)} confidence"
-    reasons = (limit, *(() if chosen is best else (named,)), *_caution(field))
-    return Decision("within_margin", answer, None, chosen.id, chosen.key, field.split, loss=lost, reasons=reasons)
+    reasons = (limit, *(() if chosen is best else (named,)), *_caution(pool))
+    return Decision("within_margin", answer, None, chosen.id, chosen.key, pool.split, loss=lost, reasons=reasons)
 
 
-def _caution(field: _Field) -> tuple[str, ...]:
-    if field.split == "validation" or len(field.measured) == 1:
+def _caution(pool: _Pool) -> tuple[str, ...]:
+    if pool.split == "validation" or len(pool.measured) == 1:
         return ()
     caution = "there are no validation rows: the test rows choose as well, so their estimates are optimistic"
-    if field.question.goal is None:
+    if pool.question.goal is None:
         return (caution,)
-    return (f"{caution}, and the claim's confidence is shared among {field.question.candidates} candidates",)
+    return (f"{caution}, and the claim's confidence is shared among {pool.question.candidates} candidates",)
