@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from customspec.compiler import counting, lengths
-from customspec.compiler.lengths import Looked
+from customspec.compiler.lengths import LengthBudget
 from customspec.inputs import encoding, patience
 from customspec.inputs.digests import read_sealed, sha256_file, write_sealed
 from customspec.inputs.encoding import Asking, TooLongError, encode
@@ -160,11 +160,11 @@ def test_rows_whose_beginning_is_too_long_are_treated_as_when_all_is_tokenized(
 def test_what_is_too_much_to_check_is_left_to_the_run_and_said(
     workspace: Workspace, customspec: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked = Looked(room=10)
+    looked = LengthBudget(room=10)
     rows = [(Example(str(count), None, "", ""), 6) for count in range(4)]
     assert [row.id for few in looked.some(rows) for row in few] == ["0", "1"]
     assert looked.left == 2
-    monkeypatch.setattr(lengths.Looked.__init__, "__defaults__", (1, 0))
+    monkeypatch.setattr(lengths.LengthBudget.__init__, "__defaults__", (1, 0))
     monkeypatch.setattr(lengths, "plainly_fits", lambda *_: False)
     monkeypatch.setattr(lengths, "surely_fit", lambda conversations, *_: [False] * len(conversations))
     ended = customspec("plan", workspace.spec("techniques: [zero_shot]"))

@@ -12,7 +12,7 @@ import pytest
 
 from customspec.errors import StepError
 from customspec.runners.kinds import train
-from customspec.runners.searching import Chosen, Search, StoppedError, Trial, best_of, search
+from customspec.runners.searching import Combination, Search, StoppedError, Trial, best_of, search
 from support import Ended, Workspace, run
 
 Command = Callable[..., Ended]
@@ -27,7 +27,7 @@ def folder_of(workspace: Workspace, document: Any, key: str) -> Path:
 # ----------------------------------------------------------------------------------------------------------- the search
 
 
-def curve(chosen: Chosen) -> list[float]:
+def curve(chosen: Combination) -> list[float]:
     """Ten measurements that rise towards a height of the trial's own."""
     return [chosen["height"] * step / 10 for step in range(1, 11)]
 
@@ -38,7 +38,7 @@ def searched(
     """The trials, and which of them were made rather than remembered."""
     made: list[str] = []
 
-    def attempt(chosen: Chosen, measured: Callable[[float], None]) -> Trial:
+    def attempt(chosen: Combination, measured: Callable[[float], None]) -> Trial:
         made.append(json.dumps(chosen))
         values: list[float] = []
         for value in curve(chosen):
@@ -131,7 +131,7 @@ def test_a_range_is_drawn_from_by_the_seed(log: bool) -> None:
     for _ in range(2):
         seen: list[float] = []
 
-        def attempt(chosen: Chosen, measured: Callable[[float], None], seen: list[float] = seen) -> Trial:
+        def attempt(chosen: Combination, measured: Callable[[float], None], seen: list[float] = seen) -> Trial:
             seen.append(chosen["rate"])
             measured(0.5)
             return Trial(chosen, (0.5,), "done", 1.0)

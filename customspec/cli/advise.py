@@ -21,7 +21,7 @@ from customspec.cli.plan import goal_lines
 from customspec.cli.planning import make_plan
 from customspec.cli.roots import allow_root_option
 from customspec.compiler.advising import facts_of
-from customspec.decide.advice.advise import Advised, Finding, advise_rung, look_at_rows
+from customspec.decide.advice.advise import Advised, DataFinding, advise_rung, look_at_rows
 from customspec.decide.advice.facts import Facts
 from customspec.decide.prospect import MEMO
 from customspec.errors import Exit
@@ -59,7 +59,7 @@ def command(
 
 
 def _document(
-    name: str, facts: Facts, advised: Sequence[Advised], findings: Sequence[Finding], goal: Sequence[str]
+    name: str, facts: Facts, advised: Sequence[Advised], findings: Sequence[DataFinding], goal: Sequence[str]
 ) -> dict[str, Any]:
     return {
         "advice": 1,
@@ -72,7 +72,7 @@ def _document(
 
 
 def _lines(
-    name: str, facts: Facts, advised: Sequence[Advised], findings: Sequence[Finding], goal: Sequence[str]
+    name: str, facts: Facts, advised: Sequence[Advised], findings: Sequence[DataFinding], goal: Sequence[str]
 ) -> Iterator[str]:
     rows = ", ".join(f"{len(found)} {split}" for split, found in facts.examples.items())
     parameters = (
@@ -87,7 +87,7 @@ def _lines(
     yield from ("", "data")
     for finding in findings:
         named = f": {'; '.join(finding.rows)}" if finding.rows else ""
-        yield f"  - {finding.told}{named}{' ...' if finding.count > len(finding.rows) > 0 else ''}"
+        yield f"  - {finding.sentence}{named}{' ...' if finding.count > len(finding.rows) > 0 else ''}"
         yield f"    {finding.advice} [{finding.source}]"
     if not findings:
         yield "  nothing stands out"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from customspec.compiler.findings import Findings
+from customspec.compiler.problems import Problems
 from customspec.compiler.validation import validate
 from customspec.errors import Code
 from customspec.source import read
@@ -20,12 +20,12 @@ class Configuration(Strict):
 
 def read_configuration(file: Path) -> tuple[Path, ...]:
     """The folders that it allows. Raises SpecError for a configuration that is wrong."""
-    findings = Findings(read(file))
-    configuration = validate(Configuration, findings.document.data, findings)
+    problems = Problems(read(file))
+    configuration = validate(Configuration, problems.document.data, problems)
     folders = [Path(text).expanduser() for text in (configuration and configuration.allow_roots) or ()]
     for index, folder in enumerate(folders):
         if not folder.is_absolute():
             message = f"{folder} is relative; a configuration serves all specs, so its folders are whole paths"
-            findings.add(Code.WRONG_VALUE, ("allow_roots", index), message)
-    findings.stop_if_any()
+            problems.add(Code.WRONG_VALUE, ("allow_roots", index), message)
+    problems.stop_if_any()
     return tuple(folders)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from customspec.cli.common import device_option, json_option, show_json, store_option
-from customspec.cli.reopening import Chosen, candidate_option, read_chosen, reopened
+from customspec.cli.reopening import ChosenCandidate, candidate_option, read_chosen, reopened
 from customspec.cli.roots import allow_root_option
 from customspec.cli.runs import run_argument
 from customspec.errors import Exit
@@ -51,7 +51,7 @@ def command(
     return Exit.DONE
 
 
-def _default(chosen: Chosen, *, merge: bool) -> Path:
+def _default(chosen: ChosenCandidate, *, merge: bool) -> Path:
     # `@` would make `transformers serve` look for a revision
     return Path(f"{chosen.plan.name}-{chosen.key.replace('@', '-')}{'-merged' if merge else ''}")
 

@@ -33,7 +33,7 @@ candidate_option = click.option(
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenCandidate:
     """A run's plan and results, and the key of the candidate that is meant."""
 
     run: Path
@@ -42,7 +42,7 @@ class Chosen:
     key: str
 
 
-def read_chosen(named: str, candidate: str | None, store: Path | None, allowed: Sequence[Path] = ()) -> Chosen:
+def read_chosen(named: str, candidate: str | None, store: Path | None, allowed: Sequence[Path] = ()) -> ChosenCandidate:
     """The run with the named candidate, by its key or its id; without a name, the one that was chosen.
 
     Raises UsageError for what is no run, a candidate that it does not have, and a run that chose none.
@@ -53,7 +53,7 @@ def read_chosen(named: str, candidate: str | None, store: Path | None, allowed: 
         chosen = document["decision"]["chosen_key"]
     if candidate is None and chosen is None:
         raise UsageError("the run chose no candidate; name one with --candidate")
-    return Chosen(run, plan, document, chosen if candidate is None else _named(candidate, plan))
+    return ChosenCandidate(run, plan, document, chosen if candidate is None else _named(candidate, plan))
 
 
 def _named(candidate: str, plan: Plan) -> str:
@@ -66,7 +66,7 @@ def _named(candidate: str, plan: Plan) -> str:
 
 @contextmanager
 def reopened(
-    chosen: Chosen, does: str, device: str, store: Path | None, allowed: tuple[Path, ...]
+    chosen: ChosenCandidate, does: str, device: str, store: Path | None, allowed: tuple[Path, ...]
 ) -> Iterator[Reopened]:
     """The candidate ready to be used, for as long as the `with` block; progress is shown. Its plan leads where its spec
     may lead, and into the folders that are allowed."""

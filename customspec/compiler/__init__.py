@@ -8,18 +8,18 @@ from pathlib import Path
 
 from customspec.compiler.candidates import Choices, Ready, make_ready
 from customspec.compiler.costs import Shared, comparison_notes
-from customspec.compiler.data import LookedData, look_at_data
+from customspec.compiler.data import ResolvedData, resolve_data
 from customspec.compiler.entries import Draft, check_later_work, read_entries
-from customspec.compiler.files import look_at_files
-from customspec.compiler.findings import Findings
+from customspec.compiler.files import resolve_files
 from customspec.compiler.fitting import fit_notes
 from customspec.compiler.gauge import check_gauge
 from customspec.compiler.goal import PlannedClaim, check_goal, planned_claim
-from customspec.compiler.ground import Ground
 from customspec.compiler.lineup import Lineup, line_up
-from customspec.compiler.metrics import Measured, read_metrics
-from customspec.compiler.models import look_at_model, model_notes, telling_of_model
+from customspec.compiler.local_files import LocalFiles
+from customspec.compiler.metrics import ChosenMetric, read_metrics
+from customspec.compiler.models import blaming_model, model_notes, resolve_model
 from customspec.compiler.overlap import check_overlap, overlap_notes
+from customspec.compiler.problems import Problems
 from customspec.compiler.room import make_room
 from customspec.compiler.secrets import check_secrets
 from customspec.compiler.steps import (
@@ -53,11 +53,11 @@ class Compiled:
     spec: Spec
     plan: Plan
     ready: tuple[Ready, ...]
-    data: LookedData
+    data: ResolvedData
     unresolved: tuple[str, ...]
     claim: PlannedClaim | None
     """What a run will claim of the goal; None without one, and while the test rows are not there."""
-    metrics: tuple[Measured, ...]
+    metrics: tuple[ChosenMetric, ...]
     document: Document
     notes: tuple[str, ...] = ()
     """What is no error, and better known."""
@@ -65,14 +65,14 @@ class Compiled:
 
 def read_spec(document: Document, registry: Registry) -> tuple[Spec, tuple[Draft, ...]]:
     """Both passes of validation. Raises SpecError with every problem of either."""
-    findings = Findings(document)
-    spec = validate(Spec, document.data, findings)
-    drafts = read_entries(document.data, registry, findings)
-    check_secrets(document.data, findings)
+    problems = Problems(document)
+    spec = validate(Spec, document.data, problems)
+    drafts = read_entries(document.data, registry, problems)
+    check_secrets(document.data, problems)
     if spec is not None:
-        check_later_work(drafts, findings)
-        check_gauge(spec, drafts, findings)
-    findings.stop_if_any()
+        check_later_work(drafts, problems)
+        check_gauge(spec, drafts, problems)
+    problems.stop_if_any()
     assert spec is not None
     return spec, drafts
 
@@ -89,8 +89,8 @@ def compile_document(
     if not remembered:
         worker().start()  # it boots while the data is read
     try:
-        ground = Ground(roots, cache, Digests(cache), remembered)
-        return _compile(document, spec, drafts, registry, ground, choices or Choices())
+        local = LocalFiles(roots, cache, Digests(cache), remembered)
+        return _compile(document, spec, drafts, registry, local, choices or Choices())
     finally:
         remembered.save()
 
@@ -100,49 +100,48 @@ def _compile(
     spec: Spec,
     drafts: tuple[Draft, ...],
     registry: Registry,
-    ground: Ground,
+    local: LocalFiles,
     choices: Choices,
 ) -> Compiled:
-    findings, remembered = Findings(document), ground.remembered
-    drafts = look_at_files(_only(drafts, choices.only, document), ground, findings)
-    metrics = read_metrics(spec, registry, findings)
-    measure = None if findings else Measure.of(metrics[0].metric, metrics[0].id)
-    before = len(findings)
-    data = look_at_data(spec, ground, findings)
-    if data.given is not None and len(findings) == before:
-        check_overlap(spec, data.given, findings, remembered)
+    problems, remembered = Problems(document), local.remembered
+    drafts = resolve_files(_only(drafts, choices.only, document), local, problems)
+    metrics = read_metrics(spec, registry, problems)
+    measure = None if problems else Measure.of(metrics[0].metric, metrics[0].id)
+    before = len(problems)
+    data = resolve_data(spec, local, problems)
+    if data.given is not None and len(problems) == before:
+        check_overlap(spec, data.given, problems, remembered)
     models = {
-        ref: look_at_model(ref, at, choices.machine, ground, findings)
-        for ref, at in _model_places(spec, drafts).items()
+        ref: resolve_model(ref, at, choices.machine, local, problems) for ref, at in _model_places(spec, drafts).items()
     }
     ready: list[Ready] = []
     shared = Shared(remembered)
     for draft in drafts:
-        with telling_of_model(draft, findings):
-            made = make_ready(draft, spec, data, models, findings, choices, shared)
+        with blaming_model(draft, problems):
+            made = make_ready(draft, spec, data, models, problems, choices, shared)
             ready += (one for one in made if one.estimate is not None)  # all that is tokenized is tokenized here
-    ready, smaller = make_room(ready, findings)
-    lineup = line_up(spec, ready, models[spec.base_model], findings)
+    ready, smaller = make_room(ready, problems)
+    lineup = line_up(spec, ready, models[spec.base_model], problems)
     claim = None if measure is None else planned_claim(spec, data, measure, lineup.choosable, choices.limit)
     if claim is not None and spec.strategy == "ladder" and choices.limit is None:
-        check_goal(claim, findings)
-    findings.stop_if_any()
+        check_goal(claim, problems)
+    problems.stop_if_any()
     plan = _plan(document, spec, lineup, data, metrics, choices.sources)
     hub = sorted({model.label for model in models.values() if isinstance(model, Unresolved)})
     overlapping = () if data.given is None else overlap_notes(spec, data.given, remembered)
-    of_candidates = (*comparison_notes(ready), *fit_notes(drafts), *smaller, *shared.looked.notes())
+    of_candidates = (*comparison_notes(ready), *fit_notes(drafts), *smaller, *shared.length_budget.notes())
     notes = (*model_notes(models.values()), *overlapping, *of_candidates)
     return Compiled(spec, plan, lineup.ordered, data, (*hub, *data.unresolved), claim, metrics, document, notes)
 
 
 def _only(drafts: tuple[Draft, ...], only: Sequence[str], document: Document) -> tuple[Draft, ...]:
     known = {draft.id for draft in drafts}
-    findings = Findings(document)
+    problems = Problems(document)
     for name in only:
         if name not in known:
             message = f"no candidate `{name}`; there are: {', '.join(sorted(known))}"
-            findings.add(Code.NOTHING_TO_RUN, ("techniques",), message)
-    findings.stop_if_any()
+            problems.add(Code.NOTHING_TO_RUN, ("techniques",), message)
+    problems.stop_if_any()
     return tuple(draft for draft in drafts if not only or draft.id in only)
 
 
@@ -159,8 +158,8 @@ def _plan(
     document: Document,
     spec: Spec,
     lineup: Lineup,
-    data: LookedData,
-    metrics: tuple[Measured, ...],
+    data: ResolvedData,
+    metrics: tuple[ChosenMetric, ...],
     sources: Mapping[str, str],
 ) -> Plan:
     rows, splits = data_step(data), evaluated_splits(data)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from customspec.compiler import Compiled
 from customspec.compiler.candidates import Ready
 from customspec.compiler.counting import prompt_lengths
-from customspec.compiler.models import LookedModel
+from customspec.compiler.models import ResolvedModel
 from customspec.decide.advice.facts import Facts, Rung
 from customspec.inputs.encoding import Asking
 from customspec.inputs.splits import SPLITS
@@ -21,7 +21,7 @@ def facts_of(compiled: Compiled, machine: Machine) -> Facts:
     rows = compiled.data.rows
     examples = {name: first.rendered.examples.get(name, ()) for name in SPLITS}
     there = {name: found for name, found in examples.items() if found}
-    model = first.model if isinstance(first.model, LookedModel) else None
+    model = first.model if isinstance(first.model, ResolvedModel) else None
     return Facts(
         examples=there,
         tokens={name: _lengths(found, model) for name, found in there.items()} if model else {},
@@ -36,7 +36,7 @@ def facts_of(compiled: Compiled, machine: Machine) -> Facts:
     )
 
 
-def _lengths(examples: Sequence[Example], model: LookedModel) -> list[int]:
+def _lengths(examples: Sequence[Example], model: ResolvedModel) -> list[int]:
     asking = Asking()
     return prompt_lengths((asking.conversation(example, ()) for example in examples), model.chat)
 

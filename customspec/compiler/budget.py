@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from customspec.compiler.candidates import Ready
-from customspec.compiler.findings import Findings
+from customspec.compiler.problems import Problems
 from customspec.errors import Code
 from customspec.estimate import Estimate
 from customspec.report.quantities import duration, size
@@ -18,17 +17,12 @@ def _count(number: float) -> str:
     return f"{number:,.1f}".removesuffix(".0")
 
 
-class Keyed(Protocol):
-    """What the limit is compared with; None where it is not known."""
-
-    def __call__(self, estimate: Estimate, /) -> float | None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One key of the budget: what is compared with it, and how both are told."""
+    """One key of the budget. `of`: what of an estimate is compared with it, None where that is not known; `needs`: the
+    sentence's part that names it; `write`: a value with its unit."""
 
-    of: Keyed
+    of: Callable[[Estimate], float | None]
     needs: str
     write: Callable[[float], str]
     runs: bool = False
@@ -63,14 +57,14 @@ def over_budget(ready: Ready, budget: Budget | None, *, gauge: bool) -> dict[str
     return reasons
 
 
-def check_budget(broken: Mapping[str, Mapping[str, str]], ready: Sequence[Ready], findings: Findings) -> None:
+def check_budget(broken: Mapping[str, Mapping[str, str]], ready: Sequence[Ready], problems: Problems) -> None:
     """An error where no candidate fits: at the key that all break, or at the budget. `broken`: by candidate's id."""
     if not broken or not all(broken.values()):
         return
     keys = [key for key in LIMITS if all(key in reasons for reasons in broken.values())]
     if not keys:
         listed = "; ".join(f"{id} is {next(iter(reasons.values()))}" for id, reasons in broken.items())
-        findings.add(Code.BUDGET, ("budget",), f"no candidate fits the budget: {listed}", key=True)
+        problems.add(Code.BUDGET, ("budget",), f"no candidate fits the budget: {listed}", key=True)
         return
     limit = LIMITS[keys[0]]
     needed = {one.draft.id: limit.of(one.estimate) or 0.0 for one in ready if one.draft.id in broken}
@@ -78,4 +72,4 @@ def check_budget(broken: Mapping[str, Mapping[str, str]], ready: Sequence[Ready]
     needs = limit.needs.format(limit.write(needed[least]))
     message = f"no candidate fits the budget: the least that one needs by the estimate is {needs}, of `{least}`"
     hint = "allow more, or name under `techniques` what needs less"
-    findings.add(Code.BUDGET, ("budget", keys[0]), message, hint=hint)
+    problems.add(Code.BUDGET, ("budget", keys[0]), message, hint=hint)

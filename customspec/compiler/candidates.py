@@ -9,13 +9,13 @@ from typing import ParamSpec, TypeVar
 
 from customspec.compiler.costs import Counted, Shared, count, estimate_of
 from customspec.compiler.counting import longest_answer, tree_nodes
-from customspec.compiler.data import LookedData, chooses_by_validation
+from customspec.compiler.data import ResolvedData, chooses_by_validation
 from customspec.compiler.demonstrations import check_prompting, check_shots
-from customspec.compiler.entries import Chosen, Draft, blame, blaming, prompting_of, tuning_of
-from customspec.compiler.findings import Findings
+from customspec.compiler.entries import ChosenTechnique, Draft, blaming_plugin, plugin_error, prompting_of, tuning_of
 from customspec.compiler.judging import check_judging
 from customspec.compiler.lengths import check_lengths_once
-from customspec.compiler.models import LookedModel, with_most_weights, with_recipe
+from customspec.compiler.models import ResolvedModel, with_most_weights, with_recipe
+from customspec.compiler.problems import Problems
 from customspec.compiler.prompting import Rendered, render_all
 from customspec.compiler.quantization import check_quantization
 from customspec.errors import Code, CustomspecError
@@ -64,7 +64,7 @@ class Ready:
     ships: bool
     """Whether this is its id's first seed, the one that decides."""
     rendered: Rendered
-    model: LookedModel | Unresolved
+    model: ResolvedModel | Unresolved
     ref: BaseModelSpec
     options: TrainingOptions | None
     generation: Generation | None
@@ -83,7 +83,7 @@ class Ready:
             return 0
         if isinstance(self.model, Unresolved) or self.options is None:
             return None
-        with blaming(self.draft.main):
+        with blaming_plugin(self.draft.main):
             return tuning[0].trainable_parameters(self.options, self.model.header_for(self.draft.main, self.options))
 
     @cached_property
@@ -142,7 +142,7 @@ class Ready:
         chosen, named = prompting_of(self.draft), self.draft.prompting
         if chosen is None or named is None:
             return Asking()
-        with blaming(named):
+        with blaming_plugin(named):
             asking = Asking.of(*chosen, self.rendered.examples.get("train", ()), self.seed)
         return Asking(
             _blamed(named, asking.select),
@@ -151,14 +151,14 @@ class Ready:
         )
 
 
-def _blamed(chosen: Chosen, call: Callable[P, R]) -> Callable[P, R]:
+def _blamed(chosen: ChosenTechnique, call: Callable[P, R]) -> Callable[P, R]:
     def blamed(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:  # as `blaming`, which takes longer than most of what is called here for every row
+        try:  # as `blaming_plugin`, which takes longer than most of what is called here for every row
             return call(*args, **kwargs)
         except CustomspecError:
             raise
         except Exception as error:
-            raise blame(chosen, error) from error
+            raise plugin_error(chosen, error) from error
 
     return blamed
 
@@ -166,32 +166,32 @@ def _blamed(chosen: Chosen, call: Callable[P, R]) -> Callable[P, R]:
 def make_ready(
     draft: Draft,
     spec: Spec,
-    data: LookedData,
-    models: Mapping[BaseModelSpec, LookedModel | Unresolved | None],
-    findings: Findings,
+    data: ResolvedData,
+    models: Mapping[BaseModelSpec, ResolvedModel | Unresolved | None],
+    problems: Problems,
     choices: Choices,
     shared: Shared,
 ) -> tuple[Ready, ...]:
     """One candidate per seed; none, with problems added, where something is wrong."""
     ref = draft.entry.base_model or spec.base_model
-    model, before = models[ref], len(findings)
+    model, before = models[ref], len(problems)
     train = None if data.rows is None else data.rows.train
-    check_quantization(draft, choices.device, findings)
-    check_shots(draft, train, findings, has_train=spec.data.train is not None)
+    check_quantization(draft, choices.device, problems)
+    check_shots(draft, train, problems, has_train=spec.data.train is not None)
     if draft.search is not None and not chooses_by_validation(data):
         message = "`search` chooses by validation rows, and there are none"
         hint = "add `validation`, or `train`, of which a part is then split off"
-        findings.add(Code.DATA_NEEDED, draft.search.at, message, hint=hint, key=True)
-    rendered = _rendered(draft, spec, data, findings, shared)
-    if rendered is not None and len(findings) == before:
-        check_prompting(draft, rendered, findings)
-        check_judging(draft, rendered, train, findings)
+        problems.add(Code.DATA_NEEDED, draft.search.at, message, hint=hint, key=True)
+    rendered = _rendered(draft, spec, data, problems, shared)
+    if rendered is not None and len(problems) == before:
+        check_prompting(draft, rendered, problems)
+        check_judging(draft, rendered, train, problems)
     options = None
-    if draft.tuning is not None and isinstance(model, LookedModel) and train:
-        draft = with_most_weights(draft, model, len(train), findings)
-        options = with_recipe(draft, model, len(train), findings)
+    if draft.tuning is not None and isinstance(model, ResolvedModel) and train:
+        draft = with_most_weights(draft, model, len(train), problems)
+        options = with_recipe(draft, model, len(train), problems)
     unread = data.rows is None and not data.unresolved
-    if rendered is None or model is None or unread or len(findings) > before:
+    if rendered is None or model is None or unread or len(problems) > before:
         return ()
     generation = _generation(spec, draft, rendered, model)
     seeds = draft.entry.seeds or spec.seeds
@@ -199,21 +199,21 @@ def make_ready(
         Ready(draft, seed, seed == seeds[0], rendered, model, ref, options, generation, choices, shared)
         for seed in seeds
     )
-    if isinstance(model, LookedModel) and data.rows is not None and spec.data.on_long == "error":
+    if isinstance(model, ResolvedModel) and data.rows is not None and spec.data.on_long == "error":
         for candidate in ready:
-            check_lengths_once(candidate, model, data.rows, findings)
+            check_lengths_once(candidate, model, data.rows, problems)
     return ready
 
 
-def _rendered(draft: Draft, spec: Spec, data: LookedData, findings: Findings, shared: Shared) -> Rendered | None:
+def _rendered(draft: Draft, spec: Spec, data: ResolvedData, problems: Problems, shared: Shared) -> Rendered | None:
     """The candidate's prompt over all rows; the spec's own is rendered once for all that have no other."""
     patch, known = draft.entry.prompt, shared.remembered
     if patch is None:
-        return shared.once("prompt", lambda: render_all(spec.prompt, None, (), data.rows, findings, known))
-    return render_all(spec.prompt, patch, draft.at, data.rows, findings, known)
+        return shared.once("prompt", lambda: render_all(spec.prompt, None, (), data.rows, problems, known))
+    return render_all(spec.prompt, patch, draft.at, data.rows, problems, known)
 
 
-def _generation(spec: Spec, draft: Draft, rendered: Rendered, model: LookedModel | Unresolved) -> Generation | None:
+def _generation(spec: Spec, draft: Draft, rendered: Rendered, model: ResolvedModel | Unresolved) -> Generation | None:
     """The generation settings with a maximum from the training answers' lengths; None where choices are scored."""
     chosen = prompting_of(draft)
     reads = chosen is not None and isinstance(chosen[0], Reads)
@@ -225,13 +225,13 @@ def _generation(spec: Spec, draft: Draft, rendered: Rendered, model: LookedModel
     return spec.generation.model_copy(update={"max_new_tokens": limit})
 
 
-def _new_tokens(draft: Draft, rendered: Rendered, model: LookedModel) -> int:
+def _new_tokens(draft: Draft, rendered: Rendered, model: ResolvedModel) -> int:
     chosen, named = prompting_of(draft), draft.prompting
     known = rendered.examples.get("train") or rendered.examples.get("validation") or ()
     texts = [example.answer for example in known]
     if chosen is not None and named is not None:
         technique, options = chosen
-        with blaming(named):
+        with blaming_plugin(named):
             sampling = technique.decoding(options) if isinstance(technique, Decodes) else None
             if sampling is not None and sampling.max_new_tokens is not None:
                 return sampling.max_new_tokens

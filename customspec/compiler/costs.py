@@ -10,9 +10,9 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 from customspec.compiler import counting
-from customspec.compiler.entries import blaming, prompting_of, tuning_of
-from customspec.compiler.lengths import Looked
-from customspec.compiler.models import LookedModel
+from customspec.compiler.entries import blaming_plugin, prompting_of, tuning_of
+from customspec.compiler.lengths import LengthBudget
+from customspec.compiler.models import ResolvedModel
 from customspec.estimate import COMPARED, Estimate, comparisons, flops, memory, seconds, training_steps
 from customspec.estimate.passes import common_length
 from customspec.estimate.predicted import artifact_bytes
@@ -53,7 +53,7 @@ class Shared:
 
     def __init__(self, remembered: Remembered) -> None:
         self.remembered = remembered
-        self.looked = Looked()
+        self.length_budget = LengthBudget()
         self._found: dict[Hashable, Any] = {}
 
     def once(self, key: Hashable, find: Callable[[], T]) -> T:
@@ -68,7 +68,7 @@ def estimate_of(ready: Ready, options: TrainingOptions | None = None) -> Estimat
     """What a candidate will cost, with other training options where they are given; nothing that is not known."""
     known = Estimate(trainable_parameters=ready.trainable, total_parameters=ready.total)
     model, counted = ready.model, ready.counted
-    if not isinstance(model, LookedModel) or counted is None or ready.trainable is None:
+    if not isinstance(model, ResolvedModel) or counted is None or ready.trainable is None:
         return known
     costs = _Costs(ready, model, counted, ready.trainable, options or ready.options)
     return costs.estimate(known)
@@ -86,7 +86,7 @@ def comparison_notes(ready: Sequence[Ready]) -> tuple[str, ...]:
     )
 
 
-def count(ready: Ready, model: LookedModel, examples: Sequence[Example], *, answered: bool) -> Counted | None:
+def count(ready: Ready, model: ResolvedModel, examples: Sequence[Example], *, answered: bool) -> Counted | None:
     """Some rows as this candidate's prompts, the longest among them; None where there are none."""
     if not examples:
         return None
@@ -138,7 +138,7 @@ class _Costs:
     """One candidate's steps, against its model and the machine."""
 
     ready: Ready
-    model: LookedModel
+    model: ResolvedModel
     counted: Counted
     trained: int
     options: TrainingOptions | None
@@ -195,7 +195,7 @@ class _Costs:
             return Footprint()
         technique, main = tuning[0], self.ready.draft.main
         if isinstance(technique, Footprints):
-            with blaming(main):
+            with blaming_plugin(main):
                 return technique.footprint(self.options, self.model.header_for(main, self.options))
         whole = self.trained >= self.shape.parameters
         return Footprint() if whole else Footprint(adapted=self.model.known.header.linears)
@@ -211,7 +211,7 @@ class _Costs:
         tuning, main = tuning_of(self.ready.draft), self.ready.draft.main
         if tuning is None or not isinstance(tuning[0], Judging):
             return 1
-        with blaming(main):
+        with blaming_plugin(main):
             return len(tuning[0].texts(self.options, self.ready.rendered.examples["train"][0]))
 
     def comparisons(self, steps: int) -> int:

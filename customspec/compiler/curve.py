@@ -11,9 +11,9 @@ from customspec.compiler import Compiled
 from customspec.compiler.candidates import Ready
 from customspec.compiler.data import answer_of
 from customspec.compiler.entries import prompting_of
-from customspec.compiler.findings import Findings
 from customspec.compiler.fitting import is_fitted
-from customspec.compiler.models import LookedModel, with_recipe
+from customspec.compiler.models import ResolvedModel, with_recipe
+from customspec.compiler.problems import Problems
 from customspec.compiler.search import varied
 from customspec.compiler.steps import candidate_steps, fit_steps
 from customspec.errors import UsageError
@@ -129,9 +129,9 @@ def _rule(compiled: Compiled, share: int) -> dict[str, Any]:
 
 def _options(ready: Ready, rows: int, document: Document) -> Any:
     """The recipe for so many rows: fewer rows are passed more often, as a person with no more of them would do."""
-    if ready.draft.tuning is None or not isinstance(ready.model, LookedModel):
+    if ready.draft.tuning is None or not isinstance(ready.model, ResolvedModel):
         return ready.options
-    findings = Findings(document)
-    options = with_recipe(ready.draft, ready.model, rows, findings)
-    findings.stop_if_any()
+    problems = Problems(document)
+    options = with_recipe(ready.draft, ready.model, rows, problems)
+    problems.stop_if_any()
     return options

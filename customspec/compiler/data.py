@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from customspec.compiler.findings import Findings
-from customspec.compiler.ground import Ground
+from customspec.compiler.local_files import LocalFiles
+from customspec.compiler.problems import Problems
 from customspec.errors import Code
 from customspec.inputs.digests import Digests, folder_digest
 from customspec.inputs.hub_rows import cached_rows
@@ -21,7 +21,7 @@ from customspec.spec import DataSpec, Spec, Split
 
 
 @dataclass(frozen=True)
-class LookedData:
+class ResolvedData:
     """The rows, and how the data step can make them again. `rows` is None while a hub data set is not fetched."""
 
     files: Files
@@ -32,24 +32,24 @@ class LookedData:
     unresolved: tuple[str, ...]
 
 
-def look_at_data(spec: Spec, ground: Ground, findings: Findings) -> LookedData:
-    """Find, read and divide the splits. Problems go to `findings`; `rows` is then None."""
-    before = len(findings)
-    files, unresolved = _find_files(spec.data, ground, findings)
+def resolve_data(spec: Spec, local: LocalFiles, problems: Problems) -> ResolvedData:
+    """Find, read and divide the splits. What is wrong is added to `problems`; `rows` is then None."""
+    before = len(problems)
+    files, unresolved = _find_files(spec.data, local, problems)
     rule = _rule(spec)
-    given = None if unresolved or len(findings) > before else _read(files, findings)
+    given = None if unresolved or len(problems) > before else _read(files, problems)
     rows = None
-    if given is not None and _check_columns(spec.data, given, findings):
-        rows = _divide(given, rule, findings, ground.remembered)
-    return LookedData(files, _digests(spec.data, files, ground.digests), rule, rows, given, unresolved)
+    if given is not None and _check_columns(spec.data, given, problems):
+        rows = _divide(given, rule, problems, local.remembered)
+    return ResolvedData(files, _digests(spec.data, files, local.digests), rule, rows, given, unresolved)
 
 
-def chooses_by_validation(data: LookedData) -> bool:
+def chooses_by_validation(data: ResolvedData) -> bool:
     """Whether there are validation rows, given or to be split off."""
     return bool(data.rule["split_off"] or "validation" in data.files or "validation" in data.digests)
 
 
-def _find_files(data: DataSpec, ground: Ground, findings: Findings) -> tuple[Files, tuple[str, ...]]:
+def _find_files(data: DataSpec, local: LocalFiles, problems: Problems) -> tuple[Files, tuple[str, ...]]:
     files: dict[str, list[tuple[str, Path]]] = {}
     unresolved: list[str] = []
     for name in SPLITS:
@@ -57,21 +57,21 @@ def _find_files(data: DataSpec, ground: Ground, findings: Findings) -> tuple[Fil
         if split is None:
             continue
         if split.hub is None:
-            files[name] = _located(name, split.path or (), ground.roots, findings)
-        elif (fetched := cached_rows(split, ground.cache)) is not None:
+            files[name] = _located(name, split.path or (), local.roots, problems)
+        elif (fetched := cached_rows(split, local.cache)) is not None:
             files[name] = [(split.hub, fetched)]
         else:
             unresolved.append(split.hub)
     return files, tuple(unresolved)
 
 
-def _located(split: str, names: Sequence[str], roots: Roots, findings: Findings) -> list[tuple[str, Path]]:
+def _located(split: str, names: Sequence[str], roots: Roots, problems: Problems) -> list[tuple[str, Path]]:
     located: list[tuple[str, Path]] = []
     for index, name in enumerate(names):
         try:
             located.append((name, roots.locate(name)))
         except PathError as fault:
-            findings.add(fault.code, _file_path(split, index, findings), str(fault), hint=fault.hint)
+            problems.add(fault.code, _file_path(split, index, problems), str(fault), hint=fault.hint)
     return located
 
 
@@ -95,15 +95,15 @@ def answer_of(spec: Spec) -> str | None:
     return f"{{{{ {column}[-1].content }}}}" if column.isidentifier() else None
 
 
-def _read(files: Files, findings: Findings) -> Splits | None:
+def _read(files: Files, problems: Problems) -> Splits | None:
     read: dict[str, Any] = {}
     for name, paths in files.items():
         try:
             read[name] = read_splits({name: paths}).named(name)
         except RowError as fault:
-            at = _file_path(name, _file_at_fault(str(fault), [label for label, _ in paths]), findings)
-            findings.add(fault.code, at, str(fault), hint=fault.hint, exit=fault.exit)
-    _check_same_file(files, findings)
+            at = _file_path(name, _file_at_fault(str(fault), [label for label, _ in paths]), problems)
+            problems.add(fault.code, at, str(fault), hint=fault.hint, exit=fault.exit)
+    _check_same_file(files, problems)
     return Splits(**read) if len(read) == len(files) else None
 
 
@@ -113,13 +113,13 @@ def _file_at_fault(message: str, labels: Sequence[str]) -> int:
     return min(places, default=(0, 0, 0))[2]
 
 
-def _file_path(split: str, index: int, findings: Findings) -> KeyPath:
+def _file_path(split: str, index: int, problems: Problems) -> KeyPath:
     """Where the spec names a split's file, in whichever of its forms the split is written."""
-    written = findings.document.data["data"][split]
+    written = problems.document.data["data"][split]
     return ("data", split, "path", index) if isinstance(written, Mapping) else ("data", split, index)
 
 
-def _check_same_file(files: Files, findings: Findings) -> None:
+def _check_same_file(files: Files, problems: Problems) -> None:
     seen: dict[tuple[int, int], tuple[str, int]] = {}
     for name, paths in files.items():
         for index, (_, path) in enumerate(paths):
@@ -129,25 +129,25 @@ def _check_same_file(files: Files, findings: Findings) -> None:
             other, at = seen.setdefault(identity, (name, index))
             if other != name:
                 message = f"`{name}` is the same file as `{other}`; a score on rows seen before means nothing"
-                findings.add(Code.DATA_SAME_FILE, _file_path(name, index, findings), message)
+                problems.add(Code.DATA_SAME_FILE, _file_path(name, index, problems), message)
             elif at != index:
                 message = f"`{name}` has this file twice: each of its rows would count twice"
-                findings.add(Code.DATA_SAME_FILE, _file_path(name, index, findings), message, hint="remove one")
+                problems.add(Code.DATA_SAME_FILE, _file_path(name, index, problems), message, hint="remove one")
 
 
-def _check_columns(data: DataSpec, rows: Splits, findings: Findings) -> bool:
+def _check_columns(data: DataSpec, rows: Splits, problems: Problems) -> bool:
     columns = {name: sorted(part[0].fields) for name in SPLITS if (part := rows.named(name))}
     lacking = next((name for name, found in columns.items() if data.group not in found), None)
     if data.group is None:
         return True
     if lacking is None:
-        return _check_groups(data.group, rows, findings)
+        return _check_groups(data.group, rows, problems)
     message = f"`{data.group}` is not a column of the {lacking} rows"
-    findings.add(Code.DATA_GROUP, ("data", "group"), message, hint=f"columns: {', '.join(columns[lacking])}")
+    problems.add(Code.DATA_GROUP, ("data", "group"), message, hint=f"columns: {', '.join(columns[lacking])}")
     return False
 
 
-def _check_groups(column: str, rows: Splits, findings: Findings) -> bool:
+def _check_groups(column: str, rows: Splits, problems: Problems) -> bool:
     """No group stands in two of the given splits."""
     seen: dict[str, tuple[str, str]] = {}
     for name in SPLITS:
@@ -155,19 +155,19 @@ def _check_groups(column: str, rows: Splits, findings: Findings) -> bool:
             first, place = seen.setdefault(group_of(row, column), (name, row.place))
             if first != name:
                 message = f"{row.place} ({name}) and {place} ({first}) have the same `{column}`"
-                findings.add(Code.DATA_GROUP, ("data", "group"), message, hint="keep whole groups in one split")
+                problems.add(Code.DATA_GROUP, ("data", "group"), message, hint="keep whole groups in one split")
                 return False
     return True
 
 
-def _divide(rows: Splits, rule: Mapping[str, Any], findings: Findings, remembered: Remembered) -> Splits | None:
+def _divide(rows: Splits, rule: Mapping[str, Any], problems: Problems, remembered: Remembered) -> Splits | None:
     try:
         return divide(rows, rule, remembered)
     except ValueError as fault:  # a template that fails here is reported, with its place, by the prompt's own check
         if rule["stratify"] is None:
-            findings.add(Code.TOO_FEW_ROWS, ("data", "train"), f"no validation rows can be split off: {fault}")
+            problems.add(Code.TOO_FEW_ROWS, ("data", "train"), f"no validation rows can be split off: {fault}")
             return None
-        return _divide(rows, {**rule, "stratify": None}, findings, remembered)
+        return _divide(rows, {**rule, "stratify": None}, problems, remembered)
 
 
 def _digests(data: DataSpec, files: Files, digests: Digests) -> dict[str, str | None]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from customspec.compiler.entries import Chosen, Draft, blaming, prompting_of
-from customspec.compiler.findings import Findings
+from customspec.compiler.entries import ChosenTechnique, Draft, blaming_plugin, prompting_of
 from customspec.compiler.models import refuse
+from customspec.compiler.problems import Problems
 from customspec.compiler.prompting import Rendered
 from customspec.compiler.template_faults import sentence
 from customspec.errors import Code
@@ -17,10 +17,10 @@ from customspec.source import KeyPath
 from customspec.suggest import closest
 
 
-def check_shots(draft: Draft, train: Sequence[Any] | None, findings: Findings, *, has_train: bool) -> None:
+def check_shots(draft: Draft, train: Sequence[Any] | None, problems: Problems, *, has_train: bool) -> None:
     """A technique that needs rows has them, and enough of them. `train` is None while the rows are not there."""
     if draft.tuning is not None and not has_train:
-        _needs_train(f"`{draft.tuning.technique.name}` needs training rows", draft.main.at, findings)
+        _needs_train(f"`{draft.tuning.technique.name}` needs training rows", draft.main.at, problems)
     chosen = prompting_of(draft)
     if chosen is None or draft.prompting is None:
         return
@@ -29,65 +29,65 @@ def check_shots(draft: Draft, train: Sequence[Any] | None, findings: Findings, *
     # a training row is never its own demonstration
     needed = shots + (draft.tuning is not None or fitted)
     if fitted and not has_train:
-        _needs_train(f"`{technique.name}` is fitted to training rows", draft.prompting.at, findings)
+        _needs_train(f"`{technique.name}` is fitted to training rows", draft.prompting.at, problems)
     elif shots and not has_train:
-        _needs_train(f"`{technique.name}` needs training rows for its demonstrations", draft.prompting.at, findings)
+        _needs_train(f"`{technique.name}` needs training rows for its demonstrations", draft.prompting.at, problems)
     elif shots and train is not None and needed > len(train):
         message = f"`{technique.name}` needs {needed} training rows for its demonstrations; there are {len(train)}"
         hint = "one more than its shots: no row is shown to itself" if needed > shots else None
-        findings.add(Code.TOO_FEW_ROWS, (*draft.prompting.at, "shots"), message, hint=hint)
+        problems.add(Code.TOO_FEW_ROWS, (*draft.prompting.at, "shots"), message, hint=hint)
 
 
-def _needs_train(message: str, at: KeyPath, findings: Findings) -> None:
-    named = findings.document.data.get("techniques") is not None
+def _needs_train(message: str, at: KeyPath, problems: Problems) -> None:
+    named = problems.document.data.get("techniques") is not None
     hint = None if named else "add `train`, or name under `techniques` what needs no rows"
     at = at if named else ("data",)  # a rung of the default ladder stands nowhere in the file
-    findings.add(Code.DATA_NEEDED, at, f"{message}: `data` has no `train`", hint=hint, key=True)
+    problems.add(Code.DATA_NEEDED, at, f"{message}: `data` has no `train`", hint=hint, key=True)
 
 
-def check_prompting(draft: Draft, rendered: Rendered, findings: Findings) -> None:
+def check_prompting(draft: Draft, rendered: Rendered, problems: Problems) -> None:
     """The technique's own columns are there, it takes the rows, and its calibration has scores to correct."""
     chosen = prompting_of(draft)
     if chosen is None or draft.prompting is None:
         return
     technique, options = chosen
-    train, before = rendered.examples.get("train", ()), len(findings)
-    _check_calibration(draft.prompting, rendered, options.calibrate, findings)
-    with blaming(draft.prompting):
+    train, before = rendered.examples.get("train", ()), len(problems)
+    _check_calibration(draft.prompting, rendered, options.calibrate, problems)
+    with blaming_plugin(draft.prompting):
         named = technique.columns(options) if isinstance(technique, ReadsColumns) else {}
         for option, column in named.items() if train else ():
-            check_column(column, (*draft.prompting.at, option), train, findings)
-        if isinstance(technique, Refuses) and rendered.examples and len(findings) == before:
+            check_column(column, (*draft.prompting.at, option), train, problems)
+        if isinstance(technique, Refuses) and rendered.examples and len(problems) == before:
             refusal = technique.refusal(options, train)
             if refusal is not None:
-                refuse(refusal, draft.prompting, findings)
+                refuse(refusal, draft.prompting, problems)
 
 
-def check_column(column: str, at: KeyPath, train: Sequence[Any], findings: Findings) -> None:
+def check_column(column: str, at: KeyPath, train: Sequence[Any], problems: Problems) -> None:
     """Whether the training rows have the column that an option names."""
     columns = sorted(train[0].fields)
     if column not in columns:
         nearest = closest(column, columns, {})
         listed = f"columns: {', '.join(columns)}"
         hint = f"did you mean `{nearest}`? {listed}" if nearest else listed
-        findings.add(Code.TEMPLATE_VARIABLE, at, f"`{column}` is not a column of the train rows", hint=hint)
+        problems.add(Code.TEMPLATE_VARIABLE, at, f"`{column}` is not a column of the train rows", hint=hint)
 
 
-def _check_calibration(chosen: Chosen, rendered: Rendered, calibrate: str, findings: Findings) -> None:
+def _check_calibration(chosen: ChosenTechnique, rendered: Rendered, calibrate: str, problems: Problems) -> None:
     if calibrate == "none":
         return
     at = (*chosen.at, "calibrate")
     if rendered.prompt.choices is None:
         message = "`calibrate` corrects the scores of choices, but the prompt has no `choices`"
-        findings.add(Code.WRONG_VALUE, at, message, key=True)
+        problems.add(Code.WRONG_VALUE, at, message, key=True)
     elif isinstance(chosen.technique, Reads):
         message = f"`{chosen.technique.name}` reads its answer out of generated text: there are no scores to calibrate"
-        findings.add(Code.WRONG_VALUE, at, message, key=True)
+        problems.add(Code.WRONG_VALUE, at, message, key=True)
     else:
-        _check_content_free(at, rendered, calibrate, findings)
+        _check_content_free(at, rendered, calibrate, problems)
 
 
-def _check_content_free(at: KeyPath, rendered: Rendered, calibrate: str, findings: Findings) -> None:
+def _check_content_free(at: KeyPath, rendered: Rendered, calibrate: str, problems: Problems) -> None:
     firsts = [examples[0] for examples in rendered.examples.values() if examples]
     for stand_in in CONTENT_FREE.get(calibrate, ()):
         try:
@@ -95,5 +95,5 @@ def _check_content_free(at: KeyPath, rendered: Rendered, calibrate: str, finding
                 rendered.template.without_content(example, stand_in)
         except TemplateError as fault:
             message = "calibration asks without content, but the prompt cannot be filled with"
-            findings.add(Code.WRONG_VALUE, at, f"{message} `{stand_in}`: {sentence(fault)}")
+            problems.add(Code.WRONG_VALUE, at, f"{message} `{stand_in}`: {sentence(fault)}")
             return

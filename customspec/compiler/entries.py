@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from customspec.compiler.findings import Findings
+from customspec.compiler.problems import Problems
 from customspec.compiler.renames import certain_rename
-from customspec.compiler.search import Searched, read_search, with_most_shots
+from customspec.compiler.search import PlannedSearch, read_search, with_most_shots
 from customspec.compiler.validation import not_a_mapping, validate
 from customspec.errors import Code, CustomspecError, Exit, PluginError
 from customspec.hookspecs import PromptingTechnique, Technique, TuningTechnique
@@ -20,7 +20,7 @@ from customspec.suggest import NAMES, NO_KEYS, closest
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenTechnique:
     """A technique with its validated options, and who offers it."""
 
     technique: Technique
@@ -32,17 +32,17 @@ class Chosen:
 
 
 @contextmanager
-def blaming(chosen: Chosen) -> Iterator[None]:
+def blaming_plugin(chosen: ChosenTechnique) -> Iterator[None]:
     """What a technique raises while a spec is compiled is its plugin's fault, and told as such."""
     try:
         yield
     except CustomspecError:
         raise
     except Exception as error:
-        raise blame(chosen, error) from error
+        raise plugin_error(chosen, error) from error
 
 
-def blame(chosen: Chosen, error: Exception) -> PluginError:
+def plugin_error(chosen: ChosenTechnique, error: Exception) -> PluginError:
     """What the plugin is told to have raised."""
     name = chosen.technique.name
     return PluginError(f"plugin {chosen.offer}: technique `{name}`: {type(error).__name__}: {error}")
@@ -55,61 +55,61 @@ class Draft:
     id: str
     entry: TechniqueEntry
     at: KeyPath
-    prompting: Chosen | None
-    tuning: Chosen | None
-    search: Searched | None = None
+    prompting: ChosenTechnique | None
+    tuning: ChosenTechnique | None
+    search: PlannedSearch | None = None
 
     @property
-    def main(self) -> Chosen:
+    def main(self) -> ChosenTechnique:
         chosen = self.tuning or self.prompting
         assert chosen is not None
         return chosen
 
 
-def read_entries(data: Mapping[str, Any], registry: Registry, findings: Findings) -> tuple[Draft, ...]:
-    """Every entry of the document, or of the default ladder where it names none. Problems go to `findings`."""
+def read_entries(data: Mapping[str, Any], registry: Registry, problems: Problems) -> tuple[Draft, ...]:
+    """Every entry of the document, or of the default ladder where it names none; problems are added."""
     raw = data.get("techniques")
     if raw is None:
         raw = [name for name in LADDER if ("technique", name) in registry.offers]
     if not isinstance(raw, list):
         return ()
-    drafts = [draft for index, item in enumerate(raw) if (draft := _read(index, item, registry, findings))]
-    _check_ids(drafts, findings)
+    drafts = [draft for index, item in enumerate(raw) if (draft := _read(index, item, registry, problems))]
+    _check_ids(drafts, problems)
     return tuple(drafts)
 
 
-def check_later_work(drafts: tuple[Draft, ...], findings: Findings) -> None:
+def check_later_work(drafts: tuple[Draft, ...], problems: Problems) -> None:
     """What the format knows and this version does not do yet is refused in a sentence, never ignored."""
     for draft in drafts:
         if draft.entry.resources is not None:
             message = "`resources` is not supported yet: resources are not assigned; remove it to run"
-            findings.add(Code.NOT_YET, (*draft.at, "resources"), message, key=True)
+            problems.add(Code.NOT_YET, (*draft.at, "resources"), message, key=True)
 
 
-def _read(index: int, item: object, registry: Registry, findings: Findings) -> Draft | None:
+def _read(index: int, item: object, registry: Registry, problems: Problems) -> Draft | None:
     at: KeyPath = ("techniques", index)
     if not isinstance(item, str | dict):
         return None  # pass one has said so
     named = [item] if isinstance(item, str) else _named(item)
     if len(named) != 1:
-        _not_one(named, at, registry, findings)
+        _not_one(named, at, registry, problems)
         return None
     options = item.get(named[0]) if isinstance(item, dict) else None
-    main = _choose(named[0], options, at if isinstance(item, str) else (*at, named[0]), registry, findings)
+    main = _choose(named[0], options, at if isinstance(item, str) else (*at, named[0]), registry, problems)
     if main is None:
         return None
     try:
         entry = TechniqueEntry.model_validate({named[0]: {}} if isinstance(item, str) else item)
     except ValueError:
         return None  # pass one has said what is wrong
-    return _draft(at, entry, main, registry, findings)
+    return _draft(at, entry, main, registry, problems)
 
 
 def _named(item: Mapping[str, Any]) -> list[str]:
     return [key for key in item if key not in RESERVED]
 
 
-def _not_one(named: list[str], at: KeyPath, registry: Registry, findings: Findings) -> None:
+def _not_one(named: list[str], at: KeyPath, registry: Registry, problems: Problems) -> None:
     techniques = [name for name in named if ("technique", name) in registry.offers]
     if len(techniques) == 1:
         for name in named:
@@ -118,26 +118,28 @@ def _not_one(named: list[str], at: KeyPath, registry: Registry, findings: Findin
                 under = f"options of `{techniques[0]}` are indented under it"
                 hint = NO_KEYS.get(name) or (f"did you mean `{nearest}`?" if nearest else under)
                 message = f"`{name}` beside `{techniques[0]}` is neither a technique nor a key of an entry"
-                rename = certain_rename(findings.document, at, name, RESERVED)
-                findings.add(Code.TECHNIQUE_ENTRY, (*at, name), message, hint=hint, key=True, rename=rename)
+                rename = certain_rename(problems.document, at, name, RESERVED)
+                problems.add(Code.TECHNIQUE_ENTRY, (*at, name), message, hint=hint, key=True, rename=rename)
         return
     found = " and ".join(f"`{name}`" for name in named) or "none"
     hint = "make each an entry of its own; a prompting technique beside a tuning one goes under `prompting`"
     message = f"an entry names exactly one technique; found {found}"
-    findings.add(Code.TECHNIQUE_ENTRY, at, message, hint=hint if techniques else None)
+    problems.add(Code.TECHNIQUE_ENTRY, at, message, hint=hint if techniques else None)
 
 
-def _draft(at: KeyPath, entry: TechniqueEntry, main: Chosen, registry: Registry, findings: Findings) -> Draft | None:
-    beside = _beside(entry, (*at, "prompting"), registry, findings)
+def _draft(
+    at: KeyPath, entry: TechniqueEntry, main: ChosenTechnique, registry: Registry, problems: Problems
+) -> Draft | None:
+    beside = _beside(entry, (*at, "prompting"), registry, problems)
     if main.technique.family == "prompting" and entry.prompting is not None:
-        findings.add(
+        problems.add(
             Code.TECHNIQUE_ENTRY,
             (*at, "prompting"),
             f"`prompting` stands beside a tuning technique; `{main.technique.name}` is a prompting technique itself",
             key=True,
         )
     tuned = main.technique.family == "tuning"
-    searched = None if entry.search is None else read_search(entry.search, main, (*at, "search"), findings)
+    searched = None if entry.search is None else read_search(entry.search, main, (*at, "search"), problems)
     if searched is not None and not tuned:
         main = with_most_shots(main, searched)
     return Draft(
@@ -150,51 +152,51 @@ def _draft(at: KeyPath, entry: TechniqueEntry, main: Chosen, registry: Registry,
     )
 
 
-def _beside(entry: TechniqueEntry, at: KeyPath, registry: Registry, findings: Findings) -> Chosen | None:
+def _beside(entry: TechniqueEntry, at: KeyPath, registry: Registry, problems: Problems) -> ChosenTechnique | None:
     raw = {entry.prompting: {}} if isinstance(entry.prompting, str) else entry.prompting
     if raw is None:
         return None
     if len(raw) != 1:
-        findings.add(Code.TECHNIQUE_ENTRY, at, "`prompting` names exactly one prompting technique")
+        problems.add(Code.TECHNIQUE_ENTRY, at, "`prompting` names exactly one prompting technique")
         return None
     name, options = next(iter(raw.items()))
-    chosen = _choose(str(name), options, at if isinstance(entry.prompting, str) else (*at, name), registry, findings)
+    chosen = _choose(str(name), options, at if isinstance(entry.prompting, str) else (*at, name), registry, problems)
     if chosen is not None and chosen.technique.family != "prompting":
         message = f"`{name}` is no prompting technique: it is a {chosen.technique.family} technique"
-        findings.add(Code.TECHNIQUE_ENTRY, chosen.at, message, key=True)
+        problems.add(Code.TECHNIQUE_ENTRY, chosen.at, message, key=True)
         return None
     return chosen
 
 
-def _choose(name: str, raw: object, at: KeyPath, registry: Registry, findings: Findings) -> Chosen | None:
+def _choose(name: str, raw: object, at: KeyPath, registry: Registry, problems: Problems) -> ChosenTechnique | None:
     if ("technique", name) not in registry.offers:
         known = registry.names("technique")
         nearest = closest(name, known, NAMES)
         hint = f"did you mean `{nearest}`?" if nearest else f"installed: {', '.join(known)}"
-        rename = certain_rename(findings.document, at[:-1], name, known, {})
+        rename = certain_rename(problems.document, at[:-1], name, known, {})
         message = f"no technique `{name}` is installed"
-        findings.add(Code.UNKNOWN_TECHNIQUE, at, message, hint=hint, key=True, rename=rename)
+        problems.add(Code.UNKNOWN_TECHNIQUE, at, message, hint=hint, key=True, rename=rename)
         return None
     try:
         offer, technique = registry.offer("technique", name), registry.technique(name)
     except PluginError as unusable:
-        findings.add(unusable.code, at, str(unusable), key=True, exit=Exit.ENVIRONMENT)
+        problems.add(unusable.code, at, str(unusable), key=True, exit=Exit.ENVIRONMENT)
         return None
     if raw is not None and not isinstance(raw, dict):
-        not_a_mapping(f"`{name}`", raw, tuple(technique.options.model_fields), at, findings)
+        not_a_mapping(f"`{name}`", raw, tuple(technique.options.model_fields), at, problems)
         return None
-    options = validate(technique.options, raw or {}, findings, at, f"technique `{name}`")
-    return None if options is None else Chosen(technique, options, offer, at)
+    options = validate(technique.options, raw or {}, problems, at, f"technique `{name}`")
+    return None if options is None else ChosenTechnique(technique, options, offer, at)
 
 
-def _check_ids(drafts: list[Draft], findings: Findings) -> None:
+def _check_ids(drafts: list[Draft], problems: Problems) -> None:
     first: dict[str, Draft] = {}
     for draft in drafts:
         other = first.setdefault(draft.id, draft)
         if other is not draft:
-            place = findings.document.locate(other.at)
+            place = problems.document.locate(other.at)
             at = (*draft.at, "id") if draft.entry.id else draft.main.at
-            findings.add(
+            problems.add(
                 Code.DUPLICATE_ID,
                 at,
                 f"the id `{draft.id}` is already used at {place.line}:{place.column}",

@@ -5,40 +5,40 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from customspec.compiler.entries import Chosen, Draft, blaming
-from customspec.compiler.findings import Findings
-from customspec.compiler.ground import Ground
+from customspec.compiler.entries import ChosenTechnique, Draft, blaming_plugin
+from customspec.compiler.local_files import LocalFiles
+from customspec.compiler.problems import Problems
 from customspec.errors import Code
 from customspec.hookspecs import ReadsFiles
 from customspec.inputs.digests import path_digest
 from customspec.inputs.paths import PathError, check_tree
 
 
-def look_at_files(drafts: tuple[Draft, ...], ground: Ground, findings: Findings) -> tuple[Draft, ...]:
+def resolve_files(drafts: tuple[Draft, ...], local: LocalFiles, problems: Problems) -> tuple[Draft, ...]:
     """The drafts, their prompting options with whole paths; without those of whose files one is missing."""
     located = []
     for draft in drafts:
-        prompting = None if draft.prompting is None else _located(draft.prompting, ground, findings)
+        prompting = None if draft.prompting is None else _located(draft.prompting, local, problems)
         if prompting is not None or draft.prompting is None:
             located.append(replace(draft, prompting=prompting))
     return tuple(located)
 
 
-def _located(chosen: Chosen, ground: Ground, findings: Findings) -> Chosen | None:
+def _located(chosen: ChosenTechnique, local: LocalFiles, problems: Problems) -> ChosenTechnique | None:
     if not isinstance(chosen.technique, ReadsFiles):
         return chosen
-    with blaming(chosen):
+    with blaming_plugin(chosen):
         written = chosen.technique.files(chosen.options)
     paths: dict[str, Path] = {}
     for option, name in written.items():
         try:
-            paths[option] = check_tree(ground.roots.locate(name), ground.roots)
+            paths[option] = check_tree(local.roots.locate(name), local.roots)
         except PathError as fault:
-            findings.add(fault.code, (*chosen.at, option), str(fault), hint=fault.hint)
+            problems.add(fault.code, (*chosen.at, option), str(fault), hint=fault.hint)
             return None
         if not paths[option].exists():
-            findings.add(Code.DATA_MISSING, (*chosen.at, option), f"no such file or folder: {name}")
+            problems.add(Code.DATA_MISSING, (*chosen.at, option), f"no such file or folder: {name}")
             return None
     options = chosen.options.model_copy(update={option: str(path) for option, path in paths.items()})
-    digests = {option: path_digest(path, ground.digests) for option, path in paths.items()}
+    digests = {option: path_digest(path, local.digests) for option, path in paths.items()}
     return replace(chosen, options=options, files=digests)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from customspec.compiler.candidates import Ready
 from customspec.compiler.entries import Draft
-from customspec.compiler.findings import Findings
-from customspec.compiler.models import LookedModel
+from customspec.compiler.models import ResolvedModel
+from customspec.compiler.problems import Problems
 from customspec.errors import Code
 from customspec.inputs.models import Unresolved
 from customspec.spec import Spec
@@ -20,19 +20,19 @@ def may_gauge(spec: Spec, draft: Draft) -> bool:
     return draft.at == FIRST and draft.tuning is None and draft.entry.base_model not in (None, spec.base_model)
 
 
-def gauge_of(spec: Spec, ready: Sequence[Ready], base: LookedModel | Unresolved | None) -> str | None:
+def gauge_of(spec: Spec, ready: Sequence[Ready], base: ResolvedModel | Unresolved | None) -> str | None:
     """The gauge's id; None where there is none, or where the spec makes it a candidate as the others are."""
     first = next((one for one in ready if may_gauge(spec, one.draft)), None)
     if first is None or spec.gauge == "candidate":
         return None
-    size = base.known.header.total_parameters if isinstance(base, LookedModel) else None
+    size = base.known.header.total_parameters if isinstance(base, ResolvedModel) else None
     smaller = first.total is not None and size is not None and first.total <= size
     return None if smaller else first.draft.id
 
 
-def check_gauge(spec: Spec, drafts: Sequence[Draft], findings: Findings) -> None:
+def check_gauge(spec: Spec, drafts: Sequence[Draft], problems: Problems) -> None:
     """A word about a gauge that is not there is a mistake."""
     if "gauge" not in spec.model_fields_set or any(may_gauge(spec, draft) for draft in drafts):
         return
     message = "`gauge` speaks of a first entry of `techniques` that prompts a `base_model` of its own; there is none"
-    findings.add(Code.WRONG_VALUE, ("gauge",), message, key=True)
+    problems.add(Code.WRONG_VALUE, ("gauge",), message, key=True)

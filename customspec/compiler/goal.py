@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from customspec.compiler.data import LookedData
-from customspec.compiler.findings import Findings
+from customspec.compiler.data import ResolvedData
+from customspec.compiler.problems import Problems
 from customspec.decide.claim import level_of
 from customspec.decide.power import fewest_rows, goal_share
 from customspec.decide.samples import Measure
@@ -29,7 +29,7 @@ class PlannedClaim:
 
 
 def planned_claim(
-    spec: Spec, data: LookedData, measure: Measure, candidates: int, limit: int | None
+    spec: Spec, data: ResolvedData, measure: Measure, candidates: int, limit: int | None
 ) -> PlannedClaim | None:
     """None without a goal, and while the test rows are not there."""
     if spec.goal is None or data.rows is None:
@@ -43,7 +43,7 @@ def planned_claim(
     return PlannedClaim(measure, spec.goal, level, groups, "groups", choosing)
 
 
-def check_goal(claim: PlannedClaim, findings: Findings) -> None:
+def check_goal(claim: PlannedClaim, problems: Problems) -> None:
     """A ladder climbs to its goal and nowhere else: one that cannot be shown is refused before anything runs."""
     share = goal_share(claim.goal, claim.measure)
     if share is None:
@@ -57,4 +57,4 @@ def check_goal(claim: PlannedClaim, findings: Findings) -> None:
     takes = "no number of rows could" if fewest is None else f"that takes {fewest}"
     message = f"`{key}: {claim.goal.threshold:g}` cannot be shown with {there}, even if every answer is right; {takes}"
     hint = "`strategy: compare` runs without that, to measure; else add test rows, or move the goal"
-    findings.add(Code.GOAL_ROWS, ("goal", key), message, hint=hint)
+    problems.add(Code.GOAL_ROWS, ("goal", key), message, hint=hint)

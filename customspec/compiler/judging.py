@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from customspec.compiler.demonstrations import check_column
-from customspec.compiler.entries import Draft, blaming, tuning_of
-from customspec.compiler.findings import Findings
+from customspec.compiler.entries import Draft, blaming_plugin, tuning_of
+from customspec.compiler.problems import Problems
 from customspec.compiler.prompting import Rendered
 from customspec.errors import Code
 from customspec.hookspecs import Judging, ReadsColumns, TuningTechnique
@@ -14,18 +14,18 @@ from customspec.prompts import Example, Row
 from customspec.spec import TrainingOptions
 
 
-def check_judging(draft: Draft, rendered: Rendered, train: Sequence[Row] | None, findings: Findings) -> None:
+def check_judging(draft: Draft, rendered: Rendered, train: Sequence[Row] | None, problems: Problems) -> None:
     """`train` is None while the rows are not there."""
     tuning = tuning_of(draft)
     if tuning is None or not train:
         return
     technique, options = tuning
-    before = len(findings)
-    with blaming(draft.main):
+    before = len(problems)
+    with blaming_plugin(draft.main):
         for option, column in (technique.columns(options) if isinstance(technique, ReadsColumns) else {}).items():
-            check_column(column, (*draft.main.at, option), rendered.examples["train"], findings)
-        if isinstance(technique, Judging) and len(findings) == before:
-            _check_texts(technique, options, draft, rendered.examples["train"], train, findings)
+            check_column(column, (*draft.main.at, option), rendered.examples["train"], problems)
+        if isinstance(technique, Judging) and len(problems) == before:
+            _check_texts(technique, options, draft, rendered.examples["train"], train, problems)
 
 
 def own_texts(technique: TuningTechnique, options: TrainingOptions, rows: Sequence[Example]) -> set[str] | None:
@@ -41,7 +41,7 @@ def _check_texts(
     draft: Draft,
     examples: Sequence[Example],
     rows: Sequence[Row],
-    findings: Findings,
+    problems: Problems,
 ) -> None:
     """Texts of every row, as many as the first has. Raises ValueError where a row has another number of them."""
     count = None
@@ -49,7 +49,7 @@ def _check_texts(
         texts = tuple(technique.texts(options, example))
         if bad := [text for text in texts if not isinstance(text, str) or not text.strip()]:
             message = f"{row.place}: `{draft.main.technique.name}` looks at {bad[0]!r}, which is no text to learn from"
-            findings.add(Code.ANSWER_EMPTY, draft.main.at, message, key=True)
+            problems.add(Code.ANSWER_EMPTY, draft.main.at, message, key=True)
             return
         if not texts or len(texts) != (count := count or len(texts)):
             raise ValueError(f"`texts` gives {len(texts)} texts for {row.id}; all rows need as many, one at least")

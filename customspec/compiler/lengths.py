@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from customspec.compiler.counting import longest_answer
-from customspec.compiler.entries import Draft, blaming, prompting_of, tuning_of
-from customspec.compiler.findings import Findings
+from customspec.compiler.entries import Draft, blaming_plugin, prompting_of, tuning_of
 from customspec.compiler.judging import own_texts
-from customspec.compiler.models import LookedModel
+from customspec.compiler.models import ResolvedModel
+from customspec.compiler.problems import Problems
 from customspec.errors import Code, Exit
 from customspec.hookspecs import Judging
 from customspec.inputs.chat_errors import ChatError
@@ -23,13 +23,13 @@ from customspec.source import KeyPath
 if TYPE_CHECKING:
     from customspec.compiler.candidates import Ready
 
-LOOKED_AT = 256  # rows whose prompts are there at once while their lengths are checked
+ROWS_AT_ONCE = 256  # rows whose prompts are there at once while their lengths are checked
 AT_ONCE = 1 << 20  # characters that are tokenized at once: the first row that is too long ends the looking
 ALL = 1 << 25  # characters that are tokenized to check lengths: some ten seconds
 
 
 @dataclass
-class Looked:
+class LengthBudget:
     """How much may still be tokenized in one compilation to know whether it fits, and how many rows were left out."""
 
     room: int = ALL
@@ -67,7 +67,7 @@ def reserve_for(ready: Ready, chat: Chat) -> int | None:
     return longest_answer(ready.rendered.choices or (), chat)
 
 
-def check_lengths_once(ready: Ready, model: LookedModel, rows: Splits, findings: Findings) -> None:
+def check_lengths_once(ready: Ready, model: ResolvedModel, rows: Splits, problems: Problems) -> None:
     """Candidates that show the same rows the same demonstrations are checked once, while there is nothing to say."""
     chosen = prompting_of(ready.draft)
     seed = ready.seed if chosen is not None and chosen[0].shots(chosen[1]) else None
@@ -75,12 +75,12 @@ def check_lengths_once(ready: Ready, model: LookedModel, rows: Splits, findings:
     key = ("lengths", ready.ask, seed, _taught_texts(ready.draft), generated)
 
     def is_fine() -> bool:
-        before = len(findings)
-        _check_lengths(ready, model, rows, findings)
-        return len(findings) == before
+        before = len(problems)
+        _check_lengths(ready, model, rows, problems)
+        return len(problems) == before
 
     if not ready.shared.once(key, is_fine):
-        _check_lengths(ready, model, rows, findings)
+        _check_lengths(ready, model, rows, problems)
 
 
 def _taught_texts(draft: Draft) -> tuple[str, ...] | None:
@@ -93,26 +93,26 @@ def _taught_texts(draft: Draft) -> tuple[str, ...] | None:
     return (technique.name, str(draft.main.offer), options.model_dump_json()) if own else ("answer",)
 
 
-def _check_lengths(ready: Ready, model: LookedModel, rows: Splits, findings: Findings) -> None:
+def _check_lengths(ready: Ready, model: ResolvedModel, rows: Splits, problems: Problems) -> None:
     chat, limit = model.chat, model.known.header.context_length
     reserve = reserve_for(ready, chat)
     if reserve is not None and reserve >= limit:
-        given = "max_new_tokens" in (findings.document.data.get("generation") or {})
+        given = "max_new_tokens" in (problems.document.data.get("generation") or {})
         at = ("generation", "max_new_tokens") if given else ("prompt", "answer")
-        findings.add(Code.WRONG_VALUE, at, f"an answer of {reserve} tokens fills the whole context of {limit}")
+        problems.add(Code.WRONG_VALUE, at, f"an answer of {reserve} tokens fills the whole context of {limit}")
         return
     for name in SPLITS if ready.draft.tuning else SPLITS[1:]:
         # training feeds a row's own texts; scoring and generating need room for whatever may come
         room = _longest_text(ready, chat) if name == "train" else reserve
-        for some in ready.shared.looked.some(_unsure(ready.rendered.examples[name], ready.asking, model, room)):
+        for some in ready.shared.length_budget.some(_unsure(ready.rendered.examples[name], ready.asking, model, room)):
             fault = _fault(some, ready.asking, model, room)
             if fault is not None:
-                _tell(fault, ready, some, rows.named(name), findings)
+                _tell(fault, ready, some, rows.named(name), problems)
                 break
 
 
 def _fault(
-    rows: Sequence[Example], asking: Asking, model: LookedModel, reserve: int | None
+    rows: Sequence[Example], asking: Asking, model: ResolvedModel, reserve: int | None
 ) -> TooLongError | ChatError | None:
     """What keeps the first of these rows from being encoded; `reserve`: see `encode`."""
     context = model.known.header.context_length
@@ -126,29 +126,29 @@ def _fault(
 
 
 def _tell(
-    fault: TooLongError | ChatError, ready: Ready, some: Sequence[Example], read: Sequence[Row], findings: Findings
+    fault: TooLongError | ChatError, ready: Ready, some: Sequence[Example], read: Sequence[Row], problems: Problems
 ) -> None:
     """`read`: the split's rows, with their places."""
     at = _what_makes_long(ready)
     if isinstance(fault, ChatError):
-        findings.add(Code.MODEL_UNUSABLE, at, str(fault), exit=Exit.ENVIRONMENT)
+        problems.add(Code.MODEL_UNUSABLE, at, str(fault), exit=Exit.ENVIRONMENT)
         return
     long = next(row for row in some if row.id == fault.id)
     message = str(fault).replace(f"row {long.id}", next(row.place for row in read if row.id == long.id))
     fewer = "use fewer shots" if ready.asking.select(long) else "shorten it"
-    findings.add(Code.TOO_LONG, at, message, hint=f"{fewer}, or set `data.on_long` to truncate or drop")
+    problems.add(Code.TOO_LONG, at, message, hint=f"{fewer}, or set `data.on_long` to truncate or drop")
 
 
 def _unsure(
-    rows: Sequence[Example], asking: Asking, model: LookedModel, reserve: int | None
+    rows: Sequence[Example], asking: Asking, model: ResolvedModel, reserve: int | None
 ) -> Iterator[tuple[Example, int]]:
     """Rows that must be tokenized to know whether they fit, each with its prompt's characters."""
-    for start in range(0, len(rows), LOOKED_AT):
-        yield from _unsure_of(rows[start : start + LOOKED_AT], asking, model, reserve)
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        yield from _unsure_of(rows[start : start + ROWS_AT_ONCE], asking, model, reserve)
 
 
 def _unsure_of(
-    rows: Sequence[Example], asking: Asking, model: LookedModel, reserve: int | None
+    rows: Sequence[Example], asking: Asking, model: ResolvedModel, reserve: int | None
 ) -> Iterator[tuple[Example, int]]:
     chat, looked = model.chat, list[tuple[Example, tuple[Message, ...], int]]()
     for row in rows:
@@ -165,7 +165,7 @@ def _unsure_of(
 
 def _longest_text(ready: Ready, chat: Chat) -> int | None:
     tuning = tuning_of(ready.draft)
-    with blaming(ready.draft.main):
+    with blaming_plugin(ready.draft.main):
         texts = tuning and own_texts(*tuning, ready.rendered.examples["train"])
     return None if texts is None else longest_answer(texts, chat)
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from customspec.compiler.budget import check_budget, over_budget
 from customspec.compiler.candidates import Ready
-from customspec.compiler.findings import Findings
 from customspec.compiler.gauge import gauge_of
-from customspec.compiler.models import LookedModel
+from customspec.compiler.models import ResolvedModel
+from customspec.compiler.problems import Problems
 from customspec.inputs.models import Unresolved
 from customspec.spec import Spec
 
@@ -32,14 +32,14 @@ class Lineup:
         return len({ready.draft.id for ready in self.running} - {self.gauge})
 
 
-def line_up(spec: Spec, ready: Sequence[Ready], base: LookedModel | Unresolved | None, findings: Findings) -> Lineup:
-    """`base` is the spec's own model. A budget that no candidate fits goes to `findings`."""
+def line_up(spec: Spec, ready: Sequence[Ready], base: ResolvedModel | Unresolved | None, problems: Problems) -> Lineup:
+    """`base` is the spec's own model. A budget that no candidate fits is added to `problems`."""
     gauge = gauge_of(spec, ready, base)
     rungs: dict[str, list[Ready]] = {}
     for candidate in ready:
         rungs.setdefault(candidate.draft.id, []).append(candidate)
     broken = {id: over_budget(seeds[0], spec.budget, gauge=id == gauge) for id, seeds in rungs.items()}
-    check_budget({id: reasons for id, reasons in broken.items() if id != gauge}, ready, findings)
+    check_budget({id: reasons for id, reasons in broken.items() if id != gauge}, ready, problems)
     skipped = {id: next(iter(reasons.values())) for id, reasons in broken.items() if reasons}
     return Lineup(tuple(_ordered(spec, rungs, gauge)), gauge, skipped)
 

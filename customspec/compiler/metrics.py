@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from customspec.compiler.findings import Findings
+from customspec.compiler.problems import Problems
 from customspec.compiler.renames import certain_rename
 from customspec.compiler.validation import not_a_mapping, validate
 from customspec.errors import Code, Exit, PluginError
@@ -20,7 +20,7 @@ GOAL: KeyPath = ("goal", "metric")
 
 
 @dataclass(frozen=True)
-class Measured:
+class ChosenMetric:
     """A metric with its validated options, who offers it, and the id under which it is reported."""
 
     id: str
@@ -38,24 +38,24 @@ class _Named:
     at: KeyPath
 
 
-def read_metrics(spec: Spec, registry: Registry, findings: Findings) -> tuple[Measured, ...]:
-    """The metrics to report, the goal's first. Problems go to `findings`."""
+def read_metrics(spec: Spec, registry: Registry, problems: Problems) -> tuple[ChosenMetric, ...]:
+    """The metrics to report, the goal's first. What is wrong is added to `problems`."""
     task = "classification" if spec.prompt.choices is not None else "generation"
-    named = _named(spec, task, findings)
-    measured = {one.id: found for one in named if (found := _measured(one, task, registry, findings))}
+    named = _named(spec, task, problems)
+    measured = {one.id: found for one in named if (found := _measured(one, task, registry, problems))}
     if spec.goal is None:
         if spec.margin is not None and measured:
-            _check_margin(next(iter(measured.values())).metric, spec.margin, findings)
+            _check_margin(next(iter(measured.values())).metric, spec.margin, problems)
         return tuple(measured.values())
     wanted = spec.goal.metric
-    if wanted not in {one.id for one in named} and (asked := _asked(wanted, named, task, registry, findings)):
+    if wanted not in {one.id for one in named} and (asked := _asked(wanted, named, task, registry, problems)):
         measured[wanted] = asked
     if wanted in measured:
-        _check_range(measured[wanted].metric, spec.goal, findings)
+        _check_range(measured[wanted].metric, spec.goal, problems)
     return tuple(sorted(measured.values(), key=lambda one: one.id != wanted))
 
 
-def _named(spec: Spec, task: str, findings: Findings) -> list[_Named]:
+def _named(spec: Spec, task: str, problems: Problems) -> list[_Named]:
     """The spec's entries, or the task's usual metrics where there are none; what names no metric is left out."""
     if spec.metrics is None:
         return [_Named(name, MetricEntry.model_validate({name: {}}), ()) for name in DEFAULTS[task]]
@@ -64,45 +64,47 @@ def _named(spec: Spec, task: str, findings: Findings) -> list[_Named]:
         at: KeyPath = ("metrics", index)
         keys = list(entry.model_extra or ())
         if len(keys) != 1:
-            _not_one(keys, at, findings)
+            _not_one(keys, at, problems)
             continue
-        bare = isinstance(findings.document.data["metrics"][index], str)
+        bare = isinstance(problems.document.data["metrics"][index], str)
         one = _Named(entry.id or entry.plugin, entry, at if bare else (*at, entry.plugin))
         if named.setdefault(one.id, one) is not one:
-            _used_twice(one, named[one.id], (*at, "id") if entry.id else one.at, findings)
+            _used_twice(one, named[one.id], (*at, "id") if entry.id else one.at, problems)
     return list(named.values())
 
 
-def _not_one(keys: Sequence[str], at: KeyPath, findings: Findings) -> None:
+def _not_one(keys: Sequence[str], at: KeyPath, problems: Problems) -> None:
     found = " and ".join(f"`{key}`" for key in keys) or "none"
     hint = "options are indented under the metric; beside it stands `id` alone" if keys else None
-    findings.add(Code.METRIC_ENTRY, at, f"an entry names exactly one metric; found {found}", hint=hint)
+    problems.add(Code.METRIC_ENTRY, at, f"an entry names exactly one metric; found {found}", hint=hint)
 
 
-def _used_twice(one: _Named, first: _Named, at: KeyPath, findings: Findings) -> None:
-    place = findings.document.locate(first.at)
+def _used_twice(one: _Named, first: _Named, at: KeyPath, problems: Problems) -> None:
+    place = problems.document.locate(first.at)
     message = f"the id `{one.id}` is already used at {place.line}:{place.column}"
     key = at[-1] == one.entry.plugin
-    findings.add(Code.DUPLICATE_ID, at, message, hint="give one of them an `id` of its own", key=key)
+    problems.add(Code.DUPLICATE_ID, at, message, hint="give one of them an `id` of its own", key=key)
 
 
-def _measured(one: _Named, task: str, registry: Registry, findings: Findings) -> Measured | None:
+def _measured(one: _Named, task: str, registry: Registry, problems: Problems) -> ChosenMetric | None:
     """One entry, understood; None with problems added."""
     name, raw = one.entry.plugin, one.entry.options
-    metric = _metric(name, one.at, task, registry, findings)
+    metric = _metric(name, one.at, task, registry, problems)
     if metric is None:
         return None
     model = metric_options(metric)
     if not isinstance(raw, dict):
-        not_a_mapping(f"`{name}`", raw, tuple(model.model_fields), one.at, findings)
+        not_a_mapping(f"`{name}`", raw, tuple(model.model_fields), one.at, problems)
         return None
-    options = validate(model, raw, findings, one.at, f"metric `{name}`")
-    return None if options is None else Measured(one.id, metric, options, registry.offer("metric", name))
+    options = validate(model, raw, problems, one.at, f"metric `{name}`")
+    return None if options is None else ChosenMetric(one.id, metric, options, registry.offer("metric", name))
 
 
-def _asked(name: str, named: Sequence[_Named], task: str, registry: Registry, findings: Findings) -> Measured | None:
+def _asked(
+    name: str, named: Sequence[_Named], task: str, registry: Registry, problems: Problems
+) -> ChosenMetric | None:
     """The goal's metric, which has no entry: with its defaults, if it has all that it needs."""
-    metric = _metric(name, GOAL, task, registry, findings)
+    metric = _metric(name, GOAL, task, registry, problems)
     if metric is None:
         return None
     model = metric_options(metric)
@@ -111,28 +113,28 @@ def _asked(name: str, named: Sequence[_Named], task: str, registry: Registry, fi
         others = [f"`{one.id}`" for one in named if one.entry.plugin == name]
         message = f"metric `{name}` needs the option `{needed[0]}`, which an entry of `metrics` gives"
         hint = f"name it by its id: {' or '.join(others)}" if others else f"add `{name}` with its options to `metrics`"
-        findings.add(Code.MISSING_KEY, GOAL, message, hint=hint)
+        problems.add(Code.MISSING_KEY, GOAL, message, hint=hint)
         return None
-    return Measured(name, metric, model(), registry.offer("metric", name))
+    return ChosenMetric(name, metric, model(), registry.offer("metric", name))
 
 
-def _metric(name: str, at: KeyPath, task: str, registry: Registry, findings: Findings) -> Metric | None:
+def _metric(name: str, at: KeyPath, task: str, registry: Registry, problems: Problems) -> Metric | None:
     known, key = registry.names("metric"), at[-1:] == (name,)
     if name not in known:
-        rename = certain_rename(findings.document, at[:-1], name, known, {}) if key else None
+        rename = certain_rename(problems.document, at[:-1], name, known, {}) if key else None
         message = f"no metric `{name}` is installed"
-        findings.add(Code.UNKNOWN_METRIC, at, message, hint=_hint(name, known), key=key, rename=rename)
+        problems.add(Code.UNKNOWN_METRIC, at, message, hint=_hint(name, known), key=key, rename=rename)
         return None
     try:
         metric = registry.metric(name)
         check_extra("metric", metric)
     except PluginError as unusable:
-        findings.add(unusable.code, at, str(unusable), exit=Exit.ENVIRONMENT, key=key)
+        problems.add(unusable.code, at, str(unusable), exit=Exit.ENVIRONMENT, key=key)
         return None
     if metric.task not in {task, "any"}:
         reason = "the prompt has no `choices`" if task == "generation" else "the prompt has `choices`"
         message = f"metric `{name}` is for {metric.task}, but {reason}"
-        findings.add(Code.METRIC_TASK, at, message, hint=f"for {task}: {', '.join(DEFAULTS[task])}", key=key)
+        problems.add(Code.METRIC_TASK, at, message, hint=f"for {task}: {', '.join(DEFAULTS[task])}", key=key)
     return metric
 
 
@@ -141,21 +143,21 @@ def _hint(name: str, known: Sequence[str]) -> str:
     return f"did you mean `{nearest}`?" if nearest else f"installed: {', '.join(known)}"
 
 
-def _check_range(metric: Metric, goal: Goal, findings: Findings) -> None:
+def _check_range(metric: Metric, goal: Goal, problems: Problems) -> None:
     bound = "at_least" if goal.at_least is not None else "at_most"
     value = goal.at_least if goal.at_least is not None else goal.at_most
     if value is not None and not metric.lowest <= value <= metric.highest:
         message = f"`{metric.name}` lies between {metric.lowest:g} and {metric.highest:g}; {value:g} is outside"
         hint = f"did you mean {value / 100:g}?" if metric.highest == 1 < value <= 100 else None
-        findings.add(Code.GOAL_RANGE, ("goal", bound), message, hint=hint)
+        problems.add(Code.GOAL_RANGE, ("goal", bound), message, hint=hint)
     elif (bound == "at_least") != metric.higher_is_better:
         better = "higher is better: use `at_least`" if metric.higher_is_better else "lower is better: use `at_most`"
-        findings.add(Code.GOAL_RANGE, ("goal", bound), f"for `{metric.name}`, {better}", key=True)
+        problems.add(Code.GOAL_RANGE, ("goal", bound), f"for `{metric.name}`, {better}", key=True)
 
 
-def _check_margin(metric: Metric, margin: float, findings: Findings) -> None:
+def _check_margin(metric: Metric, margin: float, problems: Problems) -> None:
     whole = metric.highest - metric.lowest
     if margin >= whole:
         message = f"`margin` must be below {whole:g}, the whole range of `{metric.name}`; found {margin:g}"
         hint = f"did you mean {margin / 100:g}?" if whole == 1 and margin < 100 else None
-        findings.add(Code.GOAL_RANGE, ("margin",), message, hint=hint)
+        problems.add(Code.GOAL_RANGE, ("margin",), message, hint=hint)

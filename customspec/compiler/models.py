@@ -10,9 +10,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from customspec.compiler.entries import Chosen, Draft, blaming, tuning_of
-from customspec.compiler.findings import Findings
-from customspec.compiler.ground import Ground
+from customspec.compiler.entries import ChosenTechnique, Draft, blaming_plugin, tuning_of
+from customspec.compiler.local_files import LocalFiles
+from customspec.compiler.problems import Problems
 from customspec.compiler.search import varied
 from customspec.errors import Code, Exit
 from customspec.estimate import training_steps
@@ -33,7 +33,7 @@ from customspec.store import Store
 
 
 @dataclass(frozen=True)
-class LookedModel:
+class ResolvedModel:
     """A model that can be used, with its way of reading a conversation."""
 
     known: KnownModel
@@ -48,7 +48,7 @@ class LookedModel:
         """Its sizes."""
         return Shape.of(self.known.header)
 
-    def header_for(self, chosen: Chosen, options: Options) -> ModelHeader:
+    def header_for(self, chosen: ChosenTechnique, options: Options) -> ModelHeader:
         """The header, with what the technique asked to know of it."""
         header, technique = self.known.header, chosen.technique
         if not isinstance(technique, Consulting):
@@ -57,37 +57,37 @@ class LookedModel:
         return replace(header, told=consult(technique.name, str(chosen.offer), question, self.answers))
 
 
-def look_at_model(
-    ref: BaseModelSpec, at: KeyPath, machine: Machine, ground: Ground, findings: Findings
-) -> LookedModel | Unresolved | None:
+def resolve_model(
+    ref: BaseModelSpec, at: KeyPath, machine: Machine, local: LocalFiles, problems: Problems
+) -> ResolvedModel | Unresolved | None:
     """The model at its place in the spec; None with a problem added when it cannot be used."""
-    cache = ground.cache
+    cache = local.cache
     try:
-        files = find_model(ref, ground.roots, ground.digests)
+        files = find_model(ref, local.roots, local.digests)
         if isinstance(files, Unresolved):
             return files
         known = read_model(files, cache / "headers")
         rates = _rates(machine, known, cache)
-        return LookedModel(known, Chat.load(known.tokenizer, ground.remembered), cache / "answers", rates)
+        return ResolvedModel(known, Chat.load(known.tokenizer, local.remembered), cache / "answers", rates)
     except PathError as fault:
-        findings.add(fault.code, (*at, "path"), str(fault), hint=fault.hint)
+        problems.add(fault.code, (*at, "path"), str(fault), hint=fault.hint)
     except ModelError as fault:
         part = next((name for name in ("hub", "path", "package") if getattr(ref, name)), "")
         where = "file" if part == "package" and fault.exit == Exit.BAD_INPUT else part
-        findings.add(fault.code, (*at, where), str(fault), hint=fault.hint, exit=fault.exit)
+        problems.add(fault.code, (*at, where), str(fault), hint=fault.hint, exit=fault.exit)
     except ChatError as fault:
-        findings.add(Code.MODEL_UNUSABLE, at, str(fault), exit=Exit.ENVIRONMENT)
+        problems.add(Code.MODEL_UNUSABLE, at, str(fault), exit=Exit.ENVIRONMENT)
     return None
 
 
 @contextmanager
-def telling_of_model(draft: Draft, findings: Findings) -> Iterator[None]:
+def blaming_model(draft: Draft, problems: Problems) -> Iterator[None]:
     """What the model's template or tokenizer cannot do for a candidate is a problem of the model that it names."""
     try:
         yield
     except ChatError as fault:
         at = ("base_model",) if draft.entry.base_model is None else (*draft.at, "base_model")
-        findings.add(Code.MODEL_UNUSABLE, at, str(fault), exit=Exit.ENVIRONMENT)
+        problems.add(Code.MODEL_UNUSABLE, at, str(fault), exit=Exit.ENVIRONMENT)
 
 
 def _rates(machine: Machine, known: KnownModel, cache: Path) -> Rates:
@@ -97,29 +97,29 @@ def _rates(machine: Machine, known: KnownModel, cache: Path) -> Rates:
     return assumed.measured(found) if Rates.are(found) else assumed
 
 
-def model_notes(models: Iterable[LookedModel | Unresolved | None]) -> tuple[str, ...]:
+def model_notes(models: Iterable[ResolvedModel | Unresolved | None]) -> tuple[str, ...]:
     """Of each model that brings code of its own, that the code is not run."""
     return tuple(
         f"the model {model.known.files.label} names code of its own, which is never run: {', '.join(model.known.code)}"
         for model in models
-        if isinstance(model, LookedModel) and model.known.code
+        if isinstance(model, ResolvedModel) and model.known.code
     )
 
 
-def with_recipe(draft: Draft, model: LookedModel, rows: int, findings: Findings) -> TrainingOptions | None:
+def with_recipe(draft: Draft, model: ResolvedModel, rows: int, problems: Problems) -> TrainingOptions | None:
     """The tuning options with every open one filled by the recipe; None where the model cannot be taken."""
     tuning = tuning_of(draft)
     assert tuning is not None
     technique, options = tuning
-    with blaming(draft.main):
+    with blaming_plugin(draft.main):
         header = model.header_for(draft.main, options)
         refusal = technique.refusal(options, header)
         if refusal is not None:
-            refuse(refusal, draft.main, findings)
+            refuse(refusal, draft.main, problems)
             return None
         given = options.model_dump(exclude_none=True)
         filled = fill(technique, options, header, rows)
-    return filled if _warms_up_in_time(given, filled, rows, draft, findings) else None
+    return filled if _warms_up_in_time(given, filled, rows, draft, problems) else None
 
 
 def fill(technique: TuningTechnique, options: TrainingOptions, header: ModelHeader, rows: int) -> TrainingOptions:
@@ -132,7 +132,7 @@ def fill(technique: TuningTechnique, options: TrainingOptions, header: ModelHead
 
 
 def _warms_up_in_time(
-    given: Mapping[str, object], filled: TrainingOptions, rows: int, draft: Draft, findings: Findings
+    given: Mapping[str, object], filled: TrainingOptions, rows: int, draft: Draft, problems: Problems
 ) -> bool:
     """A warm-up as long as the training never reaches the learning rate, and says nothing."""
     steps = training_steps(filled, rows)
@@ -140,11 +140,11 @@ def _warms_up_in_time(
     if not isinstance(warmup, float) or warmup < max(1, steps):
         return True
     message = f"a warm-up of {warmup:g} steps is as long as the training of {steps}: its rate would never be reached"
-    findings.add(Code.WRONG_VALUE, (*draft.main.at, "warmup_steps"), message, hint="a number below 1 is a share: 0.1")
+    problems.add(Code.WRONG_VALUE, (*draft.main.at, "warmup_steps"), message, hint="a number below 1 is a share: 0.1")
     return False
 
 
-def with_most_weights(draft: Draft, model: LookedModel, rows: int, findings: Findings) -> Draft:
+def with_most_weights(draft: Draft, model: ResolvedModel, rows: int, problems: Problems) -> Draft:
     """A tuning technique whose options are searched, as it costs most; values that the model refuses are told."""
     tuning, searched = tuning_of(draft), draft.search
     if tuning is None or searched is None:
@@ -156,35 +156,35 @@ def with_most_weights(draft: Draft, model: LookedModel, rows: int, findings: Fin
             with suppress(ValidationError):
                 tried = varied(technique.options, options, {option: value})
                 assert isinstance(tried, TrainingOptions)
-                weighed += _weigh(replace(draft.main, options=tried), model, rows, at, len(weighed), findings)
+                weighed += _weigh(replace(draft.main, options=tried), model, rows, at, len(weighed), problems)
         options = max(weighed, key=lambda one: one[:2], default=(0, 0, 0, options))[-1]
     return replace(draft, tuning=replace(draft.main, options=options))
 
 
 def _weigh(
-    chosen: Chosen, model: LookedModel, rows: int, at: KeyPath, index: int, findings: Findings
+    chosen: ChosenTechnique, model: ResolvedModel, rows: int, at: KeyPath, index: int, problems: Problems
 ) -> list[tuple[int, int, int, TrainingOptions]]:
     """Trained parameters and steps; nothing, with a problem at the searched value, where the model refuses it."""
     technique, options = chosen.technique, chosen.options
     assert technique.family == "tuning"
     assert isinstance(options, TrainingOptions)
-    with blaming(chosen):
+    with blaming_plugin(chosen):
         header = model.header_for(chosen, options)
         refusal = technique.refusal(options, header)
         if refusal is not None:
             message = f"technique `{technique.name}`: {refusal.message}"
-            findings.add(Code.MODEL_REFUSES_TECHNIQUE, at, message, hint=refusal.hint)
+            problems.add(Code.MODEL_REFUSES_TECHNIQUE, at, message, hint=refusal.hint)
             return []
         filled = fill(technique, options, header, rows)
         return [(technique.trainable_parameters(filled, header), training_steps(filled, rows), index, options)]
 
 
-def refuse(refusal: Refusal, chosen: Chosen, findings: Findings) -> None:
+def refuse(refusal: Refusal, chosen: ChosenTechnique, problems: Problems) -> None:
     """A technique's refusal, at the option that it names."""
     path = chosen.at if refusal.option is None else (*chosen.at, refusal.option)
     path = path if refusal.item is None else (*path, refusal.item)
     code = Code.MODEL_REFUSES_TECHNIQUE if chosen.technique.family == "tuning" else Code.WRONG_VALUE
-    findings.add(
+    problems.add(
         code if refusal.extra is None else Code.EXTRA_MISSING,
         path,
         f"technique `{chosen.technique.name}`: {refusal.message}",

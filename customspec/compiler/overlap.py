@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from customspec.compiler.findings import Findings
+from customspec.compiler.problems import Problems
 from customspec.errors import Code
 from customspec.inputs.splits import Splits
 from customspec.inputs.splitting import overlap
@@ -17,7 +17,7 @@ LOOSE = (("test", "validation"), ("validation", "train"))
 NAMED = 3  # rows in one message
 
 
-def check_overlap(spec: Spec, rows: Splits, findings: Findings, known: Known) -> None:
+def check_overlap(spec: Spec, rows: Splits, problems: Problems, known: Known) -> None:
     """No test row asks what a training row asks, but for exactly as many as `data.allow_overlap` says.
 
     Two rows ask the same when the columns that the spec's `system` and `user` templates name are equal, after NFKC,
@@ -27,11 +27,11 @@ def check_overlap(spec: Spec, rows: Splits, findings: Findings, known: Known) ->
     if allowed is not None and len(same) != allowed:
         message = f"`allow_overlap` must be the exact number of test rows that are also in `train`: {len(same)}"
         hint = _named(same) if same else None
-        findings.add(Code.DATA_OVERLAP, ("data", "allow_overlap"), f"{message}; found {allowed}", hint=hint)
+        problems.add(Code.DATA_OVERLAP, ("data", "allow_overlap"), f"{message}; found {allowed}", hint=hint)
     elif allowed is None and same:
         message = f"{_counted(same, 'test')} also in `train`: {_named(same)}"
         hint = f"take them out of one of the two; or, if it must be so, write `allow_overlap: {len(same)}` under `data`"
-        findings.add(Code.DATA_OVERLAP, ("data", "test"), message, hint=hint)
+        problems.add(Code.DATA_OVERLAP, ("data", "test"), message, hint=hint)
 
 
 def overlap_notes(spec: Spec, rows: Splits, known: Known) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain, takewhile
 
-from customspec.compiler.findings import Findings
+from customspec.compiler.problems import Problems
 from customspec.compiler.template_faults import guess, sentence, word
 from customspec.compiler.validation import validate
 from customspec.errors import Code
@@ -32,14 +32,14 @@ class Rendered:
     choices: tuple[str, ...] | None
 
 
-def merged(prompt: Prompt, patch: PromptPatch | None, at: KeyPath, findings: Findings) -> Prompt | None:
+def merged(prompt: Prompt, patch: PromptPatch | None, at: KeyPath, problems: Problems) -> Prompt | None:
     """The candidate's prompt: its own parts laid over the spec's; templates and a chat column replace each other."""
     if patch is None:
         return prompt
     own, kept = patch.model_dump(exclude_none=True), prompt.model_dump(exclude_none=True)
     replaced = PARTS if patch.messages is not None else ("messages",) if own.keys() & set(PARTS) else ()
     whole = {**{part: value for part, value in kept.items() if part not in replaced}, **own}
-    return validate(Prompt, whole, findings, (*at, "prompt"))
+    return validate(Prompt, whole, problems, (*at, "prompt"))
 
 
 def render_all(
@@ -47,43 +47,43 @@ def render_all(
     patch: PromptPatch | None,
     at: KeyPath,
     rows: Splits | None,
-    findings: Findings,
+    problems: Problems,
     known: Known | None = None,
 ) -> Rendered | None:
     """Every row through the merged prompt. `at` is the entry, where the patch stands. None when something is wrong."""
-    whole = merged(prompt, patch, at, findings)
+    whole = merged(prompt, patch, at, problems)
     if whole is None:
         return None
     places = {part: _place(part, patch, at) for part in (*PARTS, "choices", "messages")}
-    template = _read(whole, places, rows, findings, known)
+    template = _read(whole, places, rows, problems, known)
     if template is None or rows is None:
         return None if template is None else Rendered(whole, template, {}, None)
     examples: dict[str, Sequence[Example]] = {}
     for name in SPLITS:
-        rendered = _render(template, rows.named(name), places, findings)
+        rendered = _render(template, rows.named(name), places, problems)
         if rendered is None:
             return None
         examples[name] = rendered
-    choices = _choices(whole, examples, rows, places, findings)
+    choices = _choices(whole, examples, rows, places, problems)
     missing = whole.choices is not None and choices is None
     return None if missing else Rendered(whole, template, examples, choices)
 
 
 def _read(
-    prompt: Prompt, places: Mapping[str, KeyPath], rows: Splits | None, findings: Findings, known: Known | None
+    prompt: Prompt, places: Mapping[str, KeyPath], rows: Splits | None, problems: Problems, known: Known | None
 ) -> AnyTemplate | None:
     """What the prompt says, with every column that it names there."""
     if prompt.messages is not None:
-        is_there = rows is None or _check_columns({prompt.messages}, places["messages"], rows, findings)
+        is_there = rows is None or _check_columns({prompt.messages}, places["messages"], rows, problems)
         return ConversationTemplate(prompt.messages) if is_there else None
-    templates = {part: _template(getattr(prompt, part), places[part], findings, known) for part in PARTS}
+    templates = {part: _template(getattr(prompt, part), places[part], problems, known) for part in PARTS}
     if templates["user"] is None or templates["answer"] is None:
         return None
     if rows is not None:
-        _check_names_columns(templates, places, findings)
-        _check_answer_hidden(templates, places, findings)
+        _check_names_columns(templates, places, problems)
+        _check_answer_hidden(templates, places, problems)
         named = {part: template.variables for part, template in templates.items() if template is not None}
-        there = [_check_columns(named[part], places[part], rows, findings) for part in named]
+        there = [_check_columns(named[part], places[part], rows, problems) for part in named]
         if not all(there):
             return None
     return PromptTemplate(templates["user"], templates["answer"], templates["system"])
@@ -94,33 +94,33 @@ def _place(part: str, patch: PromptPatch | None, at: KeyPath) -> KeyPath:
     return (*at, "prompt", part) if own else ("prompt", part)
 
 
-def _template(source: str | None, at: KeyPath, findings: Findings, known: Known | None) -> Fillable | None:
+def _template(source: str | None, at: KeyPath, problems: Problems, known: Known | None) -> Fillable | None:
     if source is None:
         return None
     try:
         return Sandboxed(source, known=known)
     except TemplateLimitError as limit:
-        findings.add(Code.TEMPLATE_LIMIT, at, f"this template is refused: {limit}")
+        problems.add(Code.TEMPLATE_LIMIT, at, f"this template is refused: {limit}")
         return None
     except TemplateError as fault:
         message = f"template error: {sentence(fault)}"
-        findings.add(Code.TEMPLATE_SYNTAX, at, message, hint=guess(fault), word=word(fault, source), line=fault.line)
+        problems.add(Code.TEMPLATE_SYNTAX, at, message, hint=guess(fault), word=word(fault, source), line=fault.line)
         return None
 
 
 def _check_names_columns(
-    templates: Mapping[str, Fillable | None], places: Mapping[str, KeyPath], findings: Findings
+    templates: Mapping[str, Fillable | None], places: Mapping[str, KeyPath], problems: Problems
 ) -> None:
     """A question or an answer without a column is the same for every row: `{text}` was meant as `{{ text }}`."""
     for part in ("user", "answer"):
         template = templates[part]
         if template is not None and not template.variables:
             message = f"`{part}` names no column: it would be the same for every row"
-            findings.add(Code.TEMPLATE_VARIABLE, places[part], message, hint="a column is written {{ NAME }}")
+            problems.add(Code.TEMPLATE_VARIABLE, places[part], message, hint="a column is written {{ NAME }}")
 
 
 def _check_answer_hidden(
-    templates: Mapping[str, Fillable | None], places: Mapping[str, KeyPath], findings: Findings
+    templates: Mapping[str, Fillable | None], places: Mapping[str, KeyPath], problems: Problems
 ) -> None:
     """A question that prints the very column that is the answer gives it away."""
     answer = templates["answer"]
@@ -131,10 +131,10 @@ def _check_answer_hidden(
         template = templates[part]
         if template is not None and column in template.printed:
             message = f"`{part}` shows `{column}`, which is the answer: the model would be told it"
-            findings.add(Code.ANSWER_SHOWN, places[part], message, hint="remove it", word=column)
+            problems.add(Code.ANSWER_SHOWN, places[part], message, hint="remove it", word=column)
 
 
-def _check_columns(named: Set[str], at: KeyPath, rows: Splits, findings: Findings) -> bool:
+def _check_columns(named: Set[str], at: KeyPath, rows: Splits, problems: Problems) -> bool:
     """Whether every split has the columns; each that is missing is reported once."""
     missing: dict[str, str] = {}
     for name in SPLITS:
@@ -147,7 +147,7 @@ def _check_columns(named: Set[str], at: KeyPath, rows: Splits, findings: Finding
         listed = f"columns: {', '.join(columns)}"
         if len(columns) == 1 and (other := next((one for one in ";\t|" if one in columns[0]), None)):
             listed = f"the one column is `{columns[0]}`: save the file with commas instead of `{other}`"
-        findings.add(
+        problems.add(
             Code.TEMPLATE_VARIABLE,
             at,
             f"`{variable}` is not a column of the {name} rows",
@@ -158,44 +158,44 @@ def _check_columns(named: Set[str], at: KeyPath, rows: Splits, findings: Finding
 
 
 def _render(
-    template: AnyTemplate, rows: Sequence[Row], places: Mapping[str, KeyPath], findings: Findings
+    template: AnyTemplate, rows: Sequence[Row], places: Mapping[str, KeyPath], problems: Problems
 ) -> Sequence[Example] | None:
-    before = len(findings)
+    before = len(problems)
     parts = (rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE))
-    rendered = takewhile(bool, (_render_some(template, part, places, findings) for part in parts))
+    rendered = takewhile(bool, (_render_some(template, part, places, problems) for part in parts))
     examples = pack_examples(chain.from_iterable(rendered), rows)
-    return None if len(findings) > before else examples
+    return None if len(problems) > before else examples
 
 
 def _render_some(
-    template: AnyTemplate, rows: Sequence[Row], places: Mapping[str, KeyPath], findings: Findings
+    template: AnyTemplate, rows: Sequence[Row], places: Mapping[str, KeyPath], problems: Problems
 ) -> list[Example]:
     """These rows as examples; none when something is wrong with one."""
     try:
         examples = template.render_all(rows)
     except TemplateLimitError as limit:
-        findings.add(Code.TEMPLATE_LIMIT, places[limit.part or "user"], f"this template is refused: {limit}")
+        problems.add(Code.TEMPLATE_LIMIT, places[limit.part or "user"], f"this template is refused: {limit}")
         return []
     except TemplateError as fault:
-        _cannot_fill(fault, template, rows[fault.row or 0], places, findings)
+        _cannot_fill(fault, template, rows[fault.row or 0], places, problems)
         return []
     for row, example in zip(rows, examples, strict=True):
         if isinstance(template, PromptTemplate) and (empty := _why_empty(example.answer, template.answer, row)):
-            findings.add(Code.ANSWER_EMPTY, places["answer"], f"{row.place}: {empty}")
+            problems.add(Code.ANSWER_EMPTY, places["answer"], f"{row.place}: {empty}")
             return []
     return examples
 
 
 def _cannot_fill(
-    fault: TemplateError, template: AnyTemplate, row: Row, places: Mapping[str, KeyPath], findings: Findings
+    fault: TemplateError, template: AnyTemplate, row: Row, places: Mapping[str, KeyPath], problems: Problems
 ) -> None:
     if isinstance(template, ConversationTemplate):
-        findings.add(Code.DATA_ROW, places["messages"], f"{row.place}: {fault}")
+        problems.add(Code.DATA_ROW, places["messages"], f"{row.place}: {fault}")
         return
     part = fault.part or "user"
     message = f"{row.place}: the template cannot be filled: {sentence(fault)}"
     named = word(fault, getattr(template, part).source)
-    findings.add(Code.TEMPLATE_RENDER, places[part], message, hint=guess(fault), word=named)
+    problems.add(Code.TEMPLATE_RENDER, places[part], message, hint=guess(fault), word=named)
 
 
 def _why_empty(answer: str, template: Fillable, row: Row) -> str | None:
@@ -211,7 +211,7 @@ def _choices(
     examples: Mapping[str, Sequence[Example]],
     rows: Splits,
     places: Mapping[str, KeyPath],
-    findings: Findings,
+    problems: Problems,
 ) -> tuple[str, ...] | None:
     if prompt.choices is None:
         return None
@@ -224,12 +224,12 @@ def _choices(
         few = "`choices` holds one answer"
     twice = next((index for index, choice in enumerate(choices) if choice in choices[:index]), None)
     if twice is not None:
-        findings.add(Code.WRONG_VALUE, (*places["choices"], twice), f"`{choices[twice]}` is already among the choices")
+        problems.add(Code.WRONG_VALUE, (*places["choices"], twice), f"`{choices[twice]}` is already among the choices")
     elif len(choices) == 1:
-        findings.add(Code.WRONG_VALUE, places["choices"], f"{few}: there is nothing to choose")
+        problems.add(Code.WRONG_VALUE, places["choices"], f"{few}: there is nothing to choose")
     else:
         known = f"the answers of the {source} rows" if prompt.choices == "from_data" else "`choices`"
-        return choices if _all_among(choices, known, examples, rows, places, findings) else None
+        return choices if _all_among(choices, known, examples, rows, places, problems) else None
     return None
 
 
@@ -239,7 +239,7 @@ def _all_among(
     examples: Mapping[str, Sequence[Example]],
     rows: Splits,
     places: Mapping[str, KeyPath],
-    findings: Findings,
+    problems: Problems,
 ) -> bool:
     known_choices = frozenset(choices)
     for name in SPLITS:
@@ -248,7 +248,7 @@ def _all_among(
             example, row = examples[name][strange[0]], rows.named(name)[strange[0]]
             nearest = closest(example.answer, choices, {})
             count = f"{len(strange)} such {name} row{'s' if len(strange) > 1 else ''}"
-            findings.add(
+            problems.add(
                 Code.ANSWER_NOT_A_CHOICE,
                 places["choices"],
                 f"{row.place}: the answer `{example.answer}` is not among {known} ({count})",

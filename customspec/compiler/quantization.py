@@ -6,13 +6,13 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
-from customspec.compiler.entries import Draft, blaming, tuning_of
-from customspec.compiler.findings import Findings
+from customspec.compiler.entries import Draft, blaming_plugin, tuning_of
+from customspec.compiler.problems import Problems
 from customspec.errors import Code, Exit
 from customspec.hookspecs import Refusal, TakesQuantized
 
 
-def check_quantization(draft: Draft, device: str | None, findings: Findings) -> None:
+def check_quantization(draft: Draft, device: str | None, problems: Problems) -> None:
     """Add what stands against it. `device` None: the spec is only read, maybe for another machine."""
     wanted, at = draft.entry.quantization, (*draft.at, "quantization")
     if wanted is None:
@@ -20,15 +20,15 @@ def check_quantization(draft: Draft, device: str | None, findings: Findings) -> 
     refusal = _refusal(draft, wanted.bits)
     if refusal is not None:
         message = f"technique `{draft.main.technique.name}`: {refusal.message}"
-        findings.add(Code.MODEL_REFUSES_TECHNIQUE, at, message, hint=refusal.hint, key=True)
+        problems.add(Code.MODEL_REFUSES_TECHNIQUE, at, message, hint=refusal.hint, key=True)
     if device is not None and device != "cuda":
         message = f"`quantization` needs a CUDA GPU; this run computes on {device}"
         hint = "remove it to run here: the weights stay as they are, and take more memory"
-        findings.add(Code.DEVICE_MISSING, at, message, hint=hint, key=True, exit=Exit.ENVIRONMENT)
+        problems.add(Code.DEVICE_MISSING, at, message, hint=hint, key=True, exit=Exit.ENVIRONMENT)
     if device == "cuda" and find_spec("bitsandbytes") is None:
         message = "`quantization` needs bitsandbytes, which is not installed"
         hint = "pip install 'customspec[quantization]'"
-        findings.add(Code.EXTRA_MISSING, at, message, hint=hint, key=True, exit=Exit.ENVIRONMENT)
+        problems.add(Code.EXTRA_MISSING, at, message, hint=hint, key=True, exit=Exit.ENVIRONMENT)
 
 
 def quantization_of(draft: Draft) -> dict[str, Any] | None:
@@ -49,5 +49,5 @@ def _refusal(draft: Draft, bits: int) -> Refusal | None:
     technique, options = tuning
     if not isinstance(technique, TakesQuantized):
         return Refusal("it cannot train beside quantized weights", hint="`lora` with `quantization` is QLoRA")
-    with blaming(draft.main):
+    with blaming_plugin(draft.main):
         return technique.quantized_refusal(options, bits)

@@ -7,16 +7,16 @@ from dataclasses import replace
 
 from customspec.compiler.candidates import Ready
 from customspec.compiler.costs import estimate_of
-from customspec.compiler.findings import Findings
-from customspec.compiler.models import LookedModel
+from customspec.compiler.models import ResolvedModel
+from customspec.compiler.problems import Problems
 from customspec.errors import Code, Exit
 from customspec.estimate.predicted import BYTES
 from customspec.report.quantities import size
 from customspec.spec import TrainingOptions
 
 
-def make_room(ready: Sequence[Ready], findings: Findings) -> tuple[list[Ready], tuple[str, ...]]:
-    """The candidates, some with smaller batches, and what was changed. What cannot fit is added to `findings`."""
+def make_room(ready: Sequence[Ready], problems: Problems) -> tuple[list[Ready], tuple[str, ...]]:
+    """The candidates, some with smaller batches, and what was changed. What cannot fit is added to `problems`."""
     fitting: list[Ready] = []
     notes: list[str] = []
     for one in ready:
@@ -27,7 +27,7 @@ def make_room(ready: Sequence[Ready], findings: Findings) -> tuple[list[Ready], 
             fitting.append(replace(one, options=smaller))
             notes.append(f"{one.key}: {_batches(smaller)}, to fit {size(one.room)} of memory")
         else:
-            _refuse(one, smaller, ready, findings)
+            _refuse(one, smaller, ready, problems)
     return fitting, tuple(notes)
 
 
@@ -60,20 +60,20 @@ def _halved(options: TrainingOptions) -> Iterator[TrainingOptions]:
         )
 
 
-def _refuse(ready: Ready, smaller: TrainingOptions | None, beside: Sequence[Ready], findings: Findings) -> None:
+def _refuse(ready: Ready, smaller: TrainingOptions | None, beside: Sequence[Ready], problems: Problems) -> None:
     main = ready.draft.main
     needs, there = size(ready.estimate.peak_memory_bytes), size(ready.room)
     message = f"`{ready.draft.id}` needs about {needs} of memory; {there} can be had on this machine"
     at = main.at if smaller is None else (*main.at, "per_device_train_batch_size")
     named = smaller is not None and getattr(main.options, "per_device_train_batch_size", None) is not None
     hint = _nearest(ready, smaller, beside)
-    findings.add(Code.MEMORY, at if named else main.at, message, hint=hint, key=True, exit=Exit.ENVIRONMENT)
+    problems.add(Code.MEMORY, at if named else main.at, message, hint=hint, key=True, exit=Exit.ENVIRONMENT)
 
 
 def _nearest(ready: Ready, smaller: TrainingOptions | None, beside: Sequence[Ready]) -> str:
     if smaller is not None:
         return f"{_batches(smaller)} fit, and train on as many rows a step"
-    assert isinstance(ready.model, LookedModel)
+    assert isinstance(ready.model, ResolvedModel)
     weights = BYTES[ready.choices.compute_dtype] * ready.model.shape.parameters
     if ready.room is not None and weights > ready.room:
         return f"the model's weights alone take {size(weights)}: take a smaller base_model"

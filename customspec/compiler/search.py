@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from customspec.compiler.findings import Findings
-from customspec.compiler.wording import expectation, shown
+from customspec.compiler.problems import Problems
+from customspec.compiler.wording import described, expectation
 from customspec.errors import Code, Exit
 from customspec.source import KeyPath
 from customspec.spec import Options, Range, SearchTrials
 from customspec.suggest import closest
 
 if TYPE_CHECKING:
-    from customspec.compiler.entries import Chosen
+    from customspec.compiler.entries import ChosenTechnique
 
 TRIALS = "trials"
 MOST_TRIALS = 16  # where the spec does not say, and a grid is larger
 
 
 @dataclass(frozen=True)
-class Searched:
+class PlannedSearch:
     """The options that are searched: for each its `values`, or `low`, `high`, `log` and whether it is an `integer`."""
 
     space: Mapping[str, Mapping[str, Any]]
@@ -44,22 +44,22 @@ def _written(part: Mapping[str, Any], at: KeyPath) -> Iterator[tuple[KeyPath, An
         yield from (((*at, end), part[end]) for end in ("low", "high"))
 
 
-def read_search(raw: Mapping[str, Any], main: Chosen, at: KeyPath, findings: Findings) -> Searched | None:
+def read_search(raw: Mapping[str, Any], main: ChosenTechnique, at: KeyPath, problems: Problems) -> PlannedSearch | None:
     """What is searched of the technique's options; None with problems added. `at` is the key `search`."""
-    before = len(findings)
+    before = len(problems)
     if find_spec("optuna") is None:
         message = "`search` needs optuna, which is not installed"
         hint = "pip install 'customspec[search]'"
-        findings.add(Code.EXTRA_MISSING, at, message, hint=hint, key=True, exit=Exit.ENVIRONMENT)
-    trials = _trials(raw.get(TRIALS), (*at, TRIALS), findings)
-    space = {option: _part(option, value, main, at, findings) for option, value in raw.items() if option != TRIALS}
+        problems.add(Code.EXTRA_MISSING, at, message, hint=hint, key=True, exit=Exit.ENVIRONMENT)
+    trials = _trials(raw.get(TRIALS), (*at, TRIALS), problems)
+    space = {option: _part(option, value, main, at, problems) for option, value in raw.items() if option != TRIALS}
     if not space:
         message = "`search` names no option"
-        findings.add(Code.WRONG_VALUE, at, message, hint="for instance {learning_rate: [1e-4, 1e-3]}", key=True)
-    if len(findings) > before:
+        problems.add(Code.WRONG_VALUE, at, message, hint="for instance {learning_rate: [1e-4, 1e-3]}", key=True)
+    if len(problems) > before:
         return None
     found = {option: part for option, part in space.items() if part is not None}
-    return Searched(found, trials or _few(found), at)
+    return PlannedSearch(found, trials or _few(found), at)
 
 
 def _few(space: Mapping[str, Mapping[str, Any]]) -> int:
@@ -68,46 +68,50 @@ def _few(space: Mapping[str, Mapping[str, Any]]) -> int:
     return min(grid, MOST_TRIALS)
 
 
-def _trials(raw: object, at: KeyPath, findings: Findings) -> int | None:
+def _trials(raw: object, at: KeyPath, problems: Problems) -> int | None:
     if raw is None:
         return None
     try:
         return SearchTrials.model_validate({TRIALS: raw}).trials
     except ValidationError as invalid:
         expected = expectation(invalid.errors()[0])
-        findings.add(Code.WRONG_VALUE, at, f"`{TRIALS}` must be {expected}; found {shown(raw)}")
+        problems.add(Code.WRONG_VALUE, at, f"`{TRIALS}` must be {expected}; found {described(raw)}")
         return None
 
 
-def _part(option: str, raw: object, main: Chosen, at: KeyPath, findings: Findings) -> Mapping[str, Any] | None:
+def _part(option: str, raw: object, main: ChosenTechnique, at: KeyPath, problems: Problems) -> Mapping[str, Any] | None:
     known, name, place = main.technique.options.model_fields, main.technique.name, (*at, option)
     if option not in known:
         nearest = closest(option, sorted(known))
         hint = f"did you mean `{nearest}`?" if nearest else f"options: {', '.join(sorted(known))}"
-        findings.add(Code.UNKNOWN_KEY, place, f"`{name}` has no option `{option}` to search", hint=hint, key=True)
+        problems.add(Code.UNKNOWN_KEY, place, f"`{name}` has no option `{option}` to search", hint=hint, key=True)
         return None
     if option in main.options.model_fields_set:
         message = f"`{option}` is searched, and fixed under `{name}` as well"
-        findings.add(Code.WRONG_VALUE, place, message, hint="remove one", key=True)
+        problems.add(Code.WRONG_VALUE, place, message, hint="remove one", key=True)
         return None
     if isinstance(raw, list) and raw:
-        return _listed(option, raw, main, place, findings)
+        return _listed(option, raw, main, place, problems)
     if isinstance(raw, dict):
-        return _range(option, raw, main, place, findings)
-    message = f"`{option}` must be a list of values, or a range; found {shown(raw)}"
-    findings.add(Code.WRONG_TYPE, place, message, hint="write [1e-4, 1e-3], or {low: 1e-5, high: 1e-2, log: true}")
+        return _range(option, raw, main, place, problems)
+    message = f"`{option}` must be a list of values, or a range; found {described(raw)}"
+    problems.add(Code.WRONG_TYPE, place, message, hint="write [1e-4, 1e-3], or {low: 1e-5, high: 1e-2, log: true}")
     return None
 
 
-def _listed(option: str, raw: list[Any], main: Chosen, at: KeyPath, findings: Findings) -> Mapping[str, Any] | None:
-    values = [_checked(option, value, main, (*at, index), findings) for index, value in enumerate(raw)]
+def _listed(
+    option: str, raw: list[Any], main: ChosenTechnique, at: KeyPath, problems: Problems
+) -> Mapping[str, Any] | None:
+    values = [_checked(option, value, main, (*at, index), problems) for index, value in enumerate(raw)]
     twice = next((index for index, value in enumerate(raw) if value in raw[:index]), None)
     if twice is not None:
-        findings.add(Code.WRONG_VALUE, (*at, twice), f"{shown(raw[twice])} is already among the values")
+        problems.add(Code.WRONG_VALUE, (*at, twice), f"{described(raw[twice])} is already among the values")
     return {"values": [value for _, value in filter(None, values)]}
 
 
-def _range(option: str, raw: dict[str, Any], main: Chosen, at: KeyPath, findings: Findings) -> Mapping[str, Any] | None:
+def _range(
+    option: str, raw: dict[str, Any], main: ChosenTechnique, at: KeyPath, problems: Problems
+) -> Mapping[str, Any] | None:
     try:
         found = Range.model_validate(raw)
     except ValidationError as invalid:
@@ -115,9 +119,9 @@ def _range(option: str, raw: dict[str, Any], main: Chosen, at: KeyPath, findings
         own = str(first["ctx"]["error"]) if first["type"] == "value_error" else None
         where = [part for part in first["loc"] if part in raw]
         reason = own or f"a range has `low` and `high`, two numbers, and perhaps `log: true`: {_said(first)}"
-        findings.add(Code.WRONG_VALUE, (*at, *where), f"`{option}`: {reason}", key=not where)
+        problems.add(Code.WRONG_VALUE, (*at, *where), f"`{option}`: {reason}", key=not where)
         return None
-    ends = [_checked(option, raw[end], main, (*at, end), findings) for end in ("low", "high")]
+    ends = [_checked(option, raw[end], main, (*at, end), problems) for end in ("low", "high")]
     if None in ends or not all(isinstance(end[1], int | float) for end in ends if end):
         return None
     low, high = (end[1] for end in ends if end)
@@ -132,15 +136,17 @@ def _said(error: Any) -> str:
     )
 
 
-def _checked(option: str, value: Any, main: Chosen, at: KeyPath, findings: Findings) -> tuple[bool, Any] | None:
+def _checked(
+    option: str, value: Any, main: ChosenTechnique, at: KeyPath, problems: Problems
+) -> tuple[bool, Any] | None:
     """The value as the technique's own model takes it; None with a problem added."""
     try:
         validated = varied(main.technique.options, main.options, {option: value})
     except ValidationError as invalid:
         error = invalid.errors()[0]
         own = str(error["ctx"]["error"]) if error["type"] == "value_error" else None
-        message = own or f"`{option}` must be {expectation(error)}; found {shown(value)}"
-        findings.add(Code.WRONG_VALUE, at, message)
+        message = own or f"`{option}` must be {expectation(error)}; found {described(value)}"
+        problems.add(Code.WRONG_VALUE, at, message)
         return None
     return True, getattr(validated, option)
 
@@ -151,7 +157,7 @@ def varied(model: type[Options], options: Options, chosen: Mapping[str, Any]) ->
     return model.model_validate({**given, **chosen})
 
 
-def with_most_shots(main: Chosen, searched: Searched) -> Chosen:
+def with_most_shots(main: ChosenTechnique, searched: PlannedSearch) -> ChosenTechnique:
     """A prompting technique as it asks for most: what lengths, rows and costs are looked at with."""
     technique, options = main.technique, main.options
     assert technique.family == "prompting"
@@ -161,7 +167,7 @@ def with_most_shots(main: Chosen, searched: Searched) -> Chosen:
     return replace(main, options=options)
 
 
-def _try(main: Chosen, options: Options, option: str, value: Any) -> Options | None:
+def _try(main: ChosenTechnique, options: Options, option: str, value: Any) -> Options | None:
     try:
         return varied(main.technique.options, options, {option: value})
     except ValidationError:

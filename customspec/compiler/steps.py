@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from customspec.compiler.candidates import Ready
-from customspec.compiler.data import LookedData, chooses_by_validation
+from customspec.compiler.data import ResolvedData, chooses_by_validation
 from customspec.compiler.fitting import is_fitted
 from customspec.compiler.lineup import Lineup
-from customspec.compiler.metrics import Measured
+from customspec.compiler.metrics import ChosenMetric
 from customspec.compiler.quantization import quantization_of
 from customspec.estimate import COMPARED
 from customspec.inputs.models import Unresolved
@@ -31,7 +31,7 @@ def model_step(ref: BaseModelSpec, ready: Ready, name: str) -> Step:
     return make_step(name, "model", params, sources=sources)
 
 
-def data_step(data: LookedData) -> Step:
+def data_step(data: ResolvedData) -> Step:
     """Read the files whose digests the plan saw, divide them, keep the rows."""
     sources = {name: [[label, str(path.resolve())] for label, path in paths] for name, paths in data.files.items()}
     return make_step("data", "data", {"splits": dict(data.digests), "rule": dict(data.rule)}, sources=sources)
@@ -42,7 +42,7 @@ def candidate_steps(
     spec: Spec,
     needs: tuple[Step, ...],
     splits: Sequence[str],
-    metrics: Sequence[Measured],
+    metrics: Sequence[ChosenMetric],
     gate: Gate | None,
     finding: tuple[Step, ...] = (),
 ) -> tuple[Step, ...]:
@@ -68,7 +68,7 @@ def finding_steps(
     ready: Ready,
     spec: Spec,
     needs: tuple[Step, ...],
-    metrics: Sequence[Measured],
+    metrics: Sequence[ChosenMetric],
     gate: Gate | None,
     search: Step | None,
 ) -> tuple[Step, ...]:
@@ -96,7 +96,7 @@ def _searching(
     ready: Ready,
     spec: Spec,
     needs: tuple[Step, ...],
-    metrics: Sequence[Measured],
+    metrics: Sequence[ChosenMetric],
     gate: Gate | None,
     search: Step | None,
 ) -> tuple[Step, ...]:
@@ -121,7 +121,7 @@ def _own(
     return make_step(id, kind, params, needs, gate=gate, sources=files, resources=Resources(1), candidate=ready.key)
 
 
-def evaluated_splits(data: LookedData) -> tuple[str, ...]:
+def evaluated_splits(data: ResolvedData) -> tuple[str, ...]:
     """Validation where there are rows for it, and test."""
     return EVALUATED if chooses_by_validation(data) else ("test",)
 
@@ -152,7 +152,7 @@ def candidate_of(ready: Ready, lineup: Lineup) -> Candidate:
     )
 
 
-def decide_step(spec: Spec, lineup: Lineup, data: Step, measured: Sequence[Step], metric: Measured) -> Step:
+def decide_step(spec: Spec, lineup: Lineup, data: Step, measured: Sequence[Step], metric: ChosenMetric) -> Step:
     """Choose among the candidates that ran; each id stands with its first seed. The data has each row's group."""
     shipping = [ready.key for ready in lineup.running if ready.ships]
     gauge = next((ready.key for ready in lineup.running if ready.ships and ready.draft.id == lineup.gauge), None)
@@ -188,7 +188,7 @@ def _common(ready: Ready, spec: Spec) -> dict[str, Any]:
     }
 
 
-def _tuning(ready: Ready, metrics: Sequence[Measured], *, selects: bool) -> dict[str, Any]:
+def _tuning(ready: Ready, metrics: Sequence[ChosenMetric], *, selects: bool) -> dict[str, Any]:
     """The technique with its options, those left out that a search finds; how the state that is kept is chosen."""
     assert ready.draft.tuning is not None
     options = ready.options.model_dump(mode="json") if ready.options is not None else dict(ready.draft.entry.options)
@@ -214,7 +214,7 @@ def _files(ready: Ready) -> dict[str, Any]:
     return {"files": {option: getattr(prompting.options, option) for option in prompting.files}}
 
 
-def _evaluation(ready: Ready, metrics: Sequence[Measured]) -> Mapping[str, Any]:
+def _evaluation(ready: Ready, metrics: Sequence[ChosenMetric]) -> Mapping[str, Any]:
     return {**_answering(ready), "metrics": [_scored(metric) for metric in metrics], "limit": ready.choices.limit}
 
 
@@ -231,5 +231,5 @@ def _named(offer: Offer) -> dict[str, Any]:
     return {"name": offer.name, "distribution": offer.distribution, "version": offer.version}
 
 
-def _scored(metric: Measured) -> dict[str, Any]:
+def _scored(metric: ChosenMetric) -> dict[str, Any]:
     return {"id": metric.id, **_named(metric.offer), "options": metric.options.model_dump(mode="json")}

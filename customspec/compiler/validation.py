@@ -10,9 +10,9 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from customspec.compiler.findings import Findings
+from customspec.compiler.problems import Problems
 from customspec.compiler.renames import certain_rename
-from customspec.compiler.wording import WANTED_KINDS, as_mapping, expectation, remedy, shown
+from customspec.compiler.wording import WANTED_KINDS, as_mapping, described, expectation, remedy
 from customspec.errors import Code
 from customspec.source import KeyPath
 from customspec.spec import RESERVED, Spec, TechniqueEntry
@@ -22,7 +22,7 @@ M = TypeVar("M", bound=BaseModel)
 MAPPINGS = {"model_type", "model_attributes_type", "dict_type"}
 
 
-def validate(model: type[M], data: object, findings: Findings, at: KeyPath = (), owner: str = "the spec") -> M | None:
+def validate(model: type[M], data: object, problems: Problems, at: KeyPath = (), owner: str = "the spec") -> M | None:
     """The validated model, or None with every problem added; `at` is where `data` stands in the document."""
     try:
         return model.model_validate(data)
@@ -35,7 +35,7 @@ def validate(model: type[M], data: object, findings: Findings, at: KeyPath = (),
         }
         for path, errors in grouped.items():
             if errors[0]["type"] != "missing" or path not in renamed:  # there, by another name: one mistake, told once
-                _add(model, path, errors, findings, at, owner)
+                _add(model, path, errors, problems, at, owner)
         return None
 
 
@@ -74,76 +74,76 @@ def _inside(data: object, part: str | int) -> tuple[object] | None:
 
 
 def _add(
-    model: type[BaseModel], path: KeyPath, errors: list[ErrorDetails], findings: Findings, at: KeyPath, owner: str
+    model: type[BaseModel], path: KeyPath, errors: list[ErrorDetails], problems: Problems, at: KeyPath, owner: str
 ) -> None:
     first = errors[0]
     where = (*at, *path)
     if first["type"] == "extra_forbidden":
-        _unknown_key(model, path, findings, at, owner)
+        _unknown_key(model, path, problems, at, owner)
     elif first["type"] == "missing":
         place = _name(where[:-1], owner)
-        findings.add(Code.MISSING_KEY, where[:-1], f"{place} lacks the required key `{path[-1]}`", key=True)
+        problems.add(Code.MISSING_KEY, where[:-1], f"{place} lacks the required key `{path[-1]}`", key=True)
     elif model is Spec and path == ("customspec",):
-        findings.add(Code.FORMAT_VERSION, where, f"`customspec` must be 1, found {shown(first['input'])}")
+        problems.add(Code.FORMAT_VERSION, where, f"`customspec` must be 1, found {described(first['input'])}")
     elif first["type"] in {"value_error", "assertion_error"}:
-        _refused(where, str(first["ctx"]["error"]), first["input"], findings)
+        _refused(where, str(first["ctx"]["error"]), first["input"], problems)
     elif first["type"] in MAPPINGS:
-        _not_a_mapping_there(model, path, first["input"], _name(where, owner), where, findings)
+        _not_a_mapping_there(model, path, first["input"], _name(where, owner), where, problems)
     else:
-        _wrong_value(where, errors, findings)
+        _wrong_value(where, errors, problems)
 
 
-def _refused(where: KeyPath, message: str, found: object, findings: Findings) -> None:
+def _refused(where: KeyPath, message: str, found: object, problems: Problems) -> None:
     """What a model's own check says: of a mapping, at the last of its keys that the message names in backquotes."""
     keys = found if isinstance(found, Mapping) else {}
     named = [key for key in re.findall(r"`(\w+)", message) if key in keys]
-    findings.add(Code.WRONG_VALUE, (*where, *named[-1:]), message, key=isinstance(found, Mapping))
+    problems.add(Code.WRONG_VALUE, (*where, *named[-1:]), message, key=isinstance(found, Mapping))
 
 
 def _not_a_mapping_there(
-    model: type[BaseModel], path: KeyPath, found: object, what: str, where: KeyPath, findings: Findings
+    model: type[BaseModel], path: KeyPath, found: object, what: str, where: KeyPath, problems: Problems
 ) -> None:
     if _model_at(model, path) is TechniqueEntry and found is not None:
         hint = "write a technique's name, or its name with its options: {lora: {r: 8}}"
-        findings.add(Code.WRONG_TYPE, where, f"{what} must name a technique; found {shown(found)}", hint=hint)
+        problems.add(Code.WRONG_TYPE, where, f"{what} must name a technique; found {described(found)}", hint=hint)
         return
     keys = _fields(model, path)
     meant = as_mapping(str(path[-1]), found, keys)
-    not_a_mapping(what, found, keys, where, findings, f"write {meant}" if meant else None)
+    not_a_mapping(what, found, keys, where, problems, f"write {meant}" if meant else None)
 
 
 def not_a_mapping(
-    what: str, found: object, keys: Sequence[str], at: KeyPath, findings: Findings, hint: str | None = None
+    what: str, found: object, keys: Sequence[str], at: KeyPath, problems: Problems, hint: str | None = None
 ) -> None:
     """A mapping should stand there, and something else does; `hint` where it is known what was meant."""
     if found is None:
-        findings.add(Code.WRONG_TYPE, at, f"{what} is empty; give it a value or delete the line", key=True)
+        problems.add(Code.WRONG_TYPE, at, f"{what} is empty; give it a value or delete the line", key=True)
         return
     if hint is None and keys:
         hint = f"write {{key: value}}; keys: {', '.join(sorted(keys))}"
-    findings.add(Code.WRONG_TYPE, at, f"{what} must be a mapping; found {shown(found)}", hint=hint)
+    problems.add(Code.WRONG_TYPE, at, f"{what} must be a mapping; found {described(found)}", hint=hint)
 
 
-def _wrong_value(where: KeyPath, errors: list[ErrorDetails], findings: Findings) -> None:
+def _wrong_value(where: KeyPath, errors: list[ErrorDetails], problems: Problems) -> None:
     first, name = errors[0], _name(where, "the spec")
     code = Code.WRONG_TYPE if first["type"] in WANTED_KINDS or first["type"].endswith("_type") else Code.WRONG_VALUE
     if first["input"] is None:
-        findings.add(code, where, f"{name} is empty; give it a value or delete the line", key=True)
+        problems.add(code, where, f"{name} is empty; give it a value or delete the line", key=True)
         return
     wanted = " or ".join(dict.fromkeys(expectation(error) for error in errors))
     hint = next(filter(None, map(remedy, errors)), None)
     if where[-1:] == ("choices",) and isinstance(first["input"], str):
         hint = remedy(first) or "list every answer: [first, second]"  # one alone is nothing to choose
-    findings.add(code, where, f"{name} must be {wanted}; found {shown(first['input'])}", hint=hint)
+    problems.add(code, where, f"{name} must be {wanted}; found {described(first['input'])}", hint=hint)
 
 
-def _unknown_key(model: type[BaseModel], path: KeyPath, findings: Findings, at: KeyPath, owner: str) -> None:
+def _unknown_key(model: type[BaseModel], path: KeyPath, problems: Problems, at: KeyPath, owner: str) -> None:
     *parent, key = path
     nearest = _meant(model, path)
-    rename = certain_rename(findings.document, (*at, *parent), str(key), _fields(model, tuple(parent)))
+    rename = certain_rename(problems.document, (*at, *parent), str(key), _fields(model, tuple(parent)))
     hint = f"did you mean `{nearest}`?" if nearest else _elsewhere(model, str(key), tuple(parent), owner)
     place = _name((*at, *parent), owner) if parent else owner
-    findings.add(Code.UNKNOWN_KEY, (*at, *path), f"unknown key `{key}` in {place}", hint=hint, key=True, rename=rename)
+    problems.add(Code.UNKNOWN_KEY, (*at, *path), f"unknown key `{key}` in {place}", hint=hint, key=True, rename=rename)
 
 
 def _meant(model: type[BaseModel], path: KeyPath) -> str | None:

@@ -63,7 +63,7 @@ def expectation(error: ErrorDetails) -> str:
     return EXPECTED[kind].format_map({name: _plain(bound) for name, bound in context.items()})
 
 
-def shown(value: Any) -> str:
+def described(value: Any) -> str:
     """What did stand there, with its kind."""
     if value is None:
         return "nothing"

@@ -11,7 +11,7 @@ from customspec.decide.samples import Measure, Sample
 from customspec.decide.wording import at_least, at_most, bound, percent, shown
 from customspec.spec import Goal
 
-Finding = Literal["reaches", "falls_far_short", "falls_short", "measured"]
+GaugeFinding = Literal["reaches", "falls_far_short", "falls_short", "measured"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Gauged:
 
     key: str
     id: str
-    finding: Finding
+    finding: GaugeFinding
     value: float
     bound: float | None
     confidence: float
@@ -38,7 +38,7 @@ def gauge(key: str, sample: Sample, measure: Measure, goal: Goal | None, confide
     upper = goal.at_least is not None
     found = bound_of(sample, measure, confidence, "upper" if upper else "lower")
     best = found.high if upper else found.low
-    finding: Finding = "falls_short" if goal.reached_by(best) else "falls_far_short"
+    finding: GaugeFinding = "falls_short" if goal.reached_by(best) else "falls_far_short"
     if goal.reached_by(sample.value):
         finding = "reaches"
     return Gauged(key, id, finding, sample.value, best if isfinite(best) else None, confidence, sample.n)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from customspec.compiler.wording import shown
+from customspec.compiler.wording import described
 from customspec.errors import CustomspecError, StepError
 from customspec.hookspecs import Fits, PromptingTechnique, ReadsFiles, Refuses, Scorer
 from customspec.inputs.encoding import Asking, Encoded, OnLong, encode
@@ -79,7 +79,7 @@ def checked(
 ) -> dict[str, Any]:
     """What `fit` gave, as plain JSON. Raises UnfitError where it cannot take the place of the options given."""
     if not isinstance(found, Mapping):
-        raise UnfitError(f"`fit` gives no mapping of options, but {shown(found)}")
+        raise UnfitError(f"`fit` gives no mapping of options, but {described(found)}")
     fitted = varied(technique, options, found, "`fit` gives")
     named = technique.files(options) if isinstance(technique, ReadsFiles) else {}
     if files := [option for option in found if option in named]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 KEPT = 3  # of so many trials that reach a rung, one goes on; the rungs are the 1st, 3rd, 9th … measurement
 
-Chosen = Mapping[str, Any]
+Combination = Mapping[str, Any]
 """An option's value for each option that is searched."""
 Ended = Literal["done", "stopped", "failed"]
 
@@ -24,7 +24,7 @@ Ended = Literal["done", "stopped", "failed"]
 class Trial:
     """One combination, and what its measurements on the validation rows were as far as it went."""
 
-    chosen: Chosen
+    chosen: Combination
     values: tuple[float, ...]
     ended: Ended
     seconds: float
@@ -51,8 +51,8 @@ class Search:
     trials: int
     seed: int
     higher_is_better: bool
-    attempt: Callable[[Chosen, Callable[[float], None]], Trial]
-    recall: Callable[[Chosen], Trial | None]
+    attempt: Callable[[Combination, Callable[[float], None]], Trial]
+    recall: Callable[[Combination], Trial | None]
     keep: Callable[[Trial], None]
     growing: bool = False
     """Whether measurements are on ever more rows, so that only the last counts; else on the same, and the best does."""
@@ -107,7 +107,7 @@ def _found_so_far(trials: Sequence[Trial], what: Search) -> str:
     return f"best {best_of(done, what)[1]:.3f}, " if done else ""
 
 
-def _one(what: Search, chosen: Chosen, trial: optuna.trial.Trial) -> Trial:
+def _one(what: Search, chosen: Combination, trial: optuna.trial.Trial) -> Trial:
     reported: list[float] = []
 
     def measured(value: float) -> None:

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from customspec.compiler import prompting
-from customspec.compiler.findings import Findings
+from customspec.compiler.problems import Problems
 from customspec.errors import SpecError
 from customspec.inputs import packed
 from customspec.inputs.packed import Packed, pack_examples, pack_rows
@@ -73,13 +73,13 @@ def test_a_fault_far_behind_is_told_with_its_row(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(prompting, "AT_ONCE", 4)
     document = parse("prompt:\n  user: '{{ text }}'\n  answer: '{{ label }}'\n", "spec.yaml")
     given = [Row(f"train:{one}", {"text": "a", "label": "" if one == 11 else "b"}, f"t:{one}") for one in range(14)]
-    findings = Findings(document)
+    problems = Problems(document)
     found = prompting.render_all(
-        Prompt(user="{{ text }}", answer="{{ label }}"), None, (), Splits(train=pack_rows(given)), findings
+        Prompt(user="{{ text }}", answer="{{ label }}"), None, (), Splits(train=pack_rows(given)), problems
     )
     assert found is None
     with pytest.raises(SpecError) as told:
-        findings.stop_if_any()
+        problems.stop_if_any()
     assert [problem.message for problem in told.value.problems] == ["t:11: the answer is empty"]
 
 

@@ -41,18 +41,25 @@ class Advised:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """A data rule that found something."""
+class DataFinding:
+    """A data rule that found something: how many rows, as a sentence, and the places of the first of them."""
 
     rule: str
     count: int
-    told: str
+    sentence: str
     rows: tuple[str, ...]
     advice: str
     source: str
 
     def to_json(self) -> dict[str, Any]:
-        return {**{name: getattr(self, name) for name in self.__slots__}, "rows": list(self.rows)}
+        return {
+            "rule": self.rule,
+            "count": self.count,
+            "told": self.sentence,
+            "rows": list(self.rows),
+            "advice": self.advice,
+            "source": self.source,
+        }
 
 
 def advise_rung(facts: Facts, rung: Rung, rules: Sequence[Rule] = RULES) -> Advised:
@@ -61,10 +68,10 @@ def advise_rung(facts: Facts, rung: Rung, rules: Sequence[Rule] = RULES) -> Advi
     return Advised(rung.key, rung.technique, tuple(sorted(reasons, key=lambda reason: reason.says != "skip")))
 
 
-def look_at_rows(facts: Facts, rules: Sequence[DataRule] = DATA_RULES) -> tuple[Finding, ...]:
+def look_at_rows(facts: Facts, rules: Sequence[DataRule] = DATA_RULES) -> tuple[DataFinding, ...]:
     """Every finding on the data."""
     return tuple(
-        Finding(rule.name, found.count, found.told, found.rows, rule.advice, rule.source)
+        DataFinding(rule.name, found.count, found.sentence, found.rows, rule.advice, rule.source)
         for rule in rules
         for found in rule.find(facts)
     )

@@ -17,11 +17,11 @@ FULL = 0.9  # of the context
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """So many rows, in words, with the places of the first of them."""
+class Matches:
+    """Rows that a rule found: how many, the same as a sentence, and the places of the first of them."""
 
     count: int
-    told: str
+    sentence: str
     rows: tuple[str, ...]
 
 
@@ -31,7 +31,7 @@ class DataRule:
 
     name: str
     when: str
-    find: Callable[[Facts], Iterator[Found]]
+    find: Callable[[Facts], Iterator[Matches]]
     advice: str
     source: str
 
@@ -49,60 +49,62 @@ def _rows(number: int, split: str) -> str:
 
 def _within(
     facts: Facts, find: Callable[[Sequence[Example]], list[tuple[int, int]]], one: str, many: str
-) -> Iterator[Found]:
+) -> Iterator[Matches]:
     for split, rows in facts.examples.items():
         if pairs := find(rows):
-            text = f"{_rows(len(pairs), split)} {one if len(pairs) == 1 else many}"
-            yield Found(len(pairs), text, _pairs(facts, rows, rows, pairs))
+            sentence = f"{_rows(len(pairs), split)} {one if len(pairs) == 1 else many}"
+            yield Matches(len(pairs), sentence, _pairs(facts, rows, rows, pairs))
 
 
 def _between(
     facts: Facts, find: Callable[[Sequence[Example], Sequence[Example]], list[tuple[int, int]]], how: str
-) -> Iterator[Found]:
+) -> Iterator[Matches]:
     for earlier, later in combinations(facts.examples, 2):
         first, second = facts.examples[later], facts.examples[earlier]
         if first and second and (pairs := find(first, second)):
             verb = "asks" if len(pairs) == 1 else "ask"
-            text = f"{_rows(len(pairs), later)} {verb} {how} what a {earlier} row asks"
-            yield Found(len(pairs), text, _pairs(facts, first, second, pairs))
+            sentence = f"{_rows(len(pairs), later)} {verb} {how} what a {earlier} row asks"
+            yield Matches(len(pairs), sentence, _pairs(facts, first, second, pairs))
 
 
-def _rare(facts: Facts) -> Iterator[Found]:
+def _rare(facts: Facts) -> Iterator[Matches]:
     rare = sorted((count, choice) for choice, count in facts.classes.items() if count < FEW)
     if rare and facts.train_rows:
         listed = ", ".join(f"`{choice}` {count}" for count, choice in rare[:NAMED])
         more = f" and {len(rare) - NAMED} more" if len(rare) > NAMED else ""
         of = f"{len(rare)} of {len(facts.classes)} choices"
-        yield Found(len(rare), f"{of} have fewer than {FEW} training rows: {listed}{more}", ())
+        yield Matches(len(rare), f"{of} have fewer than {FEW} training rows: {listed}{more}", ())
 
 
-def _uneven(facts: Facts) -> Iterator[Found]:
+def _uneven(facts: Facts) -> Iterator[Matches]:
     if len(facts.classes) < 2 or not facts.train_rows or facts.metric != "accuracy":
         return
     choice, count = max(facts.classes.items(), key=lambda one: one[1])
     share = count / facts.train_rows
     if share >= min(0.8, UNEVEN / len(facts.classes)):
-        text = f"{count} of {facts.train_rows} training rows are `{choice}`: to answer it always has that accuracy"
-        yield Found(count, f"{text}, {share:.2f}", ())
+        sentence = f"{count} of {facts.train_rows} training rows are `{choice}`: to answer it always has that accuracy"
+        yield Matches(count, f"{sentence}, {share:.2f}", ())
 
 
-def _unseen(facts: Facts) -> Iterator[Found]:
+def _unseen(facts: Facts) -> Iterator[Matches]:
     answers = {example.answer for example in facts.examples.get("test", ())}
     if missing := sorted(set(facts.choices or ()) - answers):
         listed = ", ".join(f"`{choice}`" for choice in missing[:NAMED]) + (", ..." if len(missing) > NAMED else "")
-        yield Found(
+        yield Matches(
             len(missing), f"{len(missing)} of {len(facts.choices or ())} choices have no test row: {listed}", ()
         )
 
 
-def _long(facts: Facts) -> Iterator[Found]:
+def _long(facts: Facts) -> Iterator[Matches]:
     for split, lengths in facts.tokens.items():
         rows = facts.examples[split]
         long = [index for index, length in enumerate(lengths) if facts.context and length > FULL * facts.context]
         if long:
             verb = "fills" if len(long) == 1 else "fill"
-            text = f"{_rows(len(long), split)} {verb} more than nine tenths of the context of {facts.context} tokens"
-            yield Found(len(long), text, tuple(facts.places[rows[index].id] for index in long[:NAMED]))
+            sentence = (
+                f"{_rows(len(long), split)} {verb} more than nine tenths of the context of {facts.context} tokens"
+            )
+            yield Matches(len(long), sentence, tuple(facts.places[rows[index].id] for index in long[:NAMED]))
 
 
 DATA_RULES: tuple[DataRule, ...] = (

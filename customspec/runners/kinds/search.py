@@ -22,12 +22,12 @@ from customspec.runners.measure import measuring
 from customspec.runners.metrics import Scoring, answers_of
 from customspec.runners.records import records_of
 from customspec.runners.rows import write_record
-from customspec.runners.searching import KEPT, Chosen, Ended, Search, StoppedError, Trial, best_of, search
+from customspec.runners.searching import KEPT, Combination, Ended, Search, StoppedError, Trial, best_of, search
 from customspec.runners.tuning import consulted
 from customspec.runners.work import Work, encode_rows, located, with_options
 from customspec.store import Checkpoints, Store, room
 
-Measured = Callable[[float], None]
+Report = Callable[[float], None]
 
 
 def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     make = _prompted if params["technique"] is None else _trained
     memo = Store(work.cache).memo("trials")
 
-    def recall(chosen: Chosen) -> Trial | None:
+    def recall(chosen: Combination) -> Trial | None:
         found: Any = memo.get(_key(step, work, chosen))
         try:
             trial = Trial.from_json(found)
@@ -67,7 +67,7 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     return {**found, "peak_memory_bytes": peak()}
 
 
-def _key(step: Step, work: Work, chosen: Chosen) -> str:
+def _key(step: Step, work: Work, chosen: Combination) -> str:
     """Of all that a trial depends on; not of what else is searched."""
     own = {name: value for name, value in step.params.items() if name not in {"space", "trials"}}
     needs = [need.step.fingerprint for need in work.needs.values()]
@@ -77,7 +77,11 @@ def _key(step: Step, work: Work, chosen: Chosen) -> str:
 
 
 def _attempt(
-    make: Callable[[Step, Work, Chosen, Measured], None], step: Step, work: Work, chosen: Chosen, measured: Measured
+    make: Callable[[Step, Work, Combination, Report], None],
+    step: Step,
+    work: Work,
+    chosen: Combination,
+    measured: Report,
 ) -> Trial:
     """One trial. Options under which a training fails are a trial that failed; all else that is raised goes on."""
     began = time.monotonic()
@@ -100,7 +104,7 @@ def _attempt(
     return Trial(chosen, tuple(values), ended, time.monotonic() - began, reason)
 
 
-def _filled(params: Mapping[str, Any], chosen: Chosen, work: Work) -> dict[str, Any]:
+def _filled(params: Mapping[str, Any], chosen: Combination, work: Work) -> dict[str, Any]:
     """The tuning technique's options, those that are open filled by its recipe."""
     technique = work.registry.tuning(params["technique"]["name"])
     options = technique.options.model_validate({**params["technique"]["options"], **chosen})
@@ -109,7 +113,7 @@ def _filled(params: Mapping[str, Any], chosen: Chosen, work: Work) -> dict[str, 
     return filled.model_dump(mode="json")
 
 
-def _trained(step: Step, work: Work, chosen: Chosen, measured: Measured) -> None:
+def _trained(step: Step, work: Work, chosen: Combination, measured: Report) -> None:
     """A training of its own, whose state nobody needs; it is measured as often as it compares its states."""
     options = _filled(step.params, chosen, work)
     trial = replace(step, kind="train", params=with_options(step.params, options))
@@ -124,7 +128,7 @@ def _trained(step: Step, work: Work, chosen: Chosen, measured: Measured) -> None
         checkpoints.clear()
 
 
-def _prompted(step: Step, work: Work, chosen: Chosen, measured: Measured) -> None:
+def _prompted(step: Step, work: Work, chosen: Combination, measured: Report) -> None:
     """Answers on a ninth, a third, and all of the validation rows; a prompt that is fitted is fitted first."""
     params: Mapping[str, Any] = {**with_options(located(step), chosen), **step.params["asked"]}
     scoring = Scoring.of(params["metric"], work.registry)

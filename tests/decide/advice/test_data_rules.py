@@ -7,7 +7,7 @@ from itertools import combinations
 
 import pytest
 
-from customspec.decide.advice.advise import Finding, look_at_rows
+from customspec.decide.advice.advise import DataFinding, look_at_rows
 from customspec.decide.advice.data_rules import DATA_RULES
 from customspec.decide.advice.doubles import near
 from customspec.decide.advice.facts import Facts
@@ -30,7 +30,7 @@ def found(
     choices: tuple[str, ...] | None = ("a", "b"),
     metric: str = "accuracy",
     tokens: Sequence[int] = (),
-) -> list[Finding]:
+) -> list[DataFinding]:
     splits = {"train": train, "test": test}
     examples = {
         name: tuple(Example(f"{name}:{i}", None, text, answer) for i, (text, answer) in enumerate(rows, 1))
@@ -117,10 +117,10 @@ def test_good_rows_have_no_findings() -> None:
     ],
 )
 def test_a_finding_is_counted_and_names_its_rows(
-    rule: str, findings: list[Finding], count: int, told: str, rows: tuple[str, ...]
+    rule: str, findings: list[DataFinding], count: int, told: str, rows: tuple[str, ...]
 ) -> None:
     (finding,) = (finding for finding in findings if finding.rule == rule)
-    assert (finding.count, finding.told, finding.rows) == (count, told, rows)
+    assert (finding.count, finding.sentence, finding.rows) == (count, told, rows)
     assert finding.advice
     assert finding.source
 

@@ -8,7 +8,7 @@ from customspec.errors import Code, Exit, Location, Problem, Rename, SpecError
 from customspec.source import Document, KeyPath, split_lines
 
 
-class Findings:
+class Problems:
     """Every problem found so far. The one thing in the compiler that grows; it never leaves it."""
 
     def __init__(self, document: Document) -> None:

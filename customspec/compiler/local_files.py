@@ -1,4 +1,4 @@
-"""What a spec is looked at on: this machine's files, and what is known of them from before."""
+"""What the compiler may read of this machine, and what it remembers of it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from customspec.inputs.remembered import Remembered
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
-    """`roots`: where the spec's files may lie. `cache`: the store's folder. `remembered`: what texts came to before."""
+class LocalFiles:
+    """`roots`: the folders that the spec may name files in. `cache`: the store's folder. `digests`: of files; those of
+    large ones are remembered. `remembered`: templates filled and tokens counted by an earlier command."""
 
     roots: Roots
     cache: Path
