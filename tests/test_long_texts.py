@@ -12,7 +12,8 @@ import pytest
 from customspec.compiler import counting, lengths
 from customspec.compiler.lengths import LengthBudget
 from customspec.inputs import encoding, patience
-from customspec.inputs.digests import read_sealed, sha256_file, write_sealed
+from customspec.inputs.checksummed import read_checksummed, write_checksummed
+from customspec.inputs.digests import sha256_file
 from customspec.inputs.encoding import Asking, TooLongError, encode
 from customspec.inputs.tokens import Chat
 from customspec.prompts import Example, Message
@@ -88,10 +89,10 @@ def test_a_tokenizer_that_is_slow_is_told_where_the_model_is_named(
     for file in headers.glob("*/tokenizer.json"):
         slow = {"type": "Split", "pattern": {"Regex": "(a+)+b"}, "behavior": "Isolated", "invert": False}
         file.write_text(json.dumps({**json.loads(file.read_text()), "pre_tokenizer": slow}))
-        known = read_sealed(file.parent / "header.json")
+        known = read_checksummed(file.parent / "header.json")
         assert known is not None
         known["files"]["tokenizer.json"] = sha256_file(file)
-        write_sealed(file.parent / "header.json", known)
+        write_checksummed(file.parent / "header.json", known)
     workspace.rows("test.jsonl", [{"text": ("a" * 21 + "!") * 20, "label": label} for label in ("warm", "cold")])
     workspace.rows("validation.jsonl", [{"text": "a", "label": label} for label in ("warm", "cold")])
     ended = customspec("validate", workspace.spec("techniques: [zero_shot]"))

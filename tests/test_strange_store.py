@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from customspec.inputs.digests import seal
+from customspec.inputs.checksummed import with_checksum
 from support import Ended, Workspace, long_form_of
 
 Run = Callable[..., Ended]
@@ -24,7 +24,7 @@ def pipe(path: Path) -> None:
 def saying(value: object) -> Spoil:
     def spoil(path: Path) -> None:
         path.chmod(0o644)
-        path.write_bytes(seal(value))
+        path.write_bytes(with_checksum(value))
 
     return spoil
 

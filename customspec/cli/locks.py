@@ -15,8 +15,8 @@ import yaml
 from customspec.cli.common import read_document
 from customspec.compiler.locking import LOCK, Section, commit_of, drift, section_of
 from customspec.errors import RefusedError, UsageError
-from customspec.inputs.digests import replace_file
 from customspec.inputs.paths import Roots, resolved
+from customspec.inputs.writing import replace_file
 from customspec.plan import Plan
 from customspec.source import read
 

@@ -9,7 +9,7 @@ import click
 from customspec.cli.common import json_option, show_json, store_option
 from customspec.cli.runs import read_named, reading, run_argument
 from customspec.errors import Exit, UsageError
-from customspec.inputs.digests import replace_file
+from customspec.inputs.writing import replace_file
 from customspec.store import writing_under
 
 

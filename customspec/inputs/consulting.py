@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from customspec.errors import PluginError
-from customspec.inputs.digests import read_sealed, write_sealed
+from customspec.inputs.checksummed import read_checksummed, write_checksummed
 from customspec.plan import digest
 
 LIBRARIES = ("peft", "transformers")  # whose versions an answer may depend on
@@ -25,11 +25,11 @@ def consult(technique: str, distribution: str, question: Mapping[str, Any], cach
     """
     key = digest([technique, distribution, question, [version(name) for name in LIBRARIES]])
     file = cache / f"{key.removeprefix('sha256:')}.json"
-    kept = read_sealed(file)
+    kept = read_checksummed(file)
     if isinstance(kept, dict) and kept:
         return kept
     answer: Mapping[str, Any] = json.loads(_ask(technique, distribution, question))
-    write_sealed(file, answer)
+    write_checksummed(file, answer)
     return answer
 
 

@@ -1,11 +1,9 @@
-"""Digests of files, remembered for large ones; and sealed JSON: small files that carry their own digest."""
+"""Digests of files and folders; those of large files are remembered."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -13,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from customspec.inputs.regular import read_regular
-from customspec.plan import canonical, digest
+from customspec.inputs.checksummed import read_checksummed, write_checksummed
+from customspec.plan import digest
 
 LARGE: Final = 64 * 2**10  # bytes; a smaller file is hashed faster than its memo is read
 SETTLED: Final = 2 * 10**9  # nanoseconds; the coarsest file system's clock ticks every two seconds
@@ -57,7 +55,7 @@ class Digests:
         return found
 
     def _known(self) -> Mapping[str, Any]:
-        known = None if self.folder is None else read_sealed(self.folder / "digests.json")
+        known = None if self.folder is None else read_checksummed(self.folder / "digests.json")
         return known if isinstance(known, dict) else {}
 
     def _remember(self, seen: os.stat_result, found: str) -> None:
@@ -65,7 +63,7 @@ class Digests:
             return
         entry = {"identity": _identity(seen), "sha256": found}
         with suppress(OSError):  # what cannot be remembered is computed again
-            write_sealed(self.folder / "digests.json", {**self._known(), _place(seen): entry})
+            write_checksummed(self.folder / "digests.json", {**self._known(), _place(seen): entry})
 
 
 def path_digest(path: Path, digests: Digests) -> str:
@@ -82,56 +80,3 @@ def _place(seen: os.stat_result) -> str:
 
 def _identity(seen: os.stat_result) -> list[int]:
     return [seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns]
-
-
-def seal(value: object) -> bytes:
-    """A JSON value together with its digest, as text. Raises TypeError or ValueError for what is not plain JSON."""
-    return canonical({"digest": digest(value), "value": value})
-
-
-def unseal(sealed: bytes) -> Any | None:
-    """The value that was sealed, or None when a byte of it has changed or is missing."""
-    try:
-        content = json.loads(sealed)
-        return content["value"] if content["digest"] == digest(content["value"]) else None
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-
-
-def write_sealed(path: Path, value: object) -> None:
-    """Replace a file by a sealed value at once: a reader sees the old one or the new one. Raises OSError."""
-    content = seal(value)
-    private_folder(path.parent)
-    replace_file(path, content, sync=False)
-
-
-def replace_file(path: Path, content: bytes, *, sync: bool = True, mode: int = 0o600) -> None:
-    """Replace a file at once: a reader sees the old one or the new one; with `sync`, after a power cut too. A link is
-    replaced itself."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".tmp", delete=False) as file:
-        temporary = Path(file.name)
-        try:
-            file.write(content)
-            file.flush()
-            if sync:
-                os.fsync(file.fileno())
-            temporary.chmod(mode)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-def read_sealed(path: Path) -> Any | None:
-    """The sealed value in a file, or None when there is no regular file or it is not as it was written."""
-    try:
-        return unseal(read_regular(path))
-    except OSError:
-        return None
-
-
-def private_folder(folder: Path) -> Path:
-    """The folder itself, made for this user alone, with its missing parents, where it is not there. Raises OSError."""
-    if not folder.is_dir():
-        private_folder(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
-    return folder

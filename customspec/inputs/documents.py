@@ -8,7 +8,7 @@ from typing import Any
 
 from customspec.inputs.regular import read_regular
 from customspec.plan import Plan
-from customspec.saved import SEAL, check_sense, fits, load
+from customspec.saved import SEAL, check_sense, load, seal_fits
 from customspec.saved.results import check_results
 
 RESULTS = "results.json"
@@ -23,7 +23,7 @@ def read_document(path: Path) -> dict[str, Any]:
         seal = document.pop(SEAL, None)
     except (ValueError, AttributeError, TypeError, RecursionError) as error:
         raise ValueError(f"{path.name} is damaged: it is no JSON object") from error
-    if not fits(seal, document):
+    if not seal_fits(seal, document):
         raise ValueError(f"{path.name} is not as it was written: its seal does not fit what it says")
     return {**document, SEAL: seal}
 

@@ -18,7 +18,8 @@ from typing import Any
 
 from customspec.errors import Code, Exit, MachineError
 from customspec.header import ModelHeader
-from customspec.inputs.digests import read_sealed, sha256_file, write_sealed
+from customspec.inputs.checksummed import read_checksummed, write_checksummed
+from customspec.inputs.digests import sha256_file
 from customspec.inputs.models import ModelError, ModelFiles
 from customspec.inputs.regular import clear_away
 
@@ -55,11 +56,11 @@ def read_model(files: ModelFiles, cache: Path) -> KnownModel:
 
 def _kept(folder: Path) -> tuple[ModelHeader, tuple[str, ...]] | None:
     """The header and the keys that name code, if all that the helper wrote is as it was written."""
-    known: Any = read_sealed(folder / HEADER)
+    known: Any = read_checksummed(folder / HEADER)
     try:
         if known["files"] == _digests(folder):
             return ModelHeader.from_json(known["header"]), tuple(map(str, known["code"]))
-    except (KeyError, TypeError, ValueError, AttributeError, OSError):  # sealed, but no header
+    except (KeyError, TypeError, ValueError, AttributeError, OSError):  # as it was written, but no header
         pass
     return None
 
@@ -78,7 +79,7 @@ def _read_in_helper(files: ModelFiles, folder: Path) -> None:
     try:
         _run_helper(files, temporary)
         header = json.loads((temporary / HEADER).read_bytes())
-        write_sealed(temporary / HEADER, {**header, "files": _digests(temporary)})
+        write_checksummed(temporary / HEADER, {**header, "files": _digests(temporary)})
         try:
             temporary.rename(folder)
         except OSError:

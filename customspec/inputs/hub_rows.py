@@ -8,7 +8,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from customspec.inputs.digests import read_sealed, sha256_file, write_sealed
+from customspec.inputs.checksummed import read_checksummed, write_checksummed
+from customspec.inputs.digests import sha256_file
 from customspec.inputs.rows import read_hub
 from customspec.spec import Split
 
@@ -16,8 +17,8 @@ from customspec.spec import Split
 def cached_rows(split: Split, cache: Path) -> Path | None:
     """The kept rows of a hub split, or None when it was never fetched, or is no longer as it was."""
     path = _place(split, cache)
-    sealed = read_sealed(path.with_suffix(".json"))
-    return path if sealed is not None and path.is_file() and sha256_file(path) == sealed else None
+    expected = read_checksummed(path.with_suffix(".json"))
+    return path if expected is not None and path.is_file() and sha256_file(path) == expected else None
 
 
 def fetch_rows(split: Split, cache: Path) -> Path:
@@ -30,7 +31,7 @@ def fetch_rows(split: Split, cache: Path) -> Path:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             for row in read_hub("hub", split.hub, split.revision, split.subset, split.split):
                 file.write(json.dumps(dict(row.fields), ensure_ascii=False) + "\n")
-        write_sealed(place.with_suffix(".json"), sha256_file(Path(temporary)))
+        write_checksummed(place.with_suffix(".json"), sha256_file(Path(temporary)))
         Path(temporary).replace(place)
     finally:
         Path(temporary).unlink(missing_ok=True)

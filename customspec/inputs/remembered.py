@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import customspec
-from customspec.inputs.digests import read_sealed, write_sealed
+from customspec.inputs.checksummed import read_checksummed, write_checksummed
 
 MOST: Final = 2 * 2**20  # characters of JSON that are kept
 PLACES: Final = 256  # files at most; specs that share a place forget each other's
@@ -75,15 +75,15 @@ class Remembered:
             return
         with suppress(OSError, ValueError):  # what cannot be remembered is made again
             if grown or 2 * len(self._now) < len(self._before):
-                write_sealed(self._file, {"makers": self._makers, "values": self._now})
+                write_checksummed(self._file, {"makers": self._makers, "values": self._now})
             elif self._now:
                 os.utime(self._file)  # a cleaning goes by what was used
 
 
 def _read(file: Path | None, makers: str) -> dict[str, Any]:
     try:
-        sealed = read_sealed(file) if file is not None and file.stat().st_size <= 2 * MOST else None
-        values = sealed["values"] if sealed is not None and sealed["makers"] == makers else {}
+        kept = read_checksummed(file) if file is not None and file.stat().st_size <= 2 * MOST else None
+        values = kept["values"] if kept is not None and kept["makers"] == makers else {}
         return values if isinstance(values, dict) else {}
     except (OSError, KeyError, TypeError):
         return {}

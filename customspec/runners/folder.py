@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from customspec.inputs.digests import replace_file
 from customspec.inputs.documents import read_plan, read_results
+from customspec.inputs.writing import replace_file
 from customspec.machine import Machine
 from customspec.plan import Candidate, Plan, Step
 from customspec.registry import Registry

@@ -33,8 +33,8 @@ def with_seal(document: Mapping[str, Any]) -> dict[str, Any]:
     return {**document, SEAL: digest(document)}
 
 
-def fits(seal: object, document: Mapping[str, Any]) -> bool:
-    """Whether a document says what it said when it was sealed; `told` is all but the seal."""
+def seal_fits(seal: object, document: Mapping[str, Any]) -> bool:
+    """Whether a document says what it said when it was sealed; `document` is all of it but the seal."""
     try:
         return seal == digest(document)
     except (ValueError, RecursionError):  # a number that no JSON has
@@ -78,5 +78,5 @@ def _object(content: bytes) -> dict[str, Any]:
 
 
 def _check_seal(seal: object, known: Mapping[str, Any]) -> None:
-    if not fits(seal, known):
+    if not seal_fits(seal, known):
         raise EditedError("it was edited by hand: its seal is not that of what it says")

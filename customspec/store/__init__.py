@@ -1,6 +1,6 @@
 """The store: results by content. A result is published whole or not at all, and verified whenever it is read.
 
-objects/<2 hex>/<key>/manifest.json, files/…   read-only; the manifest is sealed and holds every file's sha256
+objects/<2 hex>/<key>/manifest.json, files/…   read-only; the manifest holds its own checksum and each file's
 checkpoints/<key>/00000120/   of trainings that are not finished, laid out as objects are
 runs/<name>-0001/   memo/<kind>/<key>.json   locks/   tmp/   quarantine/
 """

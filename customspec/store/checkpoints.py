@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from customspec.errors import CustomspecError
-from customspec.inputs.digests import private_folder
 from customspec.inputs.regular import clear_away
+from customspec.inputs.writing import private_folder
 from customspec.store.disk import trouble
 from customspec.store.drafts import draft
 from customspec.store.objects import FILES, DamagedError, finish, place, verified

@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from customspec.inputs.digests import private_folder
 from customspec.inputs.regular import clear_away
+from customspec.inputs.writing import private_folder
 
 STALE: Final = 60  # seconds
 

@@ -1,4 +1,4 @@
-"""What a published object is: a folder of read-only files, and a sealed manifest that tells each one's sha256."""
+"""What a published object is: a folder of read-only files, and a manifest of their digests, with its own checksum."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from customspec.errors import StepError
-from customspec.inputs.digests import private_folder, read_sealed, sha256_file, unseal, write_sealed
+from customspec.inputs.checksummed import checked_value, read_checksummed, write_checksummed
+from customspec.inputs.digests import sha256_file
 from customspec.inputs.regular import read_regular
+from customspec.inputs.writing import private_folder
 
 FILES: Final = "files"
 MANIFEST: Final = "manifest.json"
@@ -33,7 +35,7 @@ def finish(draft: Path, key: str, step: str, values: Any) -> Mapping[str, Any]:
     Raises StepError when there is more in it than files and folders, and OSError.
     """
     manifest = {"key": key, "step": step, "values": values, "files": _settle(draft / FILES, step)}
-    write_sealed(draft / MANIFEST, manifest)
+    write_checksummed(draft / MANIFEST, manifest)
     (draft / MANIFEST).chmod(0o444)
     _sync(draft / MANIFEST)
     _sync(draft)
@@ -57,14 +59,14 @@ def place(draft: Path, target: Path) -> bool:
 
 def manifest_of(folder: Path, key: str) -> Mapping[str, Any] | None:
     """The manifest of an object that is there, or None; the object's files are not read."""
-    manifest: Mapping[str, Any] | None = read_sealed(folder / MANIFEST)
+    manifest: Mapping[str, Any] | None = read_checksummed(folder / MANIFEST)
     return manifest if _is_manifest(manifest, key) else None
 
 
 def verified(folder: Path, key: str) -> Mapping[str, Any]:
     """The manifest of an object that is as it was published. Raises DamagedError, or OSError for other reasons."""
     try:
-        manifest: Any = unseal(read_regular(folder / MANIFEST))
+        manifest: Any = checked_value(read_regular(folder / MANIFEST))
         if not _is_manifest(manifest, key):
             raise DamagedError(f"{MANIFEST} has changed")
         _verify_files(folder / FILES, manifest["files"])
@@ -93,7 +95,7 @@ def link_tree(source: Path, target: Path) -> None:
 
 
 def _is_manifest(manifest: Any, key: str) -> bool:
-    """Whether a sealed value is the manifest of that object: a seal tells that nothing changed, not what it is."""
+    """Whether a value is the manifest of that object: its checksum says that nothing changed, not what it is."""
     return (
         isinstance(manifest, dict)
         and manifest.get("key") == key

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from customspec.inputs.digests import private_folder
+from customspec.inputs.writing import private_folder
 
 EVERY: Final = 0.1  # seconds between attempts
 

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from customspec.errors import RefusedError, StepError
-from customspec.inputs.digests import private_folder, read_sealed, write_sealed
+from customspec.inputs.checksummed import read_checksummed, write_checksummed
 from customspec.inputs.regular import clear_away
+from customspec.inputs.writing import private_folder
 from customspec.plan import Result, canonical, digest
 from customspec.store.drafts import draft, is_alive
 from customspec.store.objects import FILES, DamagedError, finish, manifest_of, place, verified
@@ -44,12 +45,12 @@ class Memo:
 
     def get(self, key: str) -> Any | None:
         """The value, or None. Raises ValueError for a key that cannot be a file's name."""
-        return read_sealed(self.folder / f"{_name(key)}.json")
+        return read_checksummed(self.folder / f"{_name(key)}.json")
 
     def put(self, key: str, value: object) -> None:
         """Keep a value, where that is possible. Raises TypeError or ValueError for what is not plain JSON."""
         with suppress(OSError):  # a full or read-only disk costs the memo, never the command
-            write_sealed(self.folder / f"{_name(key)}.json", value)
+            write_checksummed(self.folder / f"{_name(key)}.json", value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +137,11 @@ class Store:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            log.warning("waiting for %s, which is at the same step", _described(read_sealed(holder)))
+            log.warning("waiting for %s, which is at the same step", _described(read_checksummed(holder)))
             lock.acquire()
         try:
             with suppress(OSError):  # it only informs
-                write_sealed(holder, {"pid": os.getpid(), "host": os.uname().nodename, "since": time.time()})
+                write_checksummed(holder, {"pid": os.getpid(), "host": os.uname().nodename, "since": time.time()})
             yield
         finally:
             clear_away(holder)  # whatever has its name

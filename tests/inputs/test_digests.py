@@ -8,26 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from customspec.inputs.digests import (
-    LARGE,
-    SETTLED,
-    Digests,
-    folder_digest,
-    read_sealed,
-    seal,
-    sha256_file,
-    unseal,
-    write_sealed,
-)
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=8,
-)
+from customspec.inputs.checksummed import read_checksummed, write_checksummed
+from customspec.inputs.digests import LARGE, SETTLED, Digests, folder_digest, sha256_file
 
 
 def later() -> int:
@@ -47,13 +30,13 @@ def memory(tmp_path: Path) -> Path:
 
 
 def remembered(memory: Path) -> list[str]:
-    return [entry["sha256"] for entry in (read_sealed(memory / "digests.json") or {}).values()]
+    return [entry["sha256"] for entry in (read_checksummed(memory / "digests.json") or {}).values()]
 
 
 def plant(memory: Path, sha256: str) -> None:
     """Change what is remembered, so that a digest from memory can be told from a fresh one."""
     path = memory / "digests.json"
-    write_sealed(path, {place: {**entry, "sha256": sha256} for place, entry in read_sealed(path).items()})  # type: ignore[union-attr]
+    write_checksummed(path, {place: {**entry, "sha256": sha256} for place, entry in read_checksummed(path).items()})  # type: ignore[union-attr]
 
 
 # --- digests of files
@@ -189,58 +172,6 @@ def test_a_folders_digest_depends_on_names_and_digests_but_not_on_their_order() 
     assert folder_digest(digests) == folder_digest({"b": "sha256:2", "a": "sha256:1"})
     others = [{"a": "sha256:2", "b": "sha256:1"}, {"a": "sha256:1"}, {"a": "sha256:1", "c": "sha256:2"}, {}]
     assert len({folder_digest(digests), *map(folder_digest, others)}) == 5
-
-
-# --- sealed JSON
-
-
-@settings(deadline=None)
-@given(JSON)
-def test_what_is_sealed_is_unsealed(value: object) -> None:
-    assert unseal(seal(value)) == value
-
-
-@settings(deadline=None)
-@given(JSON, st.data())
-def test_a_flipped_bit_breaks_the_seal_or_changes_nothing(value: object, data: st.DataObject) -> None:
-    sealed = bytearray(seal(value))
-    bit = data.draw(st.integers(0, 8 * len(sealed) - 1))
-    sealed[bit // 8] ^= 1 << bit % 8
-    assert unseal(bytes(sealed)) in (None, value)
-
-
-@settings(deadline=None)
-@given(JSON, st.data())
-def test_a_cut_seal_is_broken(value: object, data: st.DataObject) -> None:
-    sealed = seal(value)
-    assert unseal(sealed[: data.draw(st.integers(0, len(sealed) - 1))]) is None
-
-
-def test_nan_cannot_be_sealed() -> None:
-    with pytest.raises(ValueError, match="JSON"):
-        seal({"loss": float("nan")})
-
-
-def test_a_failed_write_keeps_the_old_value_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    path = tmp_path / "memo.json"
-    write_sealed(path, 1)
-    with pytest.raises(TypeError):
-        write_sealed(path, object())
-    assert read_sealed(path) == 1
-    assert list(tmp_path.iterdir()) == [path]
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(OSError, match="folder"):
-        write_sealed(tmp_path / "folder", 1)
-    assert sorted(tmp_path.iterdir()) == [tmp_path / "folder", path]
-
-
-def test_a_reader_of_the_old_value_is_not_disturbed_by_a_new_one(tmp_path: Path) -> None:
-    path = tmp_path / "memo.json"
-    write_sealed(path, "old")
-    with path.open("rb") as reader:
-        write_sealed(path, "new")
-        assert unseal(reader.read()) == "old"
-    assert read_sealed(path) == "new"
 
 
 def test_importing_the_module_pulls_no_heavy_library() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import customspec.inputs.remembered as module
-from customspec.inputs.digests import read_sealed, write_sealed
+from customspec.inputs.checksummed import read_checksummed, write_checksummed
 from customspec.inputs.remembered import Remembered
 from customspec.sandbox.client import Worker
 from customspec.sandbox.templates import Sandboxed, TemplateLimitError
@@ -26,8 +26,8 @@ def the_file(folder: Path) -> Path:
 
 
 def values(folder: Path) -> list[Any]:
-    sealed: Any = read_sealed(the_file(folder))
-    return list(sealed["values"].values())
+    kept: Any = read_checksummed(the_file(folder))
+    return list(kept["values"].values())
 
 
 def test_what_was_put_is_known_the_next_time(tmp_path: Path) -> None:
@@ -91,12 +91,12 @@ def test_a_damaged_file_is_no_memory(content: bytes | None, tmp_path: Path) -> N
     assert not again(tmp_path)
 
 
-@pytest.mark.parametrize("sealed", [None, 7, [], {}, {"makers": "other", "values": {}}])
-def test_a_file_of_another_kind_is_no_memory(sealed: object, tmp_path: Path) -> None:
+@pytest.mark.parametrize("value", [None, 7, [], {}, {"makers": "other", "values": {}}])
+def test_a_file_of_another_kind_is_no_memory(value: object, tmp_path: Path) -> None:
     first = again(tmp_path)
     first.put(1, 1)
     first.save()
-    write_sealed(the_file(tmp_path), sealed)
+    write_checksummed(the_file(tmp_path), value)
     assert not again(tmp_path)
 
 

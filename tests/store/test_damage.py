@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from customspec.errors import RefusedError
-from customspec.inputs.digests import write_sealed
+from customspec.inputs.checksummed import write_checksummed
 from customspec.plan import Result
 from customspec.store import Store, link_tree
 from customspec.store.upkeep import find_faults
@@ -95,7 +95,7 @@ def linked_manifest(folder: Path) -> None:
 
 def sealed_again(value: object) -> Callable[[Path], None]:
     def damage(folder: Path) -> None:
-        write_sealed(folder / "manifest.json", value)
+        write_checksummed(folder / "manifest.json", value)
 
     return damage
 

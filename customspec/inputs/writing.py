@@ -1,0 +1,31 @@
+"""Files that are replaced at once, and folders for this user alone."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def replace_file(path: Path, content: bytes, *, sync: bool = True, mode: int = 0o600) -> None:
+    """Replace a file at once: a reader sees the old one or the new one; with `sync`, after a power cut too. A link is
+    replaced itself."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".tmp", delete=False) as file:
+        temporary = Path(file.name)
+        try:
+            file.write(content)
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+            temporary.chmod(mode)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def private_folder(folder: Path) -> Path:
+    """The folder itself, made for this user alone, with its missing parents, where it is not there. Raises OSError."""
+    if not folder.is_dir():
+        private_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
