@@ -159,8 +159,8 @@ def _run(
     with (
         begun(plan, store, machine) as folder,
         logging_to(folder),
-        watching() as shown,
-        watched(plan, folder, shown, watchers, lambda text: click.echo(escape(text), err=True)) as following,
+        watching() as display,
+        watched(plan, folder, display, watchers, lambda text: click.echo(escape(text), err=True)) as following,
     ):
         limits = Limits.of(plan)
         outcome = run_plan(plan, host, following, checkpoint_seconds=checkpoint_seconds, limits=limits)
@@ -168,7 +168,7 @@ def _run(
             # its steps are none of the plan's, so the watchers don't see them
             curve = None
             if after is not None and outcome.stopped is None:
-                curve = after(outcome, host, shown, limits)
+                curve = after(outcome, host, display, limits)
         except (KeyboardInterrupt, Terminated) as interrupt:
             curve, outcome = None, replace(outcome, stopped=interrupt)
         curve_json = None if curve is None else curve.document

@@ -50,8 +50,8 @@ def why_no_curve(compiled: Compiled, key: str) -> str | None:
     if not any(step.candidate == key and step.params.get("split") == SPLIT for step in compiled.plan.steps):
         return "there are no validation rows to measure it on"
     prompting = prompting_of(ready.draft)
-    shown = prompting is not None and prompting[0].shots(prompting[1]) > 0
-    if ready.draft.tuning is None and not shown and not is_fitted(ready.draft):
+    shows_rows = prompting is not None and prompting[0].shots(prompting[1]) > 0
+    if ready.draft.tuning is None and not shows_rows and not is_fitted(ready.draft):
         return f"{ready.draft.id} takes nothing from training rows, so more of them change nothing"
     return None
 

@@ -11,7 +11,7 @@ from customspec.decide.claim import Claim, claim
 from customspec.decide.costs import BreakEven, Spending, about, break_evens
 from customspec.decide.gauge import Gauged, gauge, sentence_of
 from customspec.decide.samples import Measure, Sample
-from customspec.decide.wording import amount, at_least, at_most, bound, percent, shown
+from customspec.decide.wording import amount, at_least, at_most, bound, decimals, percent
 from customspec.spec import Cost, Goal
 
 Split = Literal["validation", "test"]
@@ -134,7 +134,7 @@ def _with_gauge(decision: Decision, pool: _Pool, measured: Sequence[Standing]) -
     sentences = [sentence_of(said, question.measure, question.goal, pool.split)]
     chosen = next((standing for standing in pool.measured if standing.key == decision.chosen_key), None)
     if chosen is not None and said.finding in {"reaches", "measured"}:
-        beside = [f"{one.id} {shown(pool.value(one))}, {_per_request(one, question)}" for one in (found, chosen)]
+        beside = [f"{one.id} {decimals(pool.value(one))}, {_per_request(one, question)}" for one in (found, chosen)]
         sentences.append(f"side by side, {question.measure.name} and a request's cost: {'; '.join(beside)}")
     # what the gauge says of prompt, labels and data comes before all that was tried with them
     first = said.finding == "falls_far_short"
@@ -162,7 +162,7 @@ def _reaching(pool: _Pool, goal: Goal) -> Decision:
         best = pool.best
         answer = (
             f"no candidate reaches {question.measure.name} {bound(goal)} on the {pool.split} rows; "
-            f"the nearest is {best.id} with {shown(pool.value(best))}"
+            f"the nearest is {best.id} with {decimals(pool.value(best))}"
         )
         return Decision("not_reached", answer, False, best.id, best.key, pool.split, reasons=_caution(pool))
     ladder = question.strategy == "ladder"
@@ -189,19 +189,19 @@ def _reaching(pool: _Pool, goal: Goal) -> Decision:
 def _why(pool: _Pool, goal: Goal, chosen: Standing) -> str:
     what = "first rung" if pool.question.strategy == "ladder" else "cheapest candidate"
     name = pool.question.measure.name
-    return f"{chosen.id} is the {what} whose {name} reaches {bound(goal)} on the {pool.split} rows: " + shown(
+    return f"{chosen.id} is the {what} whose {name} reaches {bound(goal)} on the {pool.split} rows: " + decimals(
         pool.value(chosen)
     )
 
 
 def _short(pool: _Pool, chosen: Standing) -> tuple[str, ...]:
     cheaper = [other for other in pool.measured if other.cost < chosen.cost]
-    short = [f"{other.id} {shown(pool.value(other))}" for other in cheaper]
+    short = [f"{other.id} {decimals(pool.value(other))}" for other in cheaper]
     return (f"cheaper candidates fall short: {', '.join(short)}",) if short else ()
 
 
 def _claimed(id: str, measure: Measure, goal: Goal, claimed: Claim) -> str:
-    found = f"{measure.name} {shown(claimed.value)} on {claimed.n} test rows"
+    found = f"{measure.name} {decimals(claimed.value)} on {claimed.n} test rows"
     limit = at_least(claimed.bound) if goal.at_least is not None else at_most(claimed.bound)
     reach = f"{limit} with {percent(claimed.confidence)} confidence"
     if claimed.shown:
@@ -218,12 +218,13 @@ def _claimed(id: str, measure: Measure, goal: Goal, claimed: Claim) -> str:
 def _nearly_best(pool: _Pool) -> Decision:
     question, best = pool.question, pool.best
     measure, margin = question.measure, f"{question.margin:g}"
+    estimate = f"{measure.name} {decimals(pool.value(best))} on the {pool.split} rows"
     if len(pool.measured) == 1:
-        answer = f"{best.id} is the only candidate: {measure.name} {shown(pool.value(best))} on the {pool.split} rows"
+        answer = f"{best.id} is the only candidate: {estimate}"
         return Decision("only_one", answer, None, best.id, best.key, pool.split)
     samples = {standing.key: pool.sample(standing) for standing in pool.measured}
     found: Mapping[str, Loss] = losses(samples, measure, question.margin, question.confidence)
-    named = f"{best.id} has the best estimate, {measure.name} {shown(pool.value(best))} on the {pool.split} rows"
+    named = f"{best.id} has the best estimate, {estimate}"
     near = [standing for standing in pool.measured if found[standing.key].shown]
     if not near:
         lost = found[best.key]
@@ -236,7 +237,7 @@ def _nearly_best(pool: _Pool) -> Decision:
     lost = found[chosen.key]
     answer = (
         f"{chosen.id} is the cheapest candidate shown to lose less than {margin} to the best: "
-        f"{measure.name} {shown(pool.value(chosen))} on the {pool.split} rows"
+        f"{measure.name} {decimals(pool.value(chosen))} on the {pool.split} rows"
     )
     limit = f"it loses {at_most(lost.bound)} with {percent(question.confidence)} confidence"
     reasons = (limit, *(() if chosen is best else (named,)), *_caution(pool))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from customspec.decide.intervals import bound_of
 from customspec.decide.samples import Measure, Sample
-from customspec.decide.wording import at_least, at_most, bound, percent, shown
+from customspec.decide.wording import at_least, at_most, bound, decimals, percent
 from customspec.spec import Goal
 
 GaugeFinding = Literal["reaches", "falls_far_short", "falls_short", "measured"]
@@ -46,7 +46,7 @@ def gauge(key: str, sample: Sample, measure: Measure, goal: Goal | None, confide
 
 def sentence_of(gauged: Gauged, measure: Measure, goal: Goal | None, split: str) -> str:
     """The finding as a sentence."""
-    found = f"{measure.name} {shown(gauged.value)} on the {split} rows"
+    found = f"{measure.name} {decimals(gauged.value)} on the {split} rows"
     if goal is None:
         return f"the gauge, {gauged.id}, has {found}"
     if gauged.finding == "reaches":

@@ -22,7 +22,8 @@ def at_most(value: float) -> str:
     return f"at most {ceil(value * 1000 - 1e-9) / 1000:.3f}"
 
 
-def shown(value: float | None) -> str:
+def decimals(value: float | None) -> str:
+    """Three decimals, or a dash for no value."""
     return "-" if value is None else f"{value:z.3f}"
 
 

@@ -156,14 +156,14 @@ class _Asked:
 
 def _asked(queries: Sequence[Example], asking: Asking, chat: Chat, context: int) -> Iterator[_Asked]:
     """Each as `_Asked.of` has it; templates are filled and texts tokenized together. Raises ChatError in turn."""
-    shots = [tuple(asking.select(query)) for query in queries]
-    conversations = [asking.conversation(query, shown) for query, shown in zip(queries, shots, strict=True)]
+    selected = [tuple(asking.select(query)) for query in queries]
+    conversations = [asking.conversation(query, shots) for query, shots in zip(queries, selected, strict=True)]
     texts = chat.prompt_texts(conversations)
     prompts = iter(_as_ids([text for text in texts if isinstance(text, str)], chat, context))
-    for query, shown, conversation, text in zip(queries, shots, conversations, texts, strict=True):
+    for query, shots, conversation, text in zip(queries, selected, conversations, texts, strict=True):
         if isinstance(text, ChatError):
             raise text
-        yield _Asked(query, shown, conversation, *next(prompts))
+        yield _Asked(query, shots, conversation, *next(prompts))
 
 
 def _as_ids(texts: Sequence[str], chat: Chat, context: int) -> list[tuple[tuple[int, ...], bool]]:

@@ -20,7 +20,7 @@ class Weighing:
     higher_is_better: bool
     classes: bool
     chosen: str | None
-    shown: int = 40
+    most: int = 40
 
     def score(self, record: Record) -> float:
         """What the row's answer is worth; where the metric knows whole sets only, 1 if it is right."""
@@ -47,7 +47,7 @@ def disagreements(answered: Mapping[str, Sequence[Record]], weighing: Weighing) 
     ids = [id for id in next(iter(by_row.values()), {}) if all(id in rows for rows in by_row.values())]
     given = [{key: rows[id] for key, rows in by_row.items()} for id in ids]
     differing = [row for row in given if weighing.differs(list(row.values()))]
-    telling = sorted(differing, key=weighing.weight, reverse=True)[: weighing.shown]
+    telling = sorted(differing, key=weighing.weight, reverse=True)[: weighing.most]
     return {"rows": len(differing), "of": len(ids), "shown": [_row(row, weighing) for row in telling]}
 
 

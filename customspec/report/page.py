@@ -14,7 +14,7 @@ from customspec.decide.wording import percent
 from customspec.report import numbers, pictures
 from customspec.report.disagreements import grouped
 from customspec.report.svg import drawing, drawn
-from customspec.report.text import shown
+from customspec.report.text import escape_lines
 
 View = Mapping[str, Any]
 CLASSES = 20  # in a matrix, and in the table of classes
@@ -70,7 +70,7 @@ def _environment() -> Environment:
 
 def _finalized(value: Any) -> Any:
     """Whatever the page shows that others wrote: no control characters, nothing that reorders its surroundings."""
-    return shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return escape_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _helpers(view: View, environment: Environment) -> dict[str, Callable[..., Any]]:

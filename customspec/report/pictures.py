@@ -20,8 +20,7 @@ def quality_and_cost(view: View, width: int, height: int) -> Chart | None:
     """Each candidate's quality with its interval, over the seconds that training and many requests take."""
     import altair as alt
 
-    shown = [_point(candidate, view) for candidate in view["candidates"]]
-    points = [point for point in shown if point is not None]
+    points = [point for candidate in view["candidates"] if (point := _point(candidate, view)) is not None]
     if not points:
         return None
     low, high = _reach([end for point in points for end in (point["low"], point["high"])], view)

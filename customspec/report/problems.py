@@ -63,9 +63,9 @@ def _excerpt(line: str, column: int) -> tuple[str, str, str]:
     start, end = _window(line, at)
     token = _TOKEN.match(line, at)
     marked = line[at : min(token.end() if token else at, end)]
-    before = ("…" if start else "") + _shown(line[start:at])
-    after = _shown(line[at:end]) + ("…" if end < len(line) else "")
-    return before + after, " " * cell_len(before), "^" * max(1, cell_len(_shown(marked)))
+    before = ("…" if start else "") + _printable(line[start:at])
+    after = _printable(line[at:end]) + ("…" if end < len(line) else "")
+    return before + after, " " * cell_len(before), "^" * max(1, cell_len(_printable(marked)))
 
 
 def _window(line: str, at: int) -> tuple[int, int]:
@@ -75,7 +75,7 @@ def _window(line: str, at: int) -> tuple[int, int]:
     return start, start + _BEFORE + _AFTER
 
 
-def _shown(part: str) -> str:
+def _printable(part: str) -> str:
     return _TAB.join(map(escape, part.split("\t")))
 
 

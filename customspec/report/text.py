@@ -14,10 +14,10 @@ def escape(text: str) -> str:
 
 
 def clipped(text: str, most: int) -> str:
-    """The text, of which no more than so many characters are told; the last then says that there are more."""
+    """At most so many characters of a text; where it was longer, the last of them is `…`."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def shown(text: str) -> str:
-    """The same for text of several lines: line feeds and tabs stay."""
+def escape_lines(text: str) -> str:
+    """As `escape`, but line feeds and tabs stay."""
     return "\n".join("\t".join(map(escape, line.split("\t"))) for line in text.split("\n"))

@@ -120,14 +120,14 @@ def _prompt(
     """The prompt, and the demonstrations as the first evaluated row saw them; options as they were found."""
     portable, params = with_found(step.params, found), with_found(located(step), found)
     data = outcome.steps["data"].result
-    shown: list[dict[str, str]] = []
+    demonstrations: list[dict[str, str]] = []
     if params["prompting"] is not None and data is not None:
         template = template_of(params)
         train = tuple(template.render_all(load_rows(data.folder / "train.jsonl")))
         queries = load_rows(data.folder / f"{params['split']}.jsonl")
         asking = asking_of(params, train, registry)
         shots = asking.select(template.render(queries[0]))
-        shown = [{"id": shot.id, "user": shot.user, "answer": asking.write(shot)} for shot in shots]
+        demonstrations = [{"id": shot.id, "user": shot.user, "answer": asking.write(shot)} for shot in shots]
     return {
         "candidate": candidate.key,
         **params["prompt"],
@@ -135,7 +135,7 @@ def _prompt(
         "generation": params["generation"],
         "prompting": portable["prompting"],
         "technique": portable["technique"],
-        "shots": shown,
+        "shots": demonstrations,
     }
 
 

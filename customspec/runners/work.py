@@ -195,8 +195,8 @@ def _encode_rows(
 ) -> Encodings:
     template = template_of(params)
     technique, options = prompting_of(params, work.registry)
-    shown = technique is not None and technique.shots(options) > 0
-    train = tuple(template.render_all(work.rows("train"))) if shown else ()
+    shows_rows = technique is not None and technique.shots(options) > 0
+    train = tuple(template.render_all(work.rows("train"))) if shows_rows else ()
     header, chat = work.header_and_chat
     on_long: OnLong = params["on_long"]
     return encode(

@@ -176,7 +176,7 @@ class Walk:
     def _duplicate(self, event: yaml.Event, path: KeyPath, first: object) -> None:
         place = self.marks[path].key
         where = f" at {place.line}:{place.column}" if place else ""
-        message = f"`{_cut(str(path[-1]))}` is already set{where} ({_shown(first)})"
+        message = f"`{_cut(str(path[-1]))}` is already set{where} ({_described(first)})"
         self._add(Code.YAML_DUPLICATE_KEY, message, _start(event), "remove one of the two")
 
     def _next(self) -> yaml.Event:
@@ -240,7 +240,7 @@ def _tag_hint(tag: str) -> str:
     return "remove it; code comes from an installed plugin, never from a spec"
 
 
-def _shown(value: object) -> str:
+def _described(value: object) -> str:
     if isinstance(value, dict | list):
         return "a mapping" if isinstance(value, dict) else "a list"
     return f"value {_cut(json.dumps(value, ensure_ascii=False))}"

@@ -103,7 +103,7 @@ def _questions(offered: Any, asked: Mapping[str, Any]) -> Iterator[tuple[str, Ca
     if "pairs" in asked:
         yield "score", lambda: scored(offered, model.model_validate(asked["options"]), asked["pairs"])
     if "rows" in asked:
-        yield "shown", partial(_shown, offered, asked)
+        yield "prompts", partial(_prompts, offered, asked)
     if "headers" in asked:
         yield "planned", partial(_planned, offered, asked)
 
@@ -112,11 +112,11 @@ def _digest(model: Any, written: Mapping[str, Any]) -> str:
     return digest(model.model_validate(written).model_dump(mode="json"))
 
 
-def _shown(technique: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
-    return shown(technique, technique.options.model_validate(asked["options"]), asked["rows"])
+def _prompts(technique: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
+    return prompts_of(technique, technique.options.model_validate(asked["options"]), asked["rows"])
 
 
-def shown(technique: Any, options: Any, count: int) -> dict[str, Any]:
+def prompts_of(technique: Any, options: Any, count: int) -> dict[str, Any]:
     """What a prompting technique makes of so many training rows, as plain JSON."""
     rows = examples(count, columns=columns_of(technique, options))
     asked, fits = queries(rows), isinstance(technique, Fits)

@@ -12,7 +12,7 @@ from customspec.prompts import Example
 from customspec.testing.checks import Check, RuleError, require
 from customspec.testing.conversing import conversing_checks
 from customspec.testing.fitting import SENTENCE, fit
-from customspec.testing.fresh import shown
+from customspec.testing.fresh import prompts_of
 from customspec.testing.models import TinyModels
 from customspec.testing.rows import demonstrations, queries
 from customspec.testing.shared import well_said
@@ -63,7 +63,7 @@ def _takes_rows(subject: Subject) -> None:
         raise RuleError(f"it refuses {subject.rows} rows: {taken.message}; give the check other options")
 
 
-def _shown(
+def _selected(
     subject: Subject, rows: Sequence[Example], asked: Sequence[Example], seed: int = SEEDS[0]
 ) -> list[list[str]]:
     return demonstrations(subject.prompting, subject.options, rows, asked, seed)
@@ -74,7 +74,7 @@ def _shots(subject: Subject) -> None:
     whole = isinstance(count, int) and not isinstance(count, bool) and count >= 0
     require(whole, f"`shots` gives {count!r}; it must be a number of rows, 0 or more")
     for seed in SEEDS:
-        for shots in _shown(subject, subject.training(), queries(()), seed):
+        for shots in _selected(subject, subject.training(), queries(()), seed):
             require(len(shots) >= count, f"`shots` says {count}, but a query is shown {len(shots)} under seed {seed}")
 
 
@@ -82,7 +82,7 @@ def _training_rows(subject: Subject) -> None:
     rows = subject.training()
     known = {row.id for row in rows}
     for seed in SEEDS:
-        for shots in _shown(subject, rows, queries(rows), seed):
+        for shots in _selected(subject, rows, queries(rows), seed):
             strange = [id for id in shots if id not in known]
             require(not strange, f"{', '.join(strange)} shown under seed {seed} are no training rows")
             require(len(set(shots)) == len(shots), f"a row is shown twice under seed {seed}: {', '.join(shots)}")
@@ -91,7 +91,7 @@ def _training_rows(subject: Subject) -> None:
 def _never_its_own(subject: Subject) -> None:
     rows = subject.training()
     for seed in SEEDS:
-        for query, shots in zip(rows, _shown(subject, rows, rows, seed), strict=True):
+        for query, shots in zip(rows, _selected(subject, rows, rows, seed), strict=True):
             require(query.id not in shots, f"{query.id} is shown to itself under seed {seed}; compare the `id`s")
 
 
@@ -99,12 +99,12 @@ def _few_rows(subject: Subject) -> None:
     needed = subject.prompting.shots(subject.options)
     rows = subject.training(needed)
     if subject.refuses(rows) is None:
-        for shots in _shown(subject, rows, queries(())):
+        for shots in _selected(subject, rows, queries(())):
             require(len(shots) <= needed, f"{len(shots)} demonstrations out of {needed} rows")
     more = subject.training(needed + 1)
     if subject.refuses(more) is not None:
         return
-    for query, shots in zip(more, _shown(subject, more, more), strict=True):
+    for query, shots in zip(more, _selected(subject, more, more), strict=True):
         # a technique that names its rows would refuse those that are left
         if subject.refuses([row for row in more if row.id != query.id]) is None:
             require(len(shots) >= needed, f"{query.id} is shown {len(shots)} of the {needed} other rows")
@@ -116,7 +116,7 @@ def _blind(subject: Subject) -> None:
     # as when it counts: the columns are those that the question needs
     unanswered = [replace(query, answer="", fields={"text": query.user}) for query in asked]
     for seed in SEEDS:
-        knowing, blind = (_shown(subject, rows, each, seed) for each in (asked, unanswered))
+        knowing, blind = (_selected(subject, rows, each, seed) for each in (asked, unanswered))
         differing = [query.id for query, one, other in zip(asked, knowing, blind, strict=True) if one != other]
         require(not differing, f"{', '.join(differing)} shown other rows under seed {seed} when the answer is unknown")
 
@@ -125,16 +125,16 @@ def _determinism(subject: Subject) -> None:
     rows = subject.training()
     asked = queries(rows)
     for seed in SEEDS:
-        first = _shown(subject, rows, asked, seed)
-        require(first == _shown(subject, list(rows), asked, seed), f"seed {seed} gave two different selections")
-        backwards = _shown(subject, rows, asked[::-1], seed)[::-1]
+        first = _selected(subject, rows, asked, seed)
+        require(first == _selected(subject, list(rows), asked, seed), f"seed {seed} gave two different selections")
+        backwards = _selected(subject, rows, asked[::-1], seed)[::-1]
         require(first == backwards, f"under seed {seed} a selection depends on the queries asked before")
 
 
 def _any_process(subject: Subject) -> None:
-    here = shown(subject.prompting, subject.options, subject.rows)
+    here = prompts_of(subject.prompting, subject.options, subject.rows)
     for hash_seed, fresh in enumerate(subject.fresh, 1):
-        there = fresh.answer("shown")
+        there = fresh.answer("prompts")
         differing = [name for name, value in here.items() if there[name] != value]
         problem = f"other {' and '.join(differing)} under PYTHONHASHSEED={hash_seed}; is a set's order used?"
         require(not differing, problem)

@@ -13,7 +13,7 @@ from customspec.report.disagreements import Weighing, disagreements, grouped
 from customspec.report.frontier import Point, frontier, total_seconds
 from customspec.report.labels import HEIGHT, LETTER, placed
 from customspec.report.sides import from_side
-from customspec.report.text import shown
+from customspec.report.text import escape_lines
 
 
 def record(id: str, answer: str, prediction: str | None, **more: Any) -> dict[str, Any]:
@@ -156,4 +156,4 @@ def test_numbers_are_as_wide_as_they_must_be() -> None:
 
 
 def test_several_lines_stay_lines() -> None:
-    assert shown("a\tb\n\x1bc\u202e\r") == "a\tb\n\\x1bc\\u202e\\r"
+    assert escape_lines("a\tb\n\x1bc\u202e\r") == "a\tb\n\\x1bc\\u202e\\r"

@@ -37,7 +37,7 @@ def bundle(opened: Reopened) -> tuple[dict[str, Any], list[dict[str, str]]]:
         "prompting": None if params["prompting"] is None else _named(opened.params_as_found(step)["prompting"]),
         "decoding": _decoding(opened, params),
         "shots_by_question": own,
-        "shots": [] if own else [_shown(shot, asking.write(shot)) for shot in shots[0]],
+        "shots": [] if own else [_shot_json(shot, asking.write(shot)) for shot in shots[0]],
         "example": {
             "row": queries[0].id,
             "messages": [asdict(message) for message in messages],
@@ -46,7 +46,7 @@ def bundle(opened: Reopened) -> tuple[dict[str, Any], list[dict[str, str]]]:
             "answer_end": chat.end,
         },
     }
-    return document, [_shown(shot, asking.write(shot)) for shot in train] if own else []
+    return document, [_shot_json(shot, asking.write(shot)) for shot in train] if own else []
 
 
 def _named(prompting: dict[str, Any]) -> dict[str, Any]:
@@ -59,6 +59,6 @@ def _decoding(opened: Reopened, params: Any) -> dict[str, Any] | None:
     return None if sampling is None else asdict(sampling)
 
 
-def _shown(shot: Example, answer: str) -> dict[str, Any]:
+def _shot_json(shot: Example, answer: str) -> dict[str, Any]:
     history: Sequence[dict[str, Any]] = [asdict(turn) for turn in shot.history]
     return {"id": shot.id, **({"history": history} if history else {}), "user": shot.user, "answer": answer}
