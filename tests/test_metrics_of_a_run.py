@@ -17,7 +17,7 @@ from customspec.errors import PluginError, StepError
 from customspec.hookspecs import Answer, Extra
 from customspec.plan import Plan
 from customspec.registry import Registry, check_extra, discover
-from customspec.runners.kinds.evaluate import measured
+from customspec.runners.kinds.evaluate import metric_json
 from customspec.runners.metrics import Scoring
 from customspec.source import read
 from customspec.spec import Options
@@ -171,7 +171,7 @@ ANSWERS = [Answer("a b", "a c"), Answer("x", "x"), Answer("y", "z"), Answer("a a
 def test_a_metric_lies_in_its_interval(metric: Any, groups: list[str] | None) -> None:
     records = as_records(ANSWERS)
     by_id = None if groups is None else {row["id"]: group for row, group in zip(records, groups, strict=True)}
-    found = measured(Scoring("it", metric, Options()), records, by_id)
+    found = metric_json(Scoring("it", metric, Options()), records, by_id)
     assert found["value"] == pytest.approx(metric.score(Options(), ANSWERS))
     assert 0 <= found["ci"][0] <= found["value"] <= found["ci"][1] <= 1
     assert found["ci"][0] < found["ci"][1]
@@ -186,7 +186,7 @@ def test_a_mean_of_rows_has_the_interval_that_its_scores_have() -> None:
             return TokenF1().score(options, answers)
 
     by_rows, by_sets = (
-        measured(Scoring("it", metric, Options()), as_records(ANSWERS)) for metric in (TokenF1(), Whole())
+        metric_json(Scoring("it", metric, Options()), as_records(ANSWERS)) for metric in (TokenF1(), Whole())
     )
     assert by_rows["ci"] == pytest.approx(by_sets["ci"])
 
@@ -194,7 +194,7 @@ def test_a_mean_of_rows_has_the_interval_that_its_scores_have() -> None:
 def test_a_metric_that_is_no_finite_number_fails_its_step() -> None:
     perplexity = discover().metric("perplexity")
     with pytest.raises(StepError, match="`it` is not a finite number over 1 answers: inf"):
-        measured(Scoring("it", perplexity, Options()), as_records([Answer("", "a", -1e9, 1)]))
+        metric_json(Scoring("it", perplexity, Options()), as_records([Answer("", "a", -1e9, 1)]))
 
 
 # -------------------------------------------------------------------------------------------------- what is missing

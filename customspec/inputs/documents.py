@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from customspec.saved.results import check_results
 
 RESULTS = "results.json"
 MOST = 2**30  # bytes
+
+Prediction = Mapping[str, Any]
+"""A line of `predictions.jsonl`: a row's `id`, its `answer`, the candidate's `prediction`, whether it is `correct`."""
 
 
 def read_document(path: Path) -> dict[str, Any]:

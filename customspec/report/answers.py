@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from statistics import fmean, quantiles
 from typing import Any
 
-from customspec.report.disagreements import Record
+from customspec.inputs.documents import Prediction
 
 BINS = 20
 NO_ANSWER = "no answer"
 
 
-def confusion(records: Sequence[Record], choices: Sequence[str]) -> dict[str, Any]:
+def confusion(predictions: Sequence[Prediction], choices: Sequence[str]) -> dict[str, Any]:
     """`counts[right][given]` over `classes` (right answers) and `given` (the same, and none where one was not read)."""
-    found = Counter((record["answer"], record["prediction"]) for record in records)
+    found = Counter((one["answer"], one["prediction"]) for one in predictions)
     strays = sorted({str(given) for _, given in found if given is not None} - set(choices))
     given = [*choices, *strays, *([None] if any(answer is None for _, answer in found) else [])]
     counts = [[found[right, answer] for answer in given] for right in choices]

@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from customspec.inputs.documents import Prediction
 from customspec.report.numbers import probability, share, value
-
-Record = Mapping[str, Any]
-"""A line of `predictions.jsonl`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,28 +20,28 @@ class Weighing:
     chosen: str | None
     most: int = 40
 
-    def score(self, record: Record) -> float:
+    def score(self, prediction: Prediction) -> float:
         """What the row's answer is worth; where the metric knows whole sets only, 1 if it is right."""
-        score = record.get("scores", {}).get(self.metric)
-        return float(record["correct"]) if score is None else float(score)
+        score = prediction.get("scores", {}).get(self.metric)
+        return float(prediction["correct"]) if score is None else float(score)
 
-    def differs(self, given: Sequence[Record]) -> bool:
+    def differs(self, given: Sequence[Prediction]) -> bool:
         """Other classes; of generated texts, which nearly always differ, those of another worth."""
-        graded = not self.classes and all(self.metric in record.get("scores", {}) for record in given)
+        graded = not self.classes and all(self.metric in one.get("scores", {}) for one in given)
         return len({self.score(one) if graded else one["prediction"] for one in given}) > 1
 
-    def weight(self, given: Mapping[str, Record]) -> tuple[float, float]:
+    def weight(self, given: Mapping[str, Prediction]) -> tuple[float, float]:
         """How far the chosen candidate falls behind the best answer, then how far apart the answers lie."""
         sign = 1.0 if self.higher_is_better else -1.0
-        worth = {key: sign * self.score(record) for key, record in given.items()}
+        worth = {key: sign * self.score(one) for key, one in given.items()}
         best = max(worth.values())
         return best - worth.get(self.chosen or "", best), best - min(worth.values())
 
 
-def disagreements(answered: Mapping[str, Sequence[Record]], weighing: Weighing) -> dict[str, Any]:
+def disagreements(answered: Mapping[str, Sequence[Prediction]], weighing: Weighing) -> dict[str, Any]:
     """Of the rows that every candidate answered, how many they disagree on, and the most telling of these: `rows`,
     `of`, `shown`. Among equals the first come first."""
-    by_row = {key: {record["id"]: record for record in records} for key, records in answered.items()}
+    by_row = {key: {one["id"]: one for one in predictions} for key, predictions in answered.items()}
     ids = [id for id in next(iter(by_row.values()), {}) if all(id in rows for rows in by_row.values())]
     given = [{key: rows[id] for key, rows in by_row.items()} for id in ids]
     differing = [row for row in given if weighing.differs(list(row.values()))]
@@ -51,21 +49,21 @@ def disagreements(answered: Mapping[str, Sequence[Record]], weighing: Weighing) 
     return {"rows": len(differing), "of": len(ids), "shown": [_row(row, weighing) for row in telling]}
 
 
-def _row(given: Mapping[str, Record], weighing: Weighing) -> dict[str, Any]:
+def _row(given: Mapping[str, Prediction], weighing: Weighing) -> dict[str, Any]:
     first = next(iter(given.values()))
-    answers = {key: _answer(record, weighing) for key, record in given.items()}
+    answers = {key: _answer(one, weighing) for key, one in given.items()}
     return {"row": first["id"], "answer": first["answer"], "given": answers}
 
 
-def _answer(record: Record, weighing: Weighing) -> dict[str, Any]:
+def _answer(prediction: Prediction, weighing: Weighing) -> dict[str, Any]:
     """`probability` is that of the given answer, `of_answer` that of the right one."""
-    chances = record.get("probabilities") or {}
+    chances = prediction.get("probabilities") or {}
     return {
-        "prediction": record["prediction"],
-        "correct": record["correct"],
-        "score": weighing.score(record),
-        "probability": chances.get(record["prediction"]),
-        "of_answer": chances.get(record["answer"]),
+        "prediction": prediction["prediction"],
+        "correct": prediction["correct"],
+        "score": weighing.score(prediction),
+        "probability": chances.get(prediction["prediction"]),
+        "of_answer": chances.get(prediction["answer"]),
     }
 
 

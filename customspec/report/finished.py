@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from customspec.inputs.documents import read_document, read_plan, read_results
+from customspec.inputs.documents import Prediction, read_document, read_plan, read_results
 from customspec.plan import Plan
-from customspec.report.disagreements import Record
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Finished:
         key: str | None = self.results["decision"]["chosen_key"]
         return key
 
-    def predictions(self, key: str, split: str) -> tuple[Record, ...]:
+    def predictions(self, key: str, split: str) -> tuple[Prediction, ...]:
         """What the candidate answered, row by row; empty where it was not evaluated."""
         file = self.folder / "candidates" / key / "predictions" / split / "predictions.jsonl"
         if not file.is_file():

@@ -138,10 +138,11 @@ def _verdicts(pairs: list[View], chosen: str | None) -> dict[str, list[View]]:
 
 def _confusions(run: Finished, split: str) -> Iterator[View]:
     for candidate in _chosen_first(run):
-        records, choices = run.predictions(candidate["key"], split), _choices(run, candidate["key"])
-        if records and choices:
-            table = confusion(records, choices)
-            yield {"key": candidate["key"], "split": split, "rows": len(records), **table, "mistakes": mistakes(table)}
+        predictions, choices = run.predictions(candidate["key"], split), _choices(run, candidate["key"])
+        if predictions and choices:
+            table = confusion(predictions, choices)
+            found = {"rows": len(predictions), **table, "mistakes": mistakes(table)}
+            yield {"key": candidate["key"], "split": split, **found}
 
 
 def _distributions(run: Finished, split: str, measure: Mapping[str, Any]) -> Iterator[View]:
@@ -158,7 +159,7 @@ def _distributions(run: Finished, split: str, measure: Mapping[str, Any]) -> Ite
 
 
 def _scores(run: Finished, key: str, split: str) -> list[float]:
-    found = (record.get("scores", {}).get(run.metric) for record in run.predictions(key, split))
+    found = (one.get("scores", {}).get(run.metric) for one in run.predictions(key, split))
     return [score for score in found if score is not None and isfinite(score)]
 
 

@@ -9,11 +9,9 @@ from typing import Any
 
 from customspec.decide.samples import Totals
 from customspec.hookspecs import Answer, Metric, NeedsLikelihood, ScoresRows, ScoresTotals
+from customspec.inputs.documents import Prediction
 from customspec.registry import Registry, check_extra, metric_options
 from customspec.spec import Options
-
-Record = Mapping[str, Any]
-"""A line of `predictions.jsonl`."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class Scoring:
         return lambda answers: Totals(metric.parts(self.options, answers), partial(metric.of_totals, self.options))
 
 
-def answers_of(records: Sequence[Record]) -> list[Answer]:
+def answers_of(records: Sequence[Prediction]) -> list[Answer]:
     """The records as metrics see them."""
     return [
         Answer(record["prediction"], record["answer"], record.get("answer_log_likelihood"), record.get("answer_tokens"))

@@ -1,4 +1,4 @@
-"""Rows and other records as JSON lines in step folders."""
+"""Rows and other records as JSON and JSON lines in step folders."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in file]
 
 
-def write_record(path: Path, record: Mapping[str, Any]) -> None:
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """One JSON object, indented, for people too."""
-    path.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def save_rows(path: Path, rows: Iterable[Row]) -> None:

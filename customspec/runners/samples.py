@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from customspec.decide.samples import Sample
 from customspec.hookspecs import Answer
-from customspec.runners.metrics import Record, Scoring, answers_of
+from customspec.inputs.documents import Prediction
+from customspec.runners.metrics import Scoring, answers_of
 
 
-def sample_of(scoring: Scoring, records: Sequence[Record], groups: Mapping[str, str] | None = None) -> Sample:
+def sample_of(scoring: Scoring, records: Sequence[Prediction], groups: Mapping[str, str] | None = None) -> Sample:
     """One candidate's answers to one split's rows; `groups` has each row's group, by the row's id."""
     answers = answers_of(records)
     return Sample(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from customspec.decide.intervals import CONFIDENCE, interval_of
 from customspec.decide.samples import Measure
 from customspec.errors import StepError
+from customspec.inputs.documents import Prediction
 from customspec.inputs.encoding import Encoded
 from customspec.inputs.splits import groups_of
 from customspec.inputs.tokens import Chat
@@ -18,7 +19,7 @@ from customspec.plan import Step
 from customspec.runners.answers import answer, load_candidate, reserve_of
 from customspec.runners.bases import make_way
 from customspec.runners.measure import measuring
-from customspec.runners.metrics import Record, Scoring
+from customspec.runners.metrics import Scoring
 from customspec.runners.records import records_of, scored
 from customspec.runners.rows import write_lines
 from customspec.runners.samples import sample_of
@@ -54,7 +55,7 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     write_lines(folder / "predictions.jsonl", records)
     groups = None if params["group"] is None else groups_of(queries, params["group"])
     return {
-        "metrics": {scoring.id: measured(scoring, records, groups) for scoring in scorings},
+        "metrics": {scoring.id: metric_json(scoring, records, groups) for scoring in scorings},
         "rows": len(records),
         "evaluate_seconds": answers.seconds,
         "rows_per_second": len(records) / answers.seconds,
@@ -77,7 +78,9 @@ def _latency(params: Mapping[str, Any], model: nn.Module, rows: Sequence[Encoded
     return median(taken)
 
 
-def measured(scoring: Scoring, records: Sequence[Record], groups: Mapping[str, str] | None = None) -> dict[str, Any]:
+def metric_json(
+    scoring: Scoring, records: Sequence[Prediction], groups: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """The metric with its interval: Wilson's for a proportion over rows, else BCa over rows or groups."""
     sample = sample_of(scoring, records, groups)
     if not isfinite(sample.value):

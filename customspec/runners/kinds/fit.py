@@ -9,7 +9,7 @@ from customspec.plan import Step
 from customspec.runners.bases import load_base, make_way
 from customspec.runners.fitting import fit_prompt
 from customspec.runners.measure import measuring
-from customspec.runners.rows import write_record
+from customspec.runners.rows import write_json
 from customspec.runners.work import Work, settled
 
 
@@ -21,5 +21,5 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     work.tell(0, None, "loading the model")
     fitted = fit_prompt(params, load_base(params, work), work)
     found = {"options": dict(fitted.options), "scored": fitted.scored, "fit_seconds": fitted.seconds}
-    write_record(folder / "fit.json", found)
+    write_json(folder / "fit.json", found)
     return {**found, "peak_memory_bytes": peak()}

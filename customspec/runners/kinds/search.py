@@ -21,7 +21,7 @@ from customspec.runners.kinds import train
 from customspec.runners.measure import measuring
 from customspec.runners.metrics import Scoring, answers_of
 from customspec.runners.records import records_of
-from customspec.runners.rows import write_record
+from customspec.runners.rows import write_json
 from customspec.runners.searching import KEPT, Combination, Ended, Search, StoppedError, Trial, best_of, search
 from customspec.runners.tuning import consulted
 from customspec.runners.work import Work, encode_rows, located, with_options
@@ -63,7 +63,7 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
         "trials": [trial.to_json() for trial in trials],
         "search_seconds": sum(trial.seconds for trial in trials),
     }
-    write_record(folder / "search.json", found)
+    write_json(folder / "search.json", found)
     return {**found, "peak_memory_bytes": peak()}
 
 
