@@ -21,7 +21,7 @@ from customspec.cli.common import (
 from customspec.cli.planning import make_plan
 from customspec.cli.printing import print_table
 from customspec.compiler import Compiled
-from customspec.compiler.goal import PlannedClaim
+from customspec.decide.claim import PlannedClaim
 from customspec.decide.prospect import MEMO, Prospect, prospect, sentences
 from customspec.errors import Exit, UsageError
 from customspec.machine import Machine, detect
@@ -53,22 +53,22 @@ def command(
     machine = detect(device)
     root = store_root(spec, store)
     compiled = make_plan(spec, root, machine, **choices)
-    known = Store(root).memo(MEMO)
+    memo = Store(root).memo(MEMO)
     cached = cached_steps(compiled.plan, Store(root), machine)
     if out is not None:
         _write(compiled, out)
-    found = _prospect(compiled.claim, true_value, known)
+    found = _prospect(compiled.claim, true_value, memo)
     if as_json:
         goal_rows = None if found is None else found.to_json()
         more = {"digest": compiled.plan.digest, "cached": cached, "goal_rows": goal_rows}
         show_json({**sealed(compiled.plan), **more})
     else:
         _print(compiled, cached)
-        _print_notes(compiled, goal_lines(compiled, known, true_value))
+        _print_notes(compiled, goal_lines(compiled, memo, true_value))
     return Exit.DONE
 
 
-def _prospect(claim: PlannedClaim | None, true: float | None, known: Memo) -> Prospect | None:
+def _prospect(claim: PlannedClaim | None, true: float | None, memo: Memo) -> Prospect | None:
     if claim is None:
         return None
     if true is not None and not (_beyond(claim, true) and claim.measure.lowest <= true <= claim.measure.highest):
@@ -76,19 +76,19 @@ def _prospect(claim: PlannedClaim | None, true: float | None, known: Memo) -> Pr
         raise UsageError(
             f"--true-value: {true:g} does not lie between the goal, {claim.goal.threshold:g}, and {best:g}"
         )
-    return prospect(claim.measure, claim.goal, claim.confidence, claim.rows, claim.counted, true, known)
+    return prospect(claim, true, memo)
 
 
 def _beyond(claim: PlannedClaim, value: float) -> bool:
     return claim.goal.reached_by(value) and value != claim.goal.threshold
 
 
-def goal_lines(compiled: Compiled, known: Memo, true: float | None = None) -> list[str]:
-    """What so many test rows can show of the goal, in words; `true` is a value to ask about, `known` what is known."""
+def goal_lines(compiled: Compiled, memo: Memo, true: float | None = None) -> list[str]:
+    """What so many test rows can show of the goal, in words; `true` is a value to ask about."""
     claim = compiled.claim
     if claim is None:
         return []
-    return sentences(_prospect(claim, true, known), claim.measure, claim.goal, claim.confidence)
+    return sentences(_prospect(claim, true, memo), claim)
 
 
 def cached_steps(plan: Plan, store: Store, machine: Machine) -> dict[str, bool]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from customspec.compiler.candidates import Choices, Ready, make_ready
+from customspec.compiler.candidates import Choices, Ready, Resolved, make_ready
 from customspec.compiler.costs import Shared, comparison_notes
 from customspec.compiler.data import ResolvedData, resolve_data
 from customspec.compiler.entries import Draft, check_later_work, read_entries
@@ -23,14 +23,11 @@ from customspec.compiler.problems import Problems
 from customspec.compiler.room import make_room
 from customspec.compiler.secrets import check_secrets
 from customspec.compiler.steps import (
-    candidate_of,
-    candidate_steps,
     data_step,
     decide_step,
     evaluated_splits,
-    finding_steps,
-    gate_of,
-    model_step,
+    model_steps,
+    own_steps,
 )
 from customspec.compiler.validation import validate
 from customspec.decide.samples import Measure
@@ -39,7 +36,7 @@ from customspec.inputs.digests import Digests
 from customspec.inputs.models import Unresolved
 from customspec.inputs.paths import Roots
 from customspec.inputs.remembered import Remembered
-from customspec.plan import Plan, Step, digest
+from customspec.plan import Plan, digest
 from customspec.registry import Registry
 from customspec.sandbox.client import worker
 from customspec.source import Document, KeyPath
@@ -90,17 +87,18 @@ def compile_document(
         worker().start()  # it boots while the data is read
     try:
         local = LocalFiles(roots, cache, Digests(cache), remembered)
-        return _compile(document, spec, drafts, registry, local, choices or Choices())
+        return _compile(document, registry, local, spec=spec, drafts=drafts, choices=choices or Choices())
     finally:
         remembered.save()
 
 
 def _compile(
     document: Document,
-    spec: Spec,
-    drafts: tuple[Draft, ...],
     registry: Registry,
     local: LocalFiles,
+    *,
+    spec: Spec,
+    drafts: tuple[Draft, ...],
     choices: Choices,
 ) -> Compiled:
     problems, remembered = Problems(document), local.remembered
@@ -115,10 +113,10 @@ def _compile(
         ref: resolve_model(ref, at, choices.machine, local, problems) for ref, at in _model_places(spec, drafts).items()
     }
     ready: list[Ready] = []
-    shared = Shared(remembered)
+    resolved, shared = Resolved(spec, data, models), Shared(remembered)
     for draft in drafts:
         with blaming_model(draft, problems):
-            made = make_ready(draft, spec, data, models, problems, choices, shared)
+            made = make_ready(draft, resolved, choices, shared, problems)
             ready += (one for one in made if one.estimate is not None)  # all that is tokenized is tokenized here
     ready, smaller = make_room(ready, problems)
     lineup = line_up(spec, ready, models[spec.base_model], problems)
@@ -126,7 +124,7 @@ def _compile(
     if claim is not None and spec.strategy == "ladder" and choices.limit is None:
         check_goal(claim, problems)
     problems.stop_if_any()
-    plan = _plan(document, spec, lineup, data, metrics, choices.sources)
+    plan = _plan(document, spec, data, lineup, metrics, sources=choices.sources)
     hub = sorted({model.label for model in models.values() if isinstance(model, Unresolved)})
     overlapping = () if data.given is None else overlap_notes(spec, data.given, remembered)
     of_candidates = (*comparison_notes(ready), *fit_notes(drafts), *smaller, *shared.length_budget.notes())
@@ -157,32 +155,15 @@ def _model_places(spec: Spec, drafts: Sequence[Draft]) -> dict[BaseModelSpec, Ke
 def _plan(
     document: Document,
     spec: Spec,
-    lineup: Lineup,
     data: ResolvedData,
+    lineup: Lineup,
     metrics: tuple[ChosenMetric, ...],
+    *,
     sources: Mapping[str, str],
 ) -> Plan:
-    rows, splits = data_step(data), evaluated_splits(data)
-    models: dict[BaseModelSpec, Step] = {}
-    own: list[Step] = []
-    searches: dict[str, Step] = {}
-    deciding: list[Step] = []
-    for ready in lineup.running:
-        if ready.ref not in models:
-            models[ready.ref] = model_step(ready.ref, ready, "model" if not models else f"model:{len(models) + 1}")
-        earlier = [step for step in deciding if not (step.candidate or "").startswith(f"{ready.draft.id}@")]
-        gate = gate_of(spec.goal, earlier) if spec.strategy == "ladder" else None
-        known = searches.get(ready.draft.id)
-        needs = (models[ready.ref], rows)
-        finding = finding_steps(ready, spec, needs, metrics, gate, known)
-        own += [step for step in finding if step is not known]
-        for step in finding:
-            if step.kind == "search":
-                searches[ready.draft.id] = step
-        steps = candidate_steps(ready, spec, needs, splits, metrics, gate, finding)
-        own += steps
-        if ready.ships and ready.draft.id != lineup.gauge:
-            deciding.append(next(step for step in steps if step.kind == "evaluate"))
+    rows, models = data_step(data), model_steps(lineup)
+    needs = {ref: (model, rows) for ref, model in models.items()}
+    own = own_steps(spec, lineup, metrics, needs, evaluated_splits(data))
     decide = decide_step(spec, lineup, rows, own, metrics[0])
     return Plan(
         name=spec.name,
@@ -190,7 +171,7 @@ def _plan(
         strategy=spec.strategy,
         goal=None if spec.goal is None else spec.goal.model_dump(exclude_none=True),
         metrics=tuple(metric.id for metric in metrics),
-        candidates=tuple(candidate_of(ready, lineup) for ready in lineup.ordered),
+        candidates=lineup.candidates(),
         steps=(*models.values(), rows, *own, decide),
         budget=None if spec.budget is None else spec.budget.model_dump(exclude_none=True),
         cost=None if spec.cost is None else spec.cost.model_dump(),

@@ -55,6 +55,15 @@ class Choices:
         return None if self.machine == UNKNOWN else self.machine.device
 
 
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A spec with the data and the models that it names; a model is None where something is wrong with it."""
+
+    spec: Spec
+    data: ResolvedData
+    models: Mapping[BaseModelSpec, ResolvedModel | Unresolved | None]
+
+
 @dataclass(frozen=True)
 class Ready:
     """One candidate (one seed), with all that its steps need to know."""
@@ -164,25 +173,17 @@ def _blamed(chosen: ChosenTechnique, call: Callable[P, R]) -> Callable[P, R]:
 
 
 def make_ready(
-    draft: Draft,
-    spec: Spec,
-    data: ResolvedData,
-    models: Mapping[BaseModelSpec, ResolvedModel | Unresolved | None],
-    problems: Problems,
-    choices: Choices,
-    shared: Shared,
+    draft: Draft, resolved: Resolved, choices: Choices, shared: Shared, problems: Problems
 ) -> tuple[Ready, ...]:
     """One candidate per seed; none, with problems added, where something is wrong."""
+    spec, data, before = resolved.spec, resolved.data, len(problems)
     ref = draft.entry.base_model or spec.base_model
-    model, before = models[ref], len(problems)
+    model = resolved.models[ref]
     train = None if data.rows is None else data.rows.train
     check_quantization(draft, choices.device, problems)
     check_shots(draft, train, problems, has_train=spec.data.train is not None)
-    if draft.search is not None and not chooses_by_validation(data):
-        message = "`search` chooses by validation rows, and there are none"
-        hint = "add `validation`, or `train`, of which a part is then split off"
-        problems.add(Code.DATA_NEEDED, draft.search.at, message, hint=hint, key=True)
-    rendered = _rendered(draft, spec, data, problems, shared)
+    _check_search(draft, data, problems)
+    rendered = _rendered(draft, resolved, shared, problems)
     if rendered is not None and len(problems) == before:
         check_prompting(draft, rendered, problems)
         check_judging(draft, rendered, train, problems)
@@ -205,12 +206,20 @@ def make_ready(
     return ready
 
 
-def _rendered(draft: Draft, spec: Spec, data: ResolvedData, problems: Problems, shared: Shared) -> Rendered | None:
+def _check_search(draft: Draft, data: ResolvedData, problems: Problems) -> None:
+    if draft.search is not None and not chooses_by_validation(data):
+        message = "`search` chooses by validation rows, and there are none"
+        hint = "add `validation`, or `train`, of which a part is then split off"
+        problems.add(Code.DATA_NEEDED, draft.search.at, message, hint=hint, key=True)
+
+
+def _rendered(draft: Draft, resolved: Resolved, shared: Shared, problems: Problems) -> Rendered | None:
     """The candidate's prompt over all rows; the spec's own is rendered once for all that have no other."""
+    prompt, rows = resolved.spec.prompt, resolved.data.rows
     patch, known = draft.entry.prompt, shared.remembered
     if patch is None:
-        return shared.once("prompt", lambda: render_all(spec.prompt, None, (), data.rows, problems, known))
-    return render_all(spec.prompt, patch, draft.at, data.rows, problems, known)
+        return shared.once("prompt", lambda: render_all(prompt, rows, problems, known=known))
+    return render_all(prompt, rows, problems, patch=patch, at=draft.at, known=known)
 
 
 def _generation(spec: Spec, draft: Draft, rendered: Rendered, model: ResolvedModel | Unresolved) -> Generation | None:

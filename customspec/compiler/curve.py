@@ -15,7 +15,7 @@ from customspec.compiler.fitting import is_fitted
 from customspec.compiler.models import ResolvedModel, with_recipe
 from customspec.compiler.problems import Problems
 from customspec.compiler.search import varied
-from customspec.compiler.steps import candidate_steps, fit_steps
+from customspec.compiler.steps import StepInputs, candidate_steps, fit_steps
 from customspec.errors import UsageError
 from customspec.inputs.splits import shared_out
 from customspec.plan import Plan, Step, make_step
@@ -104,9 +104,9 @@ def _part(compiled: Compiled, ready: Ready, share: int) -> Part | None:
     rendered = replace(ready.rendered, examples={**ready.rendered.examples, "train": train})
     smaller = replace(ready, rendered=rendered, options=_options(ready, len(kept), compiled.document))
     rows = make_step(f"data:{share}", "data", {**data.params, "rule": rule}, sources=data.sources)
-    fit = fit_steps(smaller, compiled.spec, (model, rows), None)
-    own = candidate_steps(smaller, compiled.spec, (model, rows), (SPLIT,), compiled.metrics[:1], None, fit)
-    steps = (*fit, *own)
+    inputs = StepInputs(smaller, compiled.spec, compiled.metrics[:1], (model, rows))
+    fit = fit_steps(inputs)
+    steps = (*fit, *candidate_steps(inputs, (SPLIT,), fit))
     names = {step.id: f"{step.id}:{share}" for step in steps}
     renamed = tuple(
         replace(step, id=names[step.id], needs=tuple(names.get(need, need) for need in step.needs)) for step in steps

@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from customspec.compiler.data import ResolvedData
 from customspec.compiler.problems import Problems
-from customspec.decide.claim import level_of
+from customspec.decide.claim import PlannedClaim, level_of
 from customspec.decide.power import fewest_rows, goal_share
 from customspec.decide.samples import Measure
 from customspec.errors import Code
 from customspec.inputs.splits import group_of
-from customspec.spec import Goal, Spec
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedClaim:
-    """The claim that a run will make: the goal, the confidence of its one test, and how many units it will draw on."""
-
-    measure: Measure
-    goal: Goal
-    confidence: float
-    rows: int
-    counted: str
-    """`rows`, or `groups` where `data.group` is given."""
-    choosing: bool
-    """Whether the test rows choose among several candidates too, so that the claim shares its level among them."""
+from customspec.spec import Spec
 
 
 def planned_claim(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from customspec.compiler.demonstrations import check_column
 from customspec.compiler.entries import Draft, blaming_plugin, tuning_of
@@ -25,7 +25,8 @@ def check_judging(draft: Draft, rendered: Rendered, train: Sequence[Row] | None,
         for option, column in (technique.columns(options) if isinstance(technique, ReadsColumns) else {}).items():
             check_column(column, (*draft.main.at, option), rendered.examples["train"], problems)
         if isinstance(technique, Judging) and len(problems) == before:
-            _check_texts(technique, options, draft, rendered.examples["train"], train, problems)
+            texts = (tuple(technique.texts(options, example)) for example in rendered.examples["train"])
+            _check_texts(texts, draft, train, problems)
 
 
 def own_texts(technique: TuningTechnique, options: TrainingOptions, rows: Sequence[Example]) -> set[str] | None:
@@ -36,17 +37,11 @@ def own_texts(technique: TuningTechnique, options: TrainingOptions, rows: Sequen
 
 
 def _check_texts(
-    technique: Judging,
-    options: TrainingOptions,
-    draft: Draft,
-    examples: Sequence[Example],
-    rows: Sequence[Row],
-    problems: Problems,
+    texts_of_rows: Iterable[tuple[str, ...]], draft: Draft, rows: Sequence[Row], problems: Problems
 ) -> None:
     """Texts of every row, as many as the first has. Raises ValueError where a row has another number of them."""
     count = None
-    for example, row in zip(examples, rows, strict=True):
-        texts = tuple(technique.texts(options, example))
+    for texts, row in zip(texts_of_rows, rows, strict=True):
         if bad := [text for text in texts if not isinstance(text, str) or not text.strip()]:
             message = f"{row.place}: `{draft.main.technique.name}` looks at {bad[0]!r}, which is no text to learn from"
             problems.add(Code.ANSWER_EMPTY, draft.main.at, message, key=True)

@@ -11,6 +11,7 @@ from customspec.compiler.gauge import gauge_of
 from customspec.compiler.models import ResolvedModel
 from customspec.compiler.problems import Problems
 from customspec.inputs.models import Unresolved
+from customspec.plan import Candidate
 from customspec.spec import Spec
 
 
@@ -30,6 +31,27 @@ class Lineup:
     def choosable(self) -> int:
         """How many can be chosen: each id once."""
         return len({ready.draft.id for ready in self.running} - {self.gauge})
+
+    def candidates(self) -> tuple[Candidate, ...]:
+        """What the plan shows of each candidate."""
+        return tuple(map(self._candidate, self.ordered))
+
+    def _candidate(self, ready: Ready) -> Candidate:
+        main = ready.draft.main
+        return Candidate(
+            key=ready.key,
+            id=ready.draft.id,
+            technique=main.technique.name,
+            family=main.technique.family,
+            seed=ready.seed,
+            distribution=main.offer.distribution,
+            version=main.offer.version,
+            trainable_parameters=ready.trainable,
+            total_parameters=ready.total,
+            estimate=ready.estimate.to_json(),
+            gauge=ready.draft.id == self.gauge,
+            skipped=self.skipped.get(ready.draft.id),
+        )
 
 
 def line_up(spec: Spec, ready: Sequence[Ready], base: ResolvedModel | Unresolved | None, problems: Problems) -> Lineup:

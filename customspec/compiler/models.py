@@ -151,19 +151,19 @@ def with_most_weights(draft: Draft, model: ResolvedModel, rows: int, problems: P
         return draft
     technique, options = tuning
     for option in searched.space:
-        weighed: list[tuple[int, int, int, TrainingOptions]] = []
+        weighed: list[tuple[int, int, TrainingOptions]] = []
         for at, value in searched.ends(option):
             with suppress(ValidationError):
                 tried = varied(technique.options, options, {option: value})
                 assert isinstance(tried, TrainingOptions)
-                weighed += _weigh(replace(draft.main, options=tried), model, rows, at, len(weighed), problems)
-        options = max(weighed, key=lambda one: one[:2], default=(0, 0, 0, options))[-1]
+                weighed += _weigh(replace(draft.main, options=tried), model, rows, at, problems)
+        options = max(weighed, key=lambda one: one[:2], default=(0, 0, options))[-1]
     return replace(draft, tuning=replace(draft.main, options=options))
 
 
 def _weigh(
-    chosen: ChosenTechnique, model: ResolvedModel, rows: int, at: KeyPath, index: int, problems: Problems
-) -> list[tuple[int, int, int, TrainingOptions]]:
+    chosen: ChosenTechnique, model: ResolvedModel, rows: int, at: KeyPath, problems: Problems
+) -> list[tuple[int, int, TrainingOptions]]:
     """Trained parameters and steps; nothing, with a problem at the searched value, where the model refuses it."""
     technique, options = chosen.technique, chosen.options
     assert technique.family == "tuning"
@@ -176,7 +176,7 @@ def _weigh(
             problems.add(Code.MODEL_REFUSES_TECHNIQUE, at, message, hint=refusal.hint)
             return []
         filled = fill(technique, options, header, rows)
-        return [(technique.trainable_parameters(filled, header), training_steps(filled, rows), index, options)]
+        return [(technique.trainable_parameters(filled, header), training_steps(filled, rows), options)]
 
 
 def refuse(refusal: Refusal, chosen: ChosenTechnique, problems: Problems) -> None:

@@ -44,13 +44,15 @@ def merged(prompt: Prompt, patch: PromptPatch | None, at: KeyPath, problems: Pro
 
 def render_all(
     prompt: Prompt,
-    patch: PromptPatch | None,
-    at: KeyPath,
     rows: Splits | None,
     problems: Problems,
+    *,
+    patch: PromptPatch | None = None,
+    at: KeyPath = (),
     known: Known | None = None,
 ) -> Rendered | None:
-    """Every row through the merged prompt. `at` is the entry, where the patch stands. None when something is wrong."""
+    """Every row through the prompt, a candidate's own `patch` laid over it; `at` is the entry where that stands. None,
+    with problems added, when something is wrong."""
     whole = merged(prompt, patch, at, problems)
     if whole is None:
         return None
@@ -64,7 +66,7 @@ def render_all(
         if rendered is None:
             return None
         examples[name] = rendered
-    choices = _choices(whole, examples, rows, places, problems)
+    choices = _choices(whole, examples, rows, places["choices"], problems)
     missing = whole.choices is not None and choices is None
     return None if missing else Rendered(whole, template, examples, choices)
 
@@ -210,49 +212,44 @@ def _choices(
     prompt: Prompt,
     examples: Mapping[str, Sequence[Example]],
     rows: Splits,
-    places: Mapping[str, KeyPath],
+    at: KeyPath,
     problems: Problems,
 ) -> tuple[str, ...] | None:
+    """The answers to choose among; None where the prompt has none, and, with a problem added, where they are wrong."""
     if prompt.choices is None:
         return None
     source = next((name for name in SPLITS if examples[name]), "test")
     if prompt.choices == "from_data":
         choices = tuple(sorted({example.answer for example in examples[source]}))
-        few = f"every answer of the {source} rows is `{choices[0]}`"
+        few, known = f"every answer of the {source} rows is `{choices[0]}`", f"the answers of the {source} rows"
     else:
         choices = tuple(choice.strip() for choice in prompt.choices)
-        few = "`choices` holds one answer"
+        few, known = "`choices` holds one answer", "`choices`"
     twice = next((index for index, choice in enumerate(choices) if choice in choices[:index]), None)
     if twice is not None:
-        problems.add(Code.WRONG_VALUE, (*places["choices"], twice), f"`{choices[twice]}` is already among the choices")
+        problems.add(Code.WRONG_VALUE, (*at, twice), f"`{choices[twice]}` is already among the choices")
     elif len(choices) == 1:
-        problems.add(Code.WRONG_VALUE, places["choices"], f"{few}: there is nothing to choose")
+        problems.add(Code.WRONG_VALUE, at, f"{few}: there is nothing to choose")
+    elif (other := _first_other_answer(examples, choices)) is not None:
+        split, indices = other
+        first, count = indices[0], f"{len(indices)} such {split} row{'s' if len(indices) > 1 else ''}"
+        answer = examples[split][first].answer
+        message = f"{rows.named(split)[first].place}: the answer `{answer}` is not among {known} ({count})"
+        nearest = closest(answer, choices, {})
+        hint = f"did you mean `{nearest}`?" if nearest else None
+        problems.add(Code.ANSWER_NOT_A_CHOICE, at, message, hint=hint)
     else:
-        known = f"the answers of the {source} rows" if prompt.choices == "from_data" else "`choices`"
-        return choices if _all_among(choices, known, examples, rows, places, problems) else None
+        return choices
     return None
 
 
-def _all_among(
-    choices: tuple[str, ...],
-    known: str,
-    examples: Mapping[str, Sequence[Example]],
-    rows: Splits,
-    places: Mapping[str, KeyPath],
-    problems: Problems,
-) -> bool:
-    known_choices = frozenset(choices)
+def _first_other_answer(
+    examples: Mapping[str, Sequence[Example]], choices: Sequence[str]
+) -> tuple[str, list[int]] | None:
+    """The first split with answers that are no choice, and the indices of these rows."""
+    known = frozenset(choices)
     for name in SPLITS:
-        strange = [index for index, example in enumerate(examples[name]) if example.answer not in known_choices]
-        if strange:
-            example, row = examples[name][strange[0]], rows.named(name)[strange[0]]
-            nearest = closest(example.answer, choices, {})
-            count = f"{len(strange)} such {name} row{'s' if len(strange) > 1 else ''}"
-            problems.add(
-                Code.ANSWER_NOT_A_CHOICE,
-                places["choices"],
-                f"{row.place}: the answer `{example.answer}` is not among {known} ({count})",
-                hint=f"did you mean `{nearest}`?" if nearest else None,
-            )
-            return False
-    return True
+        found = [index for index, example in enumerate(examples[name]) if example.answer not in known]
+        if found:
+            return name, found
+    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from customspec.compiler.candidates import Ready
@@ -13,22 +14,33 @@ from customspec.compiler.metrics import ChosenMetric
 from customspec.compiler.quantization import quantization_of
 from customspec.estimate import COMPARED
 from customspec.inputs.models import Unresolved
-from customspec.plan import Candidate, Gate, Kind, Resources, Step, make_step
+from customspec.plan import Gate, Kind, Resources, Step, make_step
 from customspec.registry import Offer
 from customspec.spec import BaseModelSpec, Goal, Spec
 
 EVALUATED = ("validation", "test")
 
 
-def model_step(ref: BaseModelSpec, ready: Ready, name: str) -> Step:
+def model_steps(lineup: Lineup) -> dict[BaseModelSpec, Step]:
+    """A step for each base model that a running candidate has."""
+    found: dict[BaseModelSpec, Step] = {}
+    for ready in lineup.running:
+        if ready.ref not in found:
+            found[ready.ref] = _model_step(ready, f"model:{len(found) + 1}" if found else "model")
+    return found
+
+
+def _model_step(ready: Ready, name: str) -> Step:
     """Resolve a base model: convert a GGUF file once, or verify a folder."""
     if isinstance(ready.model, Unresolved):
         params: dict[str, Any] = {"kind": "unresolved", "digest": None, "label": ready.model.label}
         return make_step(name, "model", params, sources={"label": ready.model.label})
     files = ready.model.known.files
     params = {"kind": files.kind, "digest": files.digest}
-    sources = {"path": str(files.path.resolve()), "label": files.label, "ref": ref.model_dump(exclude_none=True)}
-    return make_step(name, "model", params, sources=sources)
+    ref = ready.ref.model_dump(exclude_none=True)
+    return make_step(
+        name, "model", params, sources={"path": str(files.path.resolve()), "label": files.label, "ref": ref}
+    )
 
 
 def data_step(data: ResolvedData) -> Step:
@@ -37,119 +49,109 @@ def data_step(data: ResolvedData) -> Step:
     return make_step("data", "data", {"splits": dict(data.digests), "rule": dict(data.rule)}, sources=sources)
 
 
-def candidate_steps(
-    ready: Ready,
+def own_steps(
     spec: Spec,
-    needs: tuple[Step, ...],
+    lineup: Lineup,
+    metrics: Sequence[ChosenMetric],
+    needs: Mapping[BaseModelSpec, tuple[Step, ...]],
     splits: Sequence[str],
-    metrics: Sequence[ChosenMetric],
-    gate: Gate | None,
-    finding: tuple[Step, ...] = (),
 ) -> tuple[Step, ...]:
-    """Train, where there is something to train, then evaluate each split. `needs` are the model's step and the data's;
-    `finding` those that find options."""
-    common = _common(ready, spec)
-    steps: list[Step] = []
-    if ready.draft.tuning is None:
-        needs = (*needs, *finding)
-    else:
-        tuning = _tuning(ready, metrics, selects="validation" in splits)
-        train = _own(f"train:{ready.key}", "train", ready, {**common, **tuning}, (*needs, *finding), gate)
-        steps.append(train)
-        needs = (*needs, train, *(step for step in finding if step.kind == "fit"))
-        common = {**common, "technique": tuning["technique"]}
-    for split in splits:
-        params = {**common, **_evaluation(ready, metrics), "split": split, "group": spec.data.group}
-        steps.append(_own(f"evaluate:{ready.key}:{split}", "evaluate", ready, params, needs, gate))
-    return tuple(steps)
+    """The steps of every running candidate, in the order in which they are tried. `needs` are, for each base model, its
+    step and the data's."""
+    own: list[Step] = []
+    deciding: list[Step] = []
+    for ready in lineup.running:
+        earlier = [step for step in deciding if not (step.candidate or "").startswith(f"{ready.draft.id}@")]
+        gate = _gate(spec.goal, earlier) if spec.strategy == "ladder" else None
+        inputs = StepInputs(ready, spec, metrics, needs[ready.ref], gate)
+        finding = _finding_steps(inputs, own)
+        steps = candidate_steps(inputs, splits, finding)
+        own += [step for step in (*finding, *steps) if step not in own]
+        if ready.ships and ready.draft.id != lineup.gauge:
+            deciding.append(next(step for step in steps if step.kind == "evaluate"))
+    return tuple(own)
 
 
-def finding_steps(
-    ready: Ready,
-    spec: Spec,
-    needs: tuple[Step, ...],
-    metrics: Sequence[ChosenMetric],
-    gate: Gate | None,
-    search: Step | None,
-) -> tuple[Step, ...]:
-    """What finds options before they are used, in order: the prompt's fit, of each seed its own, and the search, made
-    with the first seed; `search` is that one, for the others.
-
-    A prompt is fitted to the untrained model, so that all trials of a tuning technique train with it; a prompting
-    technique is fitted with the options that the search found.
-    """
-    if ready.draft.tuning is None:
-        found = _searching(ready, spec, needs, metrics, gate, search)
-        return (*found, *fit_steps(ready, spec, (*needs, *found), gate))
-    fit = fit_steps(ready, spec, needs, gate)
-    return (*fit, *_searching(ready, spec, (*needs, *fit), metrics, gate, search))
-
-
-def fit_steps(ready: Ready, spec: Spec, needs: tuple[Step, ...], gate: Gate | None) -> tuple[Step, ...]:
-    """Let the prompting technique find options of its own on the training rows; none where it does not."""
-    if not is_fitted(ready.draft):
-        return ()
-    return (_own(f"fit:{ready.key}", "fit", ready, _common(ready, spec), needs, gate),)
-
-
-def _searching(
-    ready: Ready,
-    spec: Spec,
-    needs: tuple[Step, ...],
-    metrics: Sequence[ChosenMetric],
-    gate: Gate | None,
-    search: Step | None,
-) -> tuple[Step, ...]:
-    """Try options of the technique on the validation rows; none where none are searched."""
-    searched = ready.draft.search
-    if searched is None:
-        return ()
-    if search is not None:
-        return (search,)
-    tuning = {} if ready.draft.tuning is None else _tuning(ready, metrics, selects=True)
-    asked = {**_answering(ready), "metric": _scored(metrics[0]), "limit": ready.choices.limit}
-    space = {option: dict(part) for option, part in searched.space.items()}
-    params = {**_common(ready, spec), **tuning, "asked": asked, "space": space, "trials": searched.trials}
-    return (_own(f"search:{ready.draft.id}", "search", ready, params, needs, gate),)
-
-
-def _own(
-    id: str, kind: Kind, ready: Ready, params: Mapping[str, Any], needs: tuple[Step, ...], gate: Gate | None
-) -> Step:
-    """A step of the candidate's own, which takes a device."""
-    files = _files(ready)
-    return make_step(id, kind, params, needs, gate=gate, sources=files, resources=Resources(1), candidate=ready.key)
-
-
-def evaluated_splits(data: ResolvedData) -> tuple[str, ...]:
-    """Validation where there are rows for it, and test."""
-    return EVALUATED if chooses_by_validation(data) else ("test",)
-
-
-def gate_of(goal: Goal | None, earlier: Sequence[Step]) -> Gate | None:
+def _gate(goal: Goal | None, earlier: Sequence[Step]) -> Gate | None:
     """Closed once an earlier rung's estimate reaches the goal; open on the first rung."""
     if goal is None or not earlier:
         return None
     return Gate(goal.metric, tuple(step.id for step in earlier), goal.at_least, goal.at_most)
 
 
-def candidate_of(ready: Ready, lineup: Lineup) -> Candidate:
-    """What the plan shows of a candidate."""
-    main = ready.draft.main
-    return Candidate(
-        key=ready.key,
-        id=ready.draft.id,
-        technique=main.technique.name,
-        family=main.technique.family,
-        seed=ready.seed,
-        distribution=main.offer.distribution,
-        version=main.offer.version,
-        trainable_parameters=ready.trainable,
-        total_parameters=ready.total,
-        estimate=ready.estimate.to_json(),
-        gauge=ready.draft.id == lineup.gauge,
-        skipped=lineup.skipped.get(ready.draft.id),
-    )
+@dataclass(frozen=True)
+class StepInputs:
+    """What all steps of one candidate are made of; `needs` are the model's step and the data's."""
+
+    ready: Ready
+    spec: Spec
+    metrics: Sequence[ChosenMetric]
+    needs: tuple[Step, ...]
+    gate: Gate | None = None
+
+    def step(self, id: str, kind: Kind, params: Mapping[str, Any], needs: tuple[Step, ...]) -> Step:
+        """A step of the candidate's own, which takes a device."""
+        one, files = Resources(1), _files(self.ready)
+        key = self.ready.key
+        return make_step(id, kind, params, needs, gate=self.gate, sources=files, resources=one, candidate=key)
+
+
+def candidate_steps(inputs: StepInputs, splits: Sequence[str], finding: tuple[Step, ...] = ()) -> tuple[Step, ...]:
+    """Train, where there is something to train, then evaluate each split. `finding` are the steps that find options."""
+    ready, metrics, common = inputs.ready, inputs.metrics, _common(inputs)
+    needs = (*inputs.needs, *finding)
+    steps: list[Step] = []
+    if ready.draft.tuning is not None:
+        tuning = _tuning(ready, metrics, selects="validation" in splits)
+        train = inputs.step(f"train:{ready.key}", "train", {**common, **tuning}, needs)
+        steps.append(train)
+        needs = (*inputs.needs, train, *(step for step in finding if step.kind == "fit"))
+        common = {**common, "technique": tuning["technique"]}
+    for split in splits:
+        params = {**common, **_evaluation(ready, metrics), "split": split, "group": inputs.spec.data.group}
+        steps.append(inputs.step(f"evaluate:{ready.key}:{split}", "evaluate", params, needs))
+    return tuple(steps)
+
+
+def _finding_steps(inputs: StepInputs, earlier: Sequence[Step]) -> tuple[Step, ...]:
+    """What finds options before they are used, in order: the prompt's fit, of each seed its own, and the search, made
+    with the first seed; for the others it is among the `earlier` steps.
+
+    A prompt is fitted to the untrained model, so that all trials of a tuning technique train with it; a prompting
+    technique is fitted with the options that the search found.
+    """
+    if inputs.ready.draft.tuning is None:
+        found = _search_steps(inputs, earlier)
+        return (*found, *fit_steps(inputs, found))
+    fit = fit_steps(inputs)
+    return (*fit, *_search_steps(inputs, earlier, fit))
+
+
+def fit_steps(inputs: StepInputs, after: tuple[Step, ...] = ()) -> tuple[Step, ...]:
+    """Let the prompting technique find options of its own on the training rows; none where it does not."""
+    if not is_fitted(inputs.ready.draft):
+        return ()
+    return (inputs.step(f"fit:{inputs.ready.key}", "fit", _common(inputs), (*inputs.needs, *after)),)
+
+
+def _search_steps(inputs: StepInputs, earlier: Sequence[Step], after: tuple[Step, ...] = ()) -> tuple[Step, ...]:
+    """Try options of the technique on the validation rows; none where none are searched."""
+    ready, searched = inputs.ready, inputs.ready.draft.search
+    if searched is None:
+        return ()
+    id = f"search:{ready.draft.id}"
+    if made := [step for step in earlier if step.id == id]:
+        return tuple(made)
+    tuning = {} if ready.draft.tuning is None else _tuning(ready, inputs.metrics, selects=True)
+    asked = {**_answering(ready), "metric": _scored(inputs.metrics[0]), "limit": ready.choices.limit}
+    space = {option: dict(part) for option, part in searched.space.items()}
+    params = {**_common(inputs), **tuning, "asked": asked, "space": space, "trials": searched.trials}
+    return (inputs.step(id, "search", params, (*inputs.needs, *after)),)
+
+
+def evaluated_splits(data: ResolvedData) -> tuple[str, ...]:
+    """Validation where there are rows for it, and test."""
+    return EVALUATED if chooses_by_validation(data) else ("test",)
 
 
 def decide_step(spec: Spec, lineup: Lineup, data: Step, measured: Sequence[Step], metric: ChosenMetric) -> Step:
@@ -171,7 +173,8 @@ def decide_step(spec: Spec, lineup: Lineup, data: Step, measured: Sequence[Step]
     return make_step("decide", "decide", params, needs)
 
 
-def _common(ready: Ready, spec: Spec) -> dict[str, Any]:
+def _common(inputs: StepInputs) -> dict[str, Any]:
+    ready = inputs.ready
     prompting, quantization = ready.draft.prompting, quantization_of(ready.draft)
     options: dict[str, Any] = {}
     if prompting is not None:
@@ -183,7 +186,7 @@ def _common(ready: Ready, spec: Spec) -> dict[str, Any]:
         "prompting": None if prompting is None else {**_named(prompting.offer), "options": options},
         "technique": None,
         "seed": ready.seed,
-        "on_long": spec.data.on_long,
+        "on_long": inputs.spec.data.on_long,
         **({} if quantization is None else {"quantization": quantization}),
     }
 

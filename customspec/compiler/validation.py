@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -22,6 +23,16 @@ M = TypeVar("M", bound=BaseModel)
 MAPPINGS = {"model_type", "model_attributes_type", "dict_type"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of the document: the model that it has to fit, where it stands, what messages call it."""
+
+    model: type[BaseModel]
+    at: KeyPath
+    owner: str
+    problems: Problems
+
+
 def validate(model: type[M], data: object, problems: Problems, at: KeyPath = (), owner: str = "the spec") -> M | None:
     """The validated model, or None with every problem added; `at` is where `data` stands in the document."""
     try:
@@ -33,9 +44,10 @@ def validate(model: type[M], data: object, problems: Problems, at: KeyPath = (),
             for path, errors in grouped.items()
             if errors[0]["type"] == "extra_forbidden"
         }
+        part = _Part(model, at, owner, problems)
         for path, errors in grouped.items():
             if errors[0]["type"] != "missing" or path not in renamed:  # there, by another name: one mistake, told once
-                _add(model, path, errors, problems, at, owner)
+                _add(part, path, errors)
         return None
 
 
@@ -73,22 +85,21 @@ def _inside(data: object, part: str | int) -> tuple[object] | None:
     return None
 
 
-def _add(
-    model: type[BaseModel], path: KeyPath, errors: list[ErrorDetails], problems: Problems, at: KeyPath, owner: str
-) -> None:
-    first = errors[0]
-    where = (*at, *path)
+def _add(part: _Part, path: KeyPath, errors: list[ErrorDetails]) -> None:
+    """The problem at a path inside the part; `errors` are all that pydantic says of it."""
+    first, problems = errors[0], part.problems
+    where = (*part.at, *path)
     if first["type"] == "extra_forbidden":
-        _unknown_key(model, path, problems, at, owner)
+        _unknown_key(part, path)
     elif first["type"] == "missing":
-        place = _name(where[:-1], owner)
+        place = _name(where[:-1], part.owner)
         problems.add(Code.MISSING_KEY, where[:-1], f"{place} lacks the required key `{path[-1]}`", key=True)
-    elif model is Spec and path == ("customspec",):
+    elif part.model is Spec and path == ("customspec",):
         problems.add(Code.FORMAT_VERSION, where, f"`customspec` must be 1, found {described(first['input'])}")
     elif first["type"] in {"value_error", "assertion_error"}:
         _refused(where, str(first["ctx"]["error"]), first["input"], problems)
     elif first["type"] in MAPPINGS:
-        _not_a_mapping_there(model, path, first["input"], _name(where, owner), where, problems)
+        _not_a_mapping_there(part, path, first["input"])
     else:
         _wrong_value(where, errors, problems)
 
@@ -100,20 +111,20 @@ def _refused(where: KeyPath, message: str, found: object, problems: Problems) ->
     problems.add(Code.WRONG_VALUE, (*where, *named[-1:]), message, key=isinstance(found, Mapping))
 
 
-def _not_a_mapping_there(
-    model: type[BaseModel], path: KeyPath, found: object, what: str, where: KeyPath, problems: Problems
-) -> None:
-    if _model_at(model, path) is TechniqueEntry and found is not None:
+def _not_a_mapping_there(part: _Part, path: KeyPath, found: object) -> None:
+    where = (*part.at, *path)
+    what = _name(where, part.owner)
+    if _model_at(part.model, path) is TechniqueEntry and found is not None:
         hint = "write a technique's name, or its name with its options: {lora: {r: 8}}"
-        problems.add(Code.WRONG_TYPE, where, f"{what} must name a technique; found {described(found)}", hint=hint)
+        part.problems.add(Code.WRONG_TYPE, where, f"{what} must name a technique; found {described(found)}", hint=hint)
         return
-    keys = _fields(model, path)
+    keys = _fields(part.model, path)
     meant = as_mapping(str(path[-1]), found, keys)
-    not_a_mapping(what, found, keys, where, problems, f"write {meant}" if meant else None)
+    not_a_mapping(what, found, keys, where, part.problems, hint=f"write {meant}" if meant else None)
 
 
 def not_a_mapping(
-    what: str, found: object, keys: Sequence[str], at: KeyPath, problems: Problems, hint: str | None = None
+    what: str, found: object, keys: Sequence[str], at: KeyPath, problems: Problems, *, hint: str | None = None
 ) -> None:
     """A mapping should stand there, and something else does; `hint` where it is known what was meant."""
     if found is None:
@@ -137,7 +148,8 @@ def _wrong_value(where: KeyPath, errors: list[ErrorDetails], problems: Problems)
     problems.add(code, where, f"{name} must be {wanted}; found {described(first['input'])}", hint=hint)
 
 
-def _unknown_key(model: type[BaseModel], path: KeyPath, problems: Problems, at: KeyPath, owner: str) -> None:
+def _unknown_key(part: _Part, path: KeyPath) -> None:
+    model, at, owner, problems = part.model, part.at, part.owner, part.problems
     *parent, key = path
     nearest = _meant(model, path)
     rename = certain_rename(problems.document, (*at, *parent), str(key), _fields(model, tuple(parent)))

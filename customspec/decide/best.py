@@ -39,13 +39,11 @@ def losses(samples: Mapping[str, Sample], measure: Measure, margin: float, confi
     (candidates - 1), in the place of Dunnett's: the bounds hold together whenever the one-sided bounds against the
     candidate that truly is the best hold, whichever that is. So any choice among them may look at all of them first.
     """
+    return {key: _loss(key, samples, measure, margin, confidence) for key in samples}
+
+
+def _loss(key: str, samples: Mapping[str, Sample], measure: Measure, margin: float, confidence: float) -> Loss:
     level = 1 - (1 - confidence) / max(len(samples) - 1, 1)
-    return {key: _loss(key, samples, measure, margin, confidence, level) for key in samples}
-
-
-def _loss(
-    key: str, samples: Mapping[str, Sample], measure: Measure, margin: float, confidence: float, level: float
-) -> Loss:
     value = bound = 0.0
     needed: float = 0
     n = samples[key].n

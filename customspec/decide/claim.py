@@ -14,6 +14,20 @@ from customspec.spec import Goal
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedClaim:
+    """The claim that a run will make: the goal, the confidence of its one test, and how many units it will draw on."""
+
+    measure: Measure
+    goal: Goal
+    confidence: float
+    rows: int
+    counted: str = "rows"
+    """`rows`, or `groups` where `data.group` is given."""
+    choosing: bool = False
+    """Whether the test rows choose among several candidates too, so that the claim shares its level among them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """One one-sided test: the bound of the metric at `confidence` against the goal's threshold."""
 

@@ -81,7 +81,8 @@ def curve_of(points: Sequence[Point], measure: Measure, margin: float, confidenc
     twice = _twice(points, measure, confidence, sign)
     law = {"limit": sign * limit, "factor": factor, "exponent": exponent}
     helps = _helps(sign, twice, margin)
-    return Curve(points_json, law, twice, helps, _answer(points, measure, twice, helps, margin, confidence))
+    answer = _answer(points[-1], measure, twice, helps, margin=margin, confidence=confidence)
+    return Curve(points_json, law, twice, helps, answer)
 
 
 def fit(sizes: Sequence[int], values: Sequence[float]) -> tuple[float, float, float]:
@@ -169,13 +170,13 @@ def _helps(sign: float, twice: Twice, margin: float) -> bool | None:
 
 
 def _answer(
-    points: Sequence[Point], measure: Measure, twice: Twice, helps: bool | None, margin: float, confidence: float
+    most_rows: Point, measure: Measure, twice: Twice, helps: bool | None, *, margin: float, confidence: float
 ) -> str:
     low, high = twice.ci
     least, most = twice.gain_ci
     reached = f"{measure.name} {twice.value:.3f} ({low:.3f} to {high:.3f}) at {twice.rows} rows"
     gain = f"a gain of {_signed(twice.gain)} ({_signed(least)} to {_signed(most)}, {percent(confidence)})"
-    has = f"with {points[-1].rows} it has {points[-1].sample.value:.3f}"
+    has = f"with {most_rows.rows} it has {most_rows.sample.value:.3f}"
     if helps is None:
         return f"it cannot be told whether more data would help: the curve leads to {reached}, {gain}; {has}"
     if helps:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from customspec.decide import power
+from customspec.decide.claim import PlannedClaim
 from customspec.decide.power import POWER, fewest_rows, goal_share, least_shown, rows_for_power, share_of
 from customspec.decide.samples import Measure
 from customspec.decide.wording import bound, percent
@@ -44,28 +45,21 @@ class Prospect:
         return {name: getattr(self, name) for name in self.__slots__} | {"power": POWER}
 
 
-def prospect(
-    measure: Measure,
-    goal: Goal,
-    confidence: float,
-    rows: int,
-    counted: str = "rows",
-    true: float | None = None,
-    memo: Memo | None = None,
-) -> Prospect | None:
-    """What so many rows can show; None where the metric has no worst or best value, and so nothing can be said.
+def prospect(claim: PlannedClaim, true: float | None = None, memo: Memo | None = None) -> Prospect | None:
+    """What the claim's rows can show; None where the metric has no worst or best value, and so nothing can be said.
 
     `true` is a value beyond the goal to ask about; `memo` keeps the figures for the next time.
     """
+    measure, goal, rows, counted = claim.measure, claim.goal, claim.rows, claim.counted
     share = goal_share(goal, measure)
     if share is None:
         return None
-    fewest = fewest_rows(share, confidence)
+    fewest = fewest_rows(share, claim.confidence)
     if fewest is None or share <= 0:
         return Prospect(rows, counted, fewest, None, None, goal.threshold if fewest else None)
     asked = None if true is None else share_of(true, measure, at_least=goal.at_least is not None)
     halfway = (1 + share) / 2 if asked is None else asked
-    for_true, least = _figures(share, halfway, confidence, rows, memo)
+    for_true, least = _figures(share, halfway, claim.confidence, rows, memo)
     return Prospect(
         rows=rows,
         counted=counted,
@@ -97,16 +91,17 @@ def _are_figures(for_true: object, least: object) -> bool:
     return counted and (least is None or (type(least) is float and 0 <= least <= 1))
 
 
-def sentences(found: Prospect | None, measure: Measure, goal: Goal, confidence: float) -> list[str]:
-    """The same in words, for `plan`."""
-    name, target = measure.name, f"{measure.name} {bound(goal)}"
+def sentences(found: Prospect | None, claim: PlannedClaim) -> list[str]:
+    """What the claim's rows can show, in words; `found` is what `prospect` gave of it."""
+    name = claim.measure.name
+    target = f"{name} {bound(claim.goal)}"
     if found is None:
         return [f"the goal, {target}: {name} has no worst value, so the rows that it takes are known after a run only"]
     there = f"there are {found.rows}"
     if found.fewest is None:
         return [f"the goal, {target}, is the best possible value: no number of test rows can show it"]
     lines = [
-        f"to show {target} with {percent(confidence)} confidence takes {found.fewest} test {found.counted}, "
+        f"to show {target} with {percent(claim.confidence)} confidence takes {found.fewest} test {found.counted}, "
         f"every one right; {there}" + ("" if found.possible else ": the goal cannot be shown")
     ]
     if found.true is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from customspec.decide.claim import PlannedClaim
 from customspec.decide.prospect import prospect, sentences
 from customspec.decide.samples import Measure
 from customspec.spec import Goal
@@ -15,19 +16,20 @@ from customspec.store import Store
 ACCURACY = Measure("accuracy", 0.0, 1.0, higher_is_better=True, proportion=True)
 
 
-def told(goal: Goal, rows: int, measure: Measure = ACCURACY, counted: str = "rows") -> list[str]:
-    return sentences(prospect(measure, goal, 0.95, rows, counted), measure, goal, 0.95)
+def lines(goal: Goal, rows: int, measure: Measure = ACCURACY, counted: str = "rows") -> list[str]:
+    claim = PlannedClaim(measure, goal, 0.95, rows, counted)
+    return sentences(prospect(claim), claim)
 
 
 def test_a_goal_that_can_be_shown() -> None:
-    assert told(Goal(metric="accuracy", at_least=0.8), 160) == [
+    assert lines(Goal(metric="accuracy", at_least=0.8), 160) == [
         "to show accuracy at least 0.8 with 95 % confidence takes 14 test rows, every one right; there are 160",
         "if the true accuracy is 0.9, 94 show it four times in five (80 % power); 160 do if it is 0.875",
     ]
 
 
 def test_a_goal_that_cannot_be_shown() -> None:
-    assert told(Goal(metric="accuracy", at_least=0.99), 20, counted="groups") == [
+    assert lines(Goal(metric="accuracy", at_least=0.99), 20, counted="groups") == [
         "to show accuracy at least 0.99 with 95 % confidence takes 299 test groups, every one right; there are 20: "
         "the goal cannot be shown",
         "if the true accuracy is 0.995, 2185 show it four times in five (80 % power)",
@@ -35,16 +37,16 @@ def test_a_goal_that_cannot_be_shown() -> None:
 
 
 def test_the_best_possible_value_is_never_shown_and_the_worst_always() -> None:
-    assert told(Goal(metric="accuracy", at_least=1.0), 20) == [
+    assert lines(Goal(metric="accuracy", at_least=1.0), 20) == [
         "the goal, accuracy at least 1, is the best possible value: no number of test rows can show it"
     ]
-    assert len(told(Goal(metric="accuracy", at_least=0.0), 20)) == 1
+    assert len(lines(Goal(metric="accuracy", at_least=0.0), 20)) == 1
 
 
 def test_a_goal_of_at_most_is_counted_from_the_other_end() -> None:
     errors = Measure("errors", 0.0, 1.0, higher_is_better=False, proportion=True)
-    found = prospect(errors, Goal(metric="errors", at_most=0.2), 0.95, 160)
-    mirrored = prospect(ACCURACY, Goal(metric="accuracy", at_least=0.8), 0.95, 160)
+    found = prospect(PlannedClaim(errors, Goal(metric="errors", at_most=0.2), 0.95, 160))
+    mirrored = prospect(PlannedClaim(ACCURACY, Goal(metric="accuracy", at_least=0.8), 0.95, 160))
     assert found is not None
     assert mirrored is not None
     assert (found.fewest, found.for_true) == (mirrored.fewest, mirrored.for_true)
@@ -55,8 +57,8 @@ def test_a_goal_of_at_most_is_counted_from_the_other_end() -> None:
 def test_of_a_metric_without_a_worst_value_nothing_is_known_before() -> None:
     endless = Measure("loss", 0.0, math.inf, higher_is_better=False, proportion=False)
     goal = Goal(metric="loss", at_most=1.0)
-    assert prospect(endless, goal, 0.95, 20) is None
-    assert "after a run only" in told(goal, 20, endless)[0]
+    assert prospect(PlannedClaim(endless, goal, 0.95, 20)) is None
+    assert "after a run only" in lines(goal, 20, endless)[0]
 
 
 @pytest.mark.parametrize("rows", [5, 160])
@@ -64,9 +66,11 @@ def test_figures_that_are_known_are_not_computed_again(
     rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     goal, memo = Goal(metric="accuracy", at_least=0.8), Store(tmp_path).memo("prospects")
-    plain = prospect(ACCURACY, goal, 0.95, rows)
-    assert prospect(ACCURACY, goal, 0.95, rows, memo=memo) == plain
+    claim = PlannedClaim(ACCURACY, goal, 0.95, rows)
+    plain = prospect(claim)
+    assert prospect(claim, memo=memo) == plain
     monkeypatch.setattr("customspec.decide.prospect.rows_for_power", pytest.fail)
-    assert prospect(ACCURACY, goal, 0.95, rows, memo=memo) == plain
+    assert prospect(claim, memo=memo) == plain
     monkeypatch.undo()
-    assert prospect(ACCURACY, goal, 0.9, rows, memo=memo) == prospect(ACCURACY, goal, 0.9, rows) != plain
+    other = PlannedClaim(ACCURACY, goal, 0.9, rows)
+    assert prospect(other, memo=memo) == prospect(other) != plain

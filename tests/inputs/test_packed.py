@@ -75,7 +75,7 @@ def test_a_fault_far_behind_is_told_with_its_row(monkeypatch: pytest.MonkeyPatch
     given = [Row(f"train:{one}", {"text": "a", "label": "" if one == 11 else "b"}, f"t:{one}") for one in range(14)]
     problems = Problems(document)
     found = prompting.render_all(
-        Prompt(user="{{ text }}", answer="{{ label }}"), None, (), Splits(train=pack_rows(given)), problems
+        Prompt(user="{{ text }}", answer="{{ label }}"), Splits(train=pack_rows(given)), problems
     )
     assert found is None
     with pytest.raises(SpecError) as told:
