@@ -14,11 +14,11 @@ from customspec.compiler.entries import blaming_plugin, prompting_of, tuning_of
 from customspec.compiler.lengths import LengthBudget
 from customspec.compiler.models import ResolvedModel
 from customspec.estimate import COMPARED, Estimate, comparisons, flops, memory, seconds, training_steps
+from customspec.estimate.loads import EvaluationLoad, Trained, TrainingLoad
 from customspec.estimate.passes import common_length
 from customspec.estimate.predicted import artifact_bytes
 from customspec.estimate.rates import Rates
 from customspec.estimate.shape import Shape
-from customspec.estimate.work import Asked, Taught
 from customspec.hookspecs import Decodes, Footprint, Footprints, Judging
 from customspec.inputs.remembered import Remembered
 from customspec.inputs.splits import SPLITS
@@ -146,37 +146,37 @@ class _Costs:
     def estimate(self, known: Estimate) -> Estimate:
         shape, rates, ready = self.shape, self.rates, self.ready
         dtype = ready.choices.compute_dtype
-        asked = [one for name in SPLITS[1:] if (one := self.asked(name)) is not None]
+        loads = [one for name in SPLITS[1:] if (one := self.evaluation(name)) is not None]
         footprint = self.footprint
         adapted = footprint.adapted
-        peaks = [memory.evaluation(shape, one, self.trained, dtype, rates) for one in asked]
+        peaks = [memory.evaluation(shape, one, self.trained, dtype, rates) for one in loads]
         known = replace(
             known,
             prompt_tokens=self.counted.whole,
             artifact_bytes=artifact_bytes(self.trained, shape.parameters, dtype, footprint.saved),
             training_flops=0.0,
-            evaluation_flops=sum(flops.evaluation(shape, one) for one in asked),
+            evaluation_flops=sum(flops.evaluation(shape, one) for one in loads),
             peak_memory_bytes=max(peaks),
             train_seconds=0.0,
-            evaluate_seconds=sum(seconds.evaluation(shape, one, adapted, rates) for one in asked),
+            evaluate_seconds=sum(seconds.evaluation(shape, one, adapted, rates) for one in loads),
             calibrated=rates.calibrated,
         )
-        taught = self.taught()
-        if taught is not None:
-            known = self._with_training(known, taught, dtype)
+        training = self.training()
+        if training is not None:
+            known = self._with_training(known, training, dtype)
         return replace(known, seconds=(known.train_seconds or 0.0) + (known.evaluate_seconds or 0.0))
 
-    def _with_training(self, known: Estimate, taught: Taught, dtype: str) -> Estimate:
+    def _with_training(self, known: Estimate, load: TrainingLoad, dtype: str) -> Estimate:
         shape, rates, adapted = self.shape, self.rates, self.footprint.adapted
-        peak = memory.training(shape, taught, self.trained, adapted, dtype, rates)
+        trained = Trained(self.trained, self.per_token, adapted)
+        peak = memory.training(shape, load, trained, dtype, rates)
         peak += ceil(4 * self.footprint.copies * sum(linear.inputs * linear.outputs for linear in adapted))
-        compared = self.asked("validation", limit=COMPARED)
+        compared = self.evaluation("validation", limit=COMPARED)
         looks = 0.0 if compared is None else seconds.evaluation(shape, compared, adapted, rates)
         return replace(
             known,
-            training_flops=flops.training(shape, taught, self.per_token, rates.sharing),
-            train_seconds=seconds.training(shape, taught, self.trained, self.per_token, adapted, rates)
-            + self.comparisons(taught.steps) * looks,
+            training_flops=flops.training(shape, load, self.per_token, rates.sharing),
+            train_seconds=seconds.training(shape, load, trained, rates) + self.comparisons(load.steps) * looks,
             peak_memory_bytes=max(peak, known.peak_memory_bytes or 0),
         )
 
@@ -218,7 +218,7 @@ class _Costs:
         assert self.options is not None
         return comparisons(self.options, steps, len(self.ready.rendered.examples["train"]))
 
-    def asked(self, split: str, *, limit: int | None = -1) -> Asked | None:
+    def evaluation(self, split: str, *, limit: int | None = -1) -> EvaluationLoad | None:
         """The evaluation of a split; `limit` as on the command line, or another where that has no say."""
         examples = self.ready.rendered.examples[split]
         rows = len(examples[: self.ready.choices.limit if limit == -1 else limit])
@@ -226,7 +226,7 @@ class _Costs:
             return None
         counted, footprint = self.counted, self.footprint
         before = footprint.virtual_tokens + footprint.prefix_tokens
-        one = Asked(rows, counted.shared + before, counted.own, counted.longest)
+        one = EvaluationLoad(rows, counted.shared + before, counted.own, counted.longest)
         if self.ready.generation is None:
             tree = self.ready.tree
             return replace(one, tree=tree, predicted=1 + tree)
@@ -235,7 +235,7 @@ class _Costs:
         samples = 1 if sampling is None else sampling.samples
         return replace(one, generated=self.ready.generation.max_new_tokens or 0, samples=samples)
 
-    def taught(self) -> Taught | None:
+    def training(self) -> TrainingLoad | None:
         """The training, or None where nothing trains."""
         counted, options = self.ready.counted_training, self.options
         if counted is None or options is None:
@@ -245,7 +245,7 @@ class _Costs:
         steps = training_steps(options, rows)
         steps = min(steps, self.ready.choices.max_steps or steps)
         a_step = min(options.gradient_accumulation_steps or 1, ceil(rows / batch))
-        return Taught(
+        return TrainingLoad(
             steps=steps,
             passes=steps * a_step,
             batch=batch * self.texts,

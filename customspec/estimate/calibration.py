@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from customspec.estimate import flops, memory
+from customspec.estimate.loads import TrainingLoad
 from customspec.estimate.passes import Sharing
 from customspec.estimate.rates import Rates
 from customspec.estimate.shape import Shape
-from customspec.estimate.work import Taught
 from customspec.header import Linear
 
 
@@ -27,8 +27,8 @@ class Passed:
         return self.rows * self.width
 
     @property
-    def taught(self) -> Taught:
-        return Taught(1, 1, self.rows, 0, self.width, self.width, self.learned)
+    def load(self) -> TrainingLoad:
+        return TrainingLoad(1, 1, self.rows, 0, self.width, self.width, self.learned)
 
 
 NEVER = Sharing(apart=2**62, line=0)
@@ -36,29 +36,34 @@ Pair = tuple[Passed, Passed]
 """A short pass and a long one."""
 
 
-def rates_of(
-    assumed: Rates,
-    shape: Shape,
-    dtype: str,
-    linears: Sequence[Linear],
-    *,
-    forward: Pair,
-    frozen: Pair,
-    adapted: Pair,
-    optimizer: float,
-    kept_frozen: int | None,
-    kept: int | None,
-    resident_bytes: int | None,
-) -> Rates:
-    """`adapted`: passes with an adapter beside each of `linears`, the first layer's inputs having gradients too.
+@dataclass(frozen=True, slots=True)
+class Measurements:
+    """What was measured of a model on a machine: passes forward alone, with training through frozen maps, and with an
+    adapter beside each of `linears`, where the first layer's inputs have gradients too.
 
-    `kept_frozen` and `kept`: bytes that the long pass without and with adapters needed beyond the model.
+    `optimizer`: weights a second. `kept_frozen` and `kept`: bytes that the long pass without and with adapters needed
+    beyond the model; these and `resident_bytes` are None where they could not be measured.
     """
-    rate, fixed = _line(forward, [_forward_flops(shape, one) for one in forward], assumed.forward)
-    training, launch = _line(frozen, [_training_flops(shape, one) for one in frozen], assumed.training)
-    extra = [max(0.0, with_.seconds - without.seconds) for with_, without in zip(adapted, frozen, strict=True)]
-    width = sum(linear.inputs + linear.outputs for linear in linears)
-    growth = max(0.0, extra[1] - extra[0]) / (adapted[1].tokens - adapted[0].tokens)
+
+    linears: Sequence[Linear]
+    forward: Pair
+    frozen: Pair
+    adapted: Pair
+    optimizer: float
+    kept_frozen: int | None = None
+    kept: int | None = None
+    resident_bytes: int | None = None
+
+
+def rates_of(assumed: Rates, shape: Shape, dtype: str, found: Measurements) -> Rates:
+    """The rates, those that the measurements do not give as they were assumed."""
+    rate, fixed = _line(found.forward, [_forward_flops(shape, one) for one in found.forward], assumed.forward)
+    training, launch = _line(found.frozen, [_training_flops(shape, one) for one in found.frozen], assumed.training)
+    pairs = zip(found.adapted, found.frozen, strict=True)
+    extra = [max(0.0, with_.seconds - without.seconds) for with_, without in pairs]
+    short, long = found.adapted
+    width = sum(linear.inputs + linear.outputs for linear in found.linears)
+    growth = max(0.0, extra[1] - extra[0]) / (long.tokens - short.tokens)
     return assumed.measured(
         {
             "forward": rate,
@@ -66,11 +71,11 @@ def rates_of(
             "training": training,
             "training_seconds": launch,
             "adapted": width / growth if growth else assumed.adapted,
-            "adapter_seconds": extra[0] / len(linears) if linears else assumed.adapter_seconds,
-            "optimizer": optimizer,
-            "resident_bytes": assumed.resident_bytes if resident_bytes is None else resident_bytes,
-            "activations": _activations(shape, dtype, frozen[1], kept_frozen),
-            "inputs": _inputs(shape, dtype, linears, adapted[1], kept_frozen, kept),
+            "adapter_seconds": extra[0] / len(found.linears) if found.linears else assumed.adapter_seconds,
+            "optimizer": found.optimizer,
+            "resident_bytes": assumed.resident_bytes if found.resident_bytes is None else found.resident_bytes,
+            "activations": _activations(shape, dtype, found),
+            "inputs": _inputs(shape, dtype, found),
         }
     )
 
@@ -94,19 +99,18 @@ def _attention(shape: Shape, one: Passed) -> float:
     return 4 * shape.layers * shape.queries * one.tokens * one.width
 
 
-def _activations(shape: Shape, dtype: str, long: Passed, kept: int | None) -> float:
+def _activations(shape: Shape, dtype: str, found: Measurements) -> float:
     """Measured over counted. Half as much or twice as much is no measurement of activations."""
-    if kept is None:
+    load = found.frozen[1].load
+    if found.kept_frozen is None:
         return 1.0
-    counted = memory.activations(shape, long.taught, dtype, NEVER)
-    return min(2.0, max(0.5, (kept - memory.logits(shape, long.taught, dtype)) / counted))
+    counted = memory.activations(shape, load, dtype, NEVER)
+    return min(2.0, max(0.5, (found.kept_frozen - memory.logits(shape, load, dtype)) / counted))
 
 
-def _inputs(
-    shape: Shape, dtype: str, linears: Sequence[Linear], long: Passed, without: int | None, kept: int | None
-) -> float:
+def _inputs(shape: Shape, dtype: str, found: Measurements) -> float:
     """Measured over counted, of what adapters keep; libraries keep more beside small products than their inputs."""
-    counted = memory.inputs(shape, long.taught, linears, False, dtype, NEVER)
-    if kept is None or without is None or not counted:
+    counted = memory.inputs(shape, found.adapted[1].load, found.linears, dtype, NEVER)
+    if found.kept is None or found.kept_frozen is None or not counted:
         return 1.0
-    return min(10.0, max(0.5, (kept - without) / counted))
+    return min(10.0, max(0.5, (found.kept - found.kept_frozen) / counted))

@@ -8,9 +8,9 @@ again for those of the weights where these are trained.
 
 from __future__ import annotations
 
+from customspec.estimate.loads import EvaluationLoad, TrainingLoad
 from customspec.estimate.passes import Sharing
 from customspec.estimate.shape import Shape
-from customspec.estimate.work import Asked, Taught
 
 
 def forward(shape: Shape, tokens: float, keys: float, predicting: float) -> float:
@@ -18,20 +18,20 @@ def forward(shape: Shape, tokens: float, keys: float, predicting: float) -> floa
     return tokens * (2 * shape.body + 4 * shape.layers * shape.queries * keys) + 2 * predicting * shape.head
 
 
-def evaluation(shape: Shape, asked: Asked) -> float:
+def evaluation(shape: Shape, load: EvaluationLoad) -> float:
     """Every row of an evaluation."""
-    once = forward(shape, asked.shared, asked.shared, 1) if asked.shared else 0.0
-    width = asked.own + asked.tree
-    rows = forward(shape, width, asked.shared + width, asked.predicted)
-    written = asked.generated * forward(shape, 1, asked.shared + asked.own + asked.generated / 2, 1)
-    return once + asked.rows * (rows + asked.samples * written)
+    once = forward(shape, load.shared, load.shared, 1) if load.shared else 0.0
+    width = load.own + load.tree
+    rows = forward(shape, width, load.shared + width, load.predicted)
+    written = load.generated * forward(shape, 1, load.shared + load.own + load.generated / 2, 1)
+    return once + load.rows * (rows + load.samples * written)
 
 
-def training_pass(shape: Shape, taught: Taught, trained: int, sharing: Sharing) -> float:
+def training_pass(shape: Shape, load: TrainingLoad, trained: int, sharing: Sharing) -> float:
     """One forward and backward pass. `trained` are the weights that get gradients of their own from every token."""
-    run = taught.a_pass(sharing)
+    run = load.a_pass(sharing)
     beside = run.rows * run.width
-    there = forward(shape, run.once, run.once, 0) + forward(shape, beside, run.keys, taught.batch * taught.learned)
+    there = forward(shape, run.once, run.once, 0) + forward(shape, beside, run.keys, load.batch * load.learned)
     attention = 4 * shape.layers * shape.queries * (run.once * run.once + beside * run.keys)
     whole = trained >= shape.parameters
     # the adapter's own products, forward and backward; a whole model's are those of its weights' gradients
@@ -39,6 +39,6 @@ def training_pass(shape: Shape, taught: Taught, trained: int, sharing: Sharing) 
     return 2 * there + attention + own
 
 
-def training(shape: Shape, taught: Taught, trained: int, sharing: Sharing) -> float:
+def training(shape: Shape, load: TrainingLoad, trained: int, sharing: Sharing) -> float:
     """All passes."""
-    return taught.passes * training_pass(shape, taught, trained, sharing)
+    return load.passes * training_pass(shape, load, trained, sharing)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from customspec.estimate.calibration import Pair, Passed, rates_of
+from customspec.estimate.calibration import Measurements, Pair, Passed, rates_of
 from customspec.estimate.rates import MEMO, Rates, memo_key
 from customspec.estimate.shape import Shape
 from customspec.header import ModelHeader
@@ -83,10 +83,7 @@ def _rates(probed: Probed, header: ModelHeader, shape: Shape, machine: Machine, 
         short, long = (Passed(one.rows, one.width, learned, one.seconds) for one in pair)
         return short, long
 
-    return rates_of(
-        Rates.assumed(machine, shape),
-        shape,
-        machine.compute_dtype,
+    found = Measurements(
         header.linears,
         forward=both(probed.forward, 1),
         frozen=both(probed.frozen, probed.learned),
@@ -96,3 +93,4 @@ def _rates(probed: Probed, header: ModelHeader, shape: Shape, machine: Machine, 
         kept=probed.kept,
         resident_bytes=before,
     )
+    return rates_of(Rates.assumed(machine, shape), shape, machine.compute_dtype, found)

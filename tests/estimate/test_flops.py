@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from customspec.estimate import flops
+from customspec.estimate.loads import EvaluationLoad, TrainingLoad
 from customspec.estimate.passes import Sharing
 from customspec.estimate.shape import Shape
-from customspec.estimate.work import Asked, Taught
 from customspec.ml.headers import read_header
 from customspec.testing import TinyModels
 
@@ -22,41 +22,41 @@ def test_a_forward_pass_by_hand(shape: Shape) -> None:
 
 
 def test_an_evaluation_runs_the_shared_tokens_once_and_the_tree_in_every_row(shape: Shape) -> None:
-    asked = Asked(rows=4, shared=6, own=2, longest=3, tree=3, predicted=4)
+    load = EvaluationLoad(rows=4, shared=6, own=2, longest=3, tree=3, predicted=4)
     once, row = flops.forward(shape, 6, 6, 1), flops.forward(shape, 5, 11, 4)
-    assert flops.evaluation(shape, asked) == once + 4 * row
+    assert flops.evaluation(shape, load) == once + 4 * row
 
 
 def test_generation_adds_a_token_at_a_time(shape: Shape) -> None:
-    asked = Asked(rows=2, shared=0, own=4, longest=4, generated=6, samples=3)
+    load = EvaluationLoad(rows=2, shared=0, own=4, longest=4, generated=6, samples=3)
     row, token = flops.forward(shape, 4, 4, 1), flops.forward(shape, 1, 7, 1)
-    assert flops.evaluation(shape, asked) == 2 * (row + 3 * 6 * token)
+    assert flops.evaluation(shape, load) == 2 * (row + 3 * 6 * token)
 
 
 @pytest.mark.parametrize(("batch", "tokens"), [(4, 4 * (10 + 8 + 4)), (40, 10 + 40 * (8 + 4))])
 def test_what_rows_share_runs_once_a_batch_where_that_pays(shape: Shape, batch: int, tokens: float) -> None:
-    taught = Taught(steps=5, passes=5, batch=batch, shared=10, own=8, longest=16, learned=2)
-    run = taught.a_pass(BESIDE)
+    load = TrainingLoad(steps=5, passes=5, batch=batch, shared=10, own=8, longest=16, learned=2)
+    run = load.a_pass(BESIDE)
     assert run.tokens == tokens
     assert run.keys == 22
 
 
 def test_a_small_batch_runs_as_one_line(shape: Shape) -> None:
-    taught = Taught(steps=5, passes=5, batch=8, shared=10, own=8, longest=16, learned=2, prefix=3)
-    run = taught.a_pass(Sharing(apart=64, line=82))
+    load = TrainingLoad(steps=5, passes=5, batch=8, shared=10, own=8, longest=16, learned=2, prefix=3)
+    run = load.a_pass(Sharing(apart=64, line=82))
     assert run.tokens == 10 + 8 * 8 + 8
     assert (run.once, run.rows, run.keys) == (0, 1, 3 + run.tokens)
-    assert taught.a_pass(Sharing(apart=64, line=81)).rows == 8
-    assert taught.a_pass(Sharing(apart=64, line=200), longest=True).tokens == 10 + 8 * 16 + 8
+    assert load.a_pass(Sharing(apart=64, line=81)).rows == 8
+    assert load.a_pass(Sharing(apart=64, line=200), longest=True).tokens == 10 + 8 * 16 + 8
 
 
 def test_frozen_maps_count_four_and_trained_ones_six(shape: Shape) -> None:
-    taught = Taught(steps=1, passes=1, batch=1, shared=0, own=1, longest=1, learned=0)
-    run = taught.a_pass(BESIDE)
+    load = TrainingLoad(steps=1, passes=1, batch=1, shared=0, own=1, longest=1, learned=0)
+    run = load.a_pass(BESIDE)
     tokens, attention = run.tokens, 12 * shape.layers * shape.queries * run.tokens * run.keys
-    assert flops.training_pass(shape, taught, 0, BESIDE) == 4 * 1152 * tokens + attention
-    assert flops.training_pass(shape, taught, 30, BESIDE) == (4 * 1152 + 6 * 30) * tokens + attention
-    assert flops.training_pass(shape, taught, shape.parameters, BESIDE) == 6 * 1152 * tokens + attention
+    assert flops.training_pass(shape, load, 0, BESIDE) == 4 * 1152 * tokens + attention
+    assert flops.training_pass(shape, load, 30, BESIDE) == (4 * 1152 + 6 * 30) * tokens + attention
+    assert flops.training_pass(shape, load, shape.parameters, BESIDE) == 6 * 1152 * tokens + attention
 
 
 @pytest.mark.parametrize("architecture", ["llama", "qwen2", "gpt2", "opt"])

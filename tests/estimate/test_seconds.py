@@ -7,22 +7,22 @@ from dataclasses import replace
 import pytest
 
 from customspec.estimate import flops, memory, seconds
-from customspec.estimate.calibration import NEVER, Passed, rates_of
+from customspec.estimate.calibration import NEVER, Measurements, Passed, rates_of
+from customspec.estimate.loads import EvaluationLoad, Trained, TrainingLoad
 from customspec.estimate.rates import UNKNOWN, Rates, memo_key
 from customspec.estimate.shape import Shape
-from customspec.estimate.work import Asked, Taught
 from customspec.header import Linear
 
 LINEARS = (Linear("0.mlp.up", 8, 16), Linear("0.mlp.down", 16, 8))
 
 
 def test_an_evaluation_is_its_operations_and_its_passes(shape: Shape, rates: Rates) -> None:
-    asked = Asked(rows=25, shared=20, own=6, longest=8, tree=2, predicted=3)
+    load = EvaluationLoad(rows=25, shared=20, own=6, longest=8, tree=2, predicted=3)
     passes = 1 + 3  # the shared tokens, and three batches of ten rows
-    assert seconds.evaluation(shape, asked, (), rates) == pytest.approx(
-        passes * 0.5 + flops.evaluation(shape, asked) / 1000
+    assert seconds.evaluation(shape, load, (), rates) == pytest.approx(
+        passes * 0.5 + flops.evaluation(shape, load) / 1000
     )
-    written = replace(asked, generated=5, tree=0, predicted=1)
+    written = replace(load, generated=5, tree=0, predicted=1)
     batches = 25 // (200 // (8 + 20 + 5)) + 1
     assert seconds.evaluation(shape, written, (), rates) == pytest.approx(
         (1 + batches * 6) * 0.5 + flops.evaluation(shape, written) / 1000
@@ -30,11 +30,13 @@ def test_an_evaluation_is_its_operations_and_its_passes(shape: Shape, rates: Rat
 
 
 def test_a_training_is_its_passes_its_steps_and_its_adapters(shape: Shape, rates: Rates) -> None:
-    taught = Taught(steps=3, passes=6, batch=2, shared=0, own=6, longest=8, learned=3)
-    a_pass = 2.0 + flops.training_pass(shape, taught, 0, rates.sharing) / 500
-    assert seconds.training(shape, taught, 40, 0, (), rates) == pytest.approx(6 * a_pass + 3 * 40 / 10)
+    load = TrainingLoad(steps=3, passes=6, batch=2, shared=0, own=6, longest=8, learned=3)
+    a_pass = 2.0 + flops.training_pass(shape, load, 0, rates.sharing) / 500
+    assert seconds.training(shape, load, Trained(40), rates) == pytest.approx(6 * a_pass + 3 * 40 / 10)
     beside = 2 * 0.25 + 20 * 48 / 100  # two adapters; 2 x (6 + 4) tokens, inputs and outputs of 48 together
-    assert seconds.training(shape, taught, 40, 0, LINEARS, rates) == pytest.approx(6 * (a_pass + beside) + 3 * 40 / 10)
+    assert seconds.training(shape, load, Trained(40, 0, LINEARS), rates) == pytest.approx(
+        6 * (a_pass + beside) + 3 * 40 / 10
+    )
 
 
 def test_rates_come_back_out_of_the_passes_that_they_take(shape: Shape, rates: Rates) -> None:
@@ -47,13 +49,10 @@ def test_rates_come_back_out_of_the_passes_that_they_take(shape: Shape, rates: R
     def both(*, trains: bool, adapted: tuple[Linear, ...] = ()) -> tuple[Passed, Passed]:
         return passed(1, 8, trains=trains, adapted=adapted), passed(8, 64, trains=trains, adapted=adapted)
 
-    long = Taught(1, 1, 8, 0, 64, 64, 4)
+    long = TrainingLoad(1, 1, 8, 0, 64, 64, 4)
     kept = 1.25 * memory.activations(shape, long, "float32", NEVER) + memory.logits(shape, long, "float32")
-    more = 3 * memory.inputs(shape, long, LINEARS, False, "float32", NEVER)
-    found = rates_of(
-        Rates.assumed(UNKNOWN, shape),
-        shape,
-        "float32",
+    more = 3 * memory.inputs(shape, long, LINEARS, "float32", NEVER)
+    measured = Measurements(
         LINEARS,
         forward=both(trains=False),
         frozen=both(trains=True),
@@ -63,6 +62,7 @@ def test_rates_come_back_out_of_the_passes_that_they_take(shape: Shape, rates: R
         kept=round(kept + more),
         resident_bytes=1_000_000,
     )
+    found = rates_of(Rates.assumed(UNKNOWN, shape), shape, "float32", measured)
     assert found.calibrated
     assert found.forward == pytest.approx(rates.forward)
     assert found.forward_seconds == pytest.approx(rates.forward_seconds)
@@ -78,19 +78,8 @@ def test_rates_come_back_out_of_the_passes_that_they_take(shape: Shape, rates: R
 def test_a_long_pass_that_was_faster_says_nothing(shape: Shape) -> None:
     assumed = Rates.assumed(UNKNOWN, shape)
     short, long = Passed(1, 8, 1, 2.0), Passed(8, 64, 1, 1.0)
-    found = rates_of(
-        assumed,
-        shape,
-        "float32",
-        LINEARS,
-        forward=(short, long),
-        frozen=(short, long),
-        adapted=(short, long),
-        optimizer=1.0,
-        kept_frozen=None,
-        kept=None,
-        resident_bytes=None,
-    )
+    measured = Measurements(LINEARS, (short, long), (short, long), (short, long), optimizer=1.0)
+    found = rates_of(assumed, shape, "float32", measured)
     assert (found.forward, found.training, found.adapted) == (assumed.forward, assumed.training, assumed.adapted)
     assert (found.activations, found.inputs, found.resident_bytes) == (1.0, 1.0, assumed.resident_bytes)
 

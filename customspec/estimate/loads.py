@@ -1,15 +1,17 @@
-"""What a candidate's steps put through the model, in rows and tokens."""
+"""What a candidate's steps put through the model, in rows and tokens, and what trains there."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
 from customspec.estimate.passes import LINE_STEP, WIDTH_STEP, Sharing
+from customspec.header import Linear
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class EvaluationLoad:
     """An evaluation. Tokens are per row, means where nothing else is said.
 
     `shared` tokens begin every row and run once. Where choices are scored, the tree of all choices has `tree` nodes
@@ -45,7 +47,7 @@ class Pass:
 
 
 @dataclass(frozen=True, slots=True)
-class Taught:
+class TrainingLoad:
     """A training: `passes` forward and backward passes of `batch` rows each, in `steps` optimizer steps.
 
     A row has `shared` first tokens that every row has, `own` others, and `learned` that the loss sees. `virtual`
@@ -73,3 +75,13 @@ class Taught:
         if line <= sharing.line:
             return Pass(0.0, 1, line, self.prefix + line)
         return Pass(float(before), self.batch, width, before + self.prefix + width)
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """So many `weights` train, of which every token meets `per_token`; `adapted` are the linear maps beside which
+    something trains."""
+
+    weights: int
+    per_token: int = 0
+    adapted: Sequence[Linear] = ()
