@@ -28,12 +28,12 @@ from customspec.runners.export.exporting import Exported, export
 @json_option
 def command(
     run: str,
+    *,
     candidate: str | None,
     out: Path | None,
     device: str,
     store: Path | None,
     allow_root: tuple[Path, ...],
-    *,
     merge: bool,
     as_json: bool,
 ) -> int:

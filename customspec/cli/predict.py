@@ -32,6 +32,7 @@ from customspec.store import writing_under
 def command(
     run: str,
     rows: Path | None,
+    *,
     candidate: str | None,
     out: Path | None,
     device: str,

@@ -155,9 +155,8 @@ def _run(
     require_goal: bool,
     as_json: bool,
 ) -> int:
-    store, registry, machine = host.store, host.registry, host.machine
     with (
-        begun(plan, store, machine) as folder,
+        begun(plan, host.store, host.machine) as folder,
         logging_to(folder),
         watching() as display,
         watched(plan, folder, display, watchers, lambda text: click.echo(escape(text), err=True)) as following,
@@ -168,11 +167,11 @@ def _run(
             # its steps are none of the plan's, so the watchers don't see them
             curve = None
             if after is not None and outcome.stopped is None:
-                curve = after(outcome, host, display, limits)
+                curve = after(outcome, host, watcher=display, limits=limits)
         except (KeyboardInterrupt, Terminated) as interrupt:
             curve, outcome = None, replace(outcome, stopped=interrupt)
         curve_json = None if curve is None else curve.document
-        document = write_run(folder, plan, outcome, machine, registry, store.root, curve_json)
+        document = write_run(folder, plan, outcome, host, curve_json)
         following.run_finished(document)
     if outcome.stopped is not None:
         click.echo(f"what is finished is in the run folder: {_near(folder)}", err=True)

@@ -72,24 +72,21 @@ def _extra(module: str, name: str, *, needed_by: str) -> Any:
 
 
 def _plain_rows(name: str, batches: Iterable[Any], most: float = math.inf) -> Iterator[Record]:
+    """The rows of Arrow batches; refused once they have more than `most` bytes in all."""
     number, read = 1, 0
     for batch in batches:
         check_columns(name, batch.schema.names)
         for part, size in _in_parts(batch):
             read += size
-            _check_size(name, number, part.num_rows, size, read, most)
+            if part.num_rows == 1 and size > MAX_ROW_BYTES:
+                raise RowError(Code.DATA_ROW, f"{name}: row {number}: {TOO_LONG}")
+            if read > most:
+                message = f"{name}: row {number}: the rows so far have {read >> 20} MiB, far more than the file"
+                raise RowError(Code.DATA_FORMAT, message, hint="write the rows as .jsonl if they are meant")
             for index, row in enumerate(part.to_pylist(), number):
                 place = f"{name}: row {index}"
                 yield place, {column: _plain(place, column, value) for column, value in row.items()}
             number += part.num_rows
-
-
-def _check_size(name: str, number: int, rows: int, size: int, read: int, most: float) -> None:
-    if rows == 1 and size > MAX_ROW_BYTES:
-        raise RowError(Code.DATA_ROW, f"{name}: row {number}: {TOO_LONG}")
-    if read > most:
-        message = f"{name}: row {number}: the rows so far have {read >> 20} MiB, far more than the file"
-        raise RowError(Code.DATA_FORMAT, message, hint="write the rows as .jsonl if they are meant")
 
 
 def _in_parts(batch: Any) -> Iterator[tuple[Any, int]]:

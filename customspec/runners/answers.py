@@ -14,7 +14,7 @@ from customspec.runners.bases import load_base, placed
 from customspec.runners.choice_scores import calibrated_scores, shares
 from customspec.runners.containment import containing
 from customspec.runners.work import Work, prompting_of
-from customspec.spec import Calibration, PromptingOptions
+from customspec.spec import PromptingOptions
 
 if TYPE_CHECKING:
     from torch import nn
@@ -60,9 +60,7 @@ def answer(params: Mapping[str, Any], model: nn.Module, rows: Sequence[Encoded],
     began = time.monotonic()
     with computing(work.machine.device, work.machine.compute_dtype), lean_lora(model):
         if params["generation"] is None:
-            _, options = prompting_of(params, work.registry)
-            count = _counter(work, rows)
-            records, note = _choose(params["choices"], options.calibrate, model, rows, chat, count)
+            records, note = _choose(params, model, rows, chat, work)
         else:
             records, note = _generate(params, model, rows, chat, work)
     return Answers(tuple(records), time.monotonic() - began, (note,) if note else ())
@@ -81,16 +79,13 @@ def _counter(work: Work, rows: Sequence[Encoded]) -> Callable[[int], None]:
 
 
 def _choose(
-    choices: Sequence[str],
-    calibrate: Calibration,
-    model: nn.Module,
-    rows: Sequence[Encoded],
-    chat: Chat,
-    progress: Callable[[int], None],
+    params: Mapping[str, Any], model: nn.Module, rows: Sequence[Encoded], chat: Chat, work: Work
 ) -> tuple[list[dict[str, Any]], str | None]:
     from customspec.ml.memory import within_memory
     from customspec.ml.scoring import score_choices
 
+    choices, progress = params["choices"], _counter(work, rows)
+    _, options = prompting_of(params, work.registry)
     texts = [chat.answer_ids(choice) for choice in choices]
     # rows without content stand beside the others: what all share is run once, and equal rows are one
     empty = list(dict.fromkeys(prompt for row in rows for prompt in row.empty))
@@ -105,7 +100,7 @@ def _choose(
     lengths = [len(text) for text in texts]
     records = []
     for row, found in zip(rows, scores, strict=False):
-        calibrated = calibrated_scores(calibrate, found, lengths, [without[prompt] for prompt in row.empty])
+        calibrated = calibrated_scores(options.calibrate, found, lengths, [without[prompt] for prompt in row.empty])
         records.append(_classified(choices, found, calibrated))
     return records, note
 
@@ -125,7 +120,7 @@ def _generate(
 ) -> tuple[list[dict[str, Any]], str | None]:
     technique, options = prompting_of(params, work.registry)
     sampling = technique.decoding(options) if isinstance(technique, Decodes) else None
-    generated, note = generated_texts(params, model, rows, chat, work, sampling or Sampling())
+    generated, note = generated_texts(params, model, rows, chat, work, sampling=sampling or Sampling())
     if isinstance(technique, Reads):
         return [_read(technique, options, samples, params["choices"]) for samples in generated], note
     records = [{"prediction": one.text, "tokens": one.tokens, "finished": one.finished} for one, *_ in generated]
@@ -138,6 +133,7 @@ def generated_texts(
     rows: Sequence[Encoded],
     chat: Chat,
     work: Work,
+    *,
     sampling: Sampling,
 ) -> tuple[list[tuple[Generated, ...]], str | None]:
     """As many texts for each row as `sampling` says, ended as the candidate's are; a note where memory was short."""

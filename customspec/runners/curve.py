@@ -31,12 +31,7 @@ class CurveRun:
 
 
 def run_curve(
-    compiled: Compiled,
-    shares: tuple[int, ...],
-    outcome: Outcome,
-    host: Host,
-    watcher: Progress,
-    limits: Limits,
+    compiled: Compiled, shares: tuple[int, ...], outcome: Outcome, host: Host, *, watcher: Progress, limits: Limits
 ) -> CurveRun:
     """Draw the chosen candidate's curve, as far as there is one to draw and `limits`, the whole run's, leave time."""
     plan = compiled.plan
@@ -56,14 +51,14 @@ def run_curve(
     scoring = Scoring.of(question["metric"], host.registry)
     measure = Measure.of(scoring.metric, scoring.id)
     groups = _groups(whole, outcome)
+    assert compiled.data.rows is not None
+    sizes = [(part.share, part.rows, part.steps[-1], ended) for part in parts]
+    sizes.append((1.0, len(compiled.data.rows.train), whole, outcome))
     points = [
-        Point(part.share, part.rows, sample)
-        for part in parts
-        if (sample := _sample(part.steps[-1], ended.steps, scoring, groups)) is not None
+        Point(share, rows, sample)
+        for share, rows, step, of in sizes
+        if (sample := _sample(step, of.steps, scoring, groups)) is not None
     ]
-    all_of_them = _sample(whole, outcome.steps, scoring, groups)
-    if all_of_them is not None and compiled.data.rows is not None:
-        points.append(Point(1.0, len(compiled.data.rows.train), all_of_them))
     margin = measure.default_margin if question["margin"] is None else question["margin"]
     found = curve_of(points, measure, margin, question["confidence"])
     document = {

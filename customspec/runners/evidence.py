@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from customspec.decide.samples import Measure
 from customspec.errors import CustomspecError
 from customspec.inputs.health import health_of
 from customspec.inputs.splits import SPLITS, groups_of
-from customspec.machine import Machine
 from customspec.plan import Plan, Step, digest
 from customspec.prompts import Example, Row
 from customspec.registry import Registry
@@ -20,7 +18,7 @@ from customspec.runners.answers import reserve_of
 from customspec.runners.metrics import Scoring
 from customspec.runners.outcome import Outcome
 from customspec.runners.rows import load_rows, read_lines
-from customspec.runners.work import Need, Work, encode_rows, located, settled, template_of
+from customspec.runners.work import Host, Need, Work, encode_rows, located, settled, template_of
 
 log = logging.getLogger("customspec")
 VERSION = 1
@@ -48,12 +46,12 @@ def evidence_of(plan: Plan, outcome: Outcome, chosen: str | None, registry: Regi
     }
 
 
-def seen_by(step: Step, outcome: Outcome, plan: Plan, registry: Registry, machine: Machine, cache: Path) -> Any:
+def seen_by(step: Step, outcome: Outcome, plan: Plan, host: Host) -> Any:
     """The first evaluated row's prompt, character for character as the model read it; None where it cannot be made."""
     result = outcome.steps[step.id].result
     assert result is not None
     first = read_lines(result.folder / "predictions.jsonl")[0]["id"]
-    work = Work(_needs(step, outcome, plan), registry, machine, cache, lambda *_: None)
+    work = Work(_needs(step, outcome, plan), host.registry, host.machine, host.store.root, lambda *_: None)
     params = settled(step, work)
     try:
         _, chat = work.header_and_chat

@@ -11,11 +11,10 @@ from typing import Any
 from customspec.errors import CustomspecError, MachineError, StepError
 from customspec.machine import Machine
 from customspec.plan import Kind, Result, Step
-from customspec.registry import Registry
 from customspec.runners.blame import failure_text
 from customspec.runners.containment import contained
 from customspec.runners.warm import Warm
-from customspec.runners.work import CHECKPOINT_SECONDS, Need, Tell, Work
+from customspec.runners.work import CHECKPOINT_SECONDS, Host, Need, Tell, Work
 from customspec.store import Checkpoints, Store, store_key, trouble
 
 KINDS: Mapping[Kind, str] = {
@@ -46,9 +45,7 @@ def find(step: Step, store: Store, machine: Machine) -> Result | None:
 def execute(
     step: Step,
     needs: Mapping[str, Need],
-    store: Store,
-    registry: Registry,
-    machine: Machine,
+    host: Host,
     tell: Tell,
     *,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
@@ -61,9 +58,10 @@ def execute(
     A training that was cut off goes on from its newest checkpoint; one is written every `checkpoint_seconds`. `warm`
     is what the steps of a run share in memory.
     """
-    key = store_key(step.fingerprint, machine.key())
+    store = host.store
+    key = store_key(step.fingerprint, host.machine.key())
     shared, tell = warm or Warm(), _checked(tell, check)
-    work = Work(needs, registry, machine, store.root, tell, key, checkpoint_seconds, shared, check)
+    work = Work(needs, host.registry, host.machine, store.root, tell, key, checkpoint_seconds, shared, check)
     if set(needs) != set(step.needs):
         # decided among what is there: another question than the fingerprint's, so its answer is not kept
         return Result(step.id, key, _run(step, work, store.root), store.root), True

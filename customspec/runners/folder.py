@@ -19,7 +19,7 @@ from customspec.runners.evidence import evidence_of, seen_by
 from customspec.runners.outcome import Outcome, StepOutcome
 from customspec.runners.results import artifact_of, environment_of, finite, results_document
 from customspec.runners.rows import load_rows
-from customspec.runners.work import FINDING, Need, asking_of, located, template_of, with_found
+from customspec.runners.work import FINDING, Host, Need, asking_of, located, template_of, with_found
 from customspec.saved import sealed, with_seal
 from customspec.store import Store, link_tree
 from customspec.store.occupancy import shared
@@ -46,21 +46,12 @@ def begun(plan: Plan, store: Store, machine: Machine) -> Iterator[Path]:
 
 
 def write_run(
-    folder: Path,
-    plan: Plan,
-    outcome: Outcome,
-    machine: Machine,
-    registry: Registry,
-    cache: Path,
-    curve: Mapping[str, Any] | None = None,
+    folder: Path, plan: Plan, outcome: Outcome, host: Host, curve: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Fill a run folder; returns the results document that stands in it. `results.json` is written last.
-
-    `cache` is the store's folder, where what is known of the model is kept.
-    """
-    results = results_document(plan, outcome, machine, folder.name)
+    """Fill a run folder; returns the results document that stands in it. `results.json` is written last."""
+    results = results_document(plan, outcome, host.machine, folder.name)
     document = with_seal(results if curve is None else {**results, "curve": finite(curve)})
-    evidence = evidence_of(plan, outcome, document["decision"]["chosen_key"], registry)
+    evidence = evidence_of(plan, outcome, document["decision"]["chosen_key"], host.registry)
     _write_json(folder / "evidence.json", with_seal(finite(evidence)))
     for candidate in plan.candidates:
         steps = [(step, outcome.steps[step.id]) for step in plan.steps if step.candidate == candidate.key]
@@ -68,8 +59,8 @@ def write_run(
             target = folder / artifact_of(candidate.key)
             _link_candidate(target, steps)
             evaluation = next(step for step, _ in reversed(steps) if step.kind == "evaluate")
-            seen = seen_by(evaluation, outcome, plan, registry, machine, cache)
-            prompt = _prompt(evaluation, _found(steps, plan, outcome), candidate, outcome, registry)
+            seen = seen_by(evaluation, outcome, plan, host)
+            prompt = _prompt(evaluation, _found(steps, plan, outcome), candidate, outcome, host.registry)
             _write_json(target / "prompt.json", with_seal({**prompt, "seen": seen}))
     _write_json(folder / "results.json", document)
     return document

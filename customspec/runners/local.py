@@ -87,17 +87,14 @@ class _Run:
         if limited:
             self.limits.check_time()
         self.watcher.started(step.id, None)
-        host = self.host
         return execute(
             step,
             needs,
-            host.store,
-            host.registry,
-            host.machine,
+            self.host,
             lambda done, total, note, values=None: self.watcher.progress(step.id, done, total, note, values),
             checkpoint_seconds=self.checkpoint_seconds,
             warm=self.warm,
-            check=self.limits.watch(step, host.machine) if limited else lambda: None,
+            check=self.limits.watch(step, self.host.machine) if limited else lambda: None,
         )
 
     def _judge(self, step: Step, result: Result) -> None:

@@ -43,7 +43,7 @@ def calibrate(plan: Plan, host: Host, tell: Callable[[str], None] = lambda _: No
 def _surroundings(model: Step, host: Host) -> Work:
     """With the model's folder: the person's own, or a GGUF file's weights, which the run then finds in the store."""
     if model.params["kind"] == "gguf":
-        result, _ = execute(model, {}, host.store, host.registry, host.machine, lambda *_: None)
+        result, _ = execute(model, {}, host, lambda *_: None)
     else:
         result = Result(model.id, "", {}, host.store.root)
     return Work({model.id: Need(model, result)}, host.registry, host.machine, host.store.root, lambda *_: None)

@@ -19,7 +19,7 @@ from customspec.registry import Registry
 from customspec.runners.execute import execute, find
 from customspec.runners.places import check_data, check_files, check_model
 from customspec.runners.results import artifact_of
-from customspec.runners.work import FINDING, Need, Work, prompting_of, settled, with_found
+from customspec.runners.work import FINDING, Host, Need, Work, prompting_of, settled, with_found
 from customspec.store import Store
 
 
@@ -68,7 +68,7 @@ class Reopened:
             else:
                 self._check(needed)
                 given = {name: needs[name] for name in needed.needs}
-                result, _ = execute(needed, given, self.store, self.registry, self.machine, self._tell)
+                result, _ = execute(needed, given, Host(self.store, self.registry, self.machine), self._tell)
             needs[id] = Need(needed, result)
         work = Work(needs, self.registry, self.machine, self.store.root, self._tell)
         technique, options = prompting_of(settled(self.evaluation(), work), self.registry)

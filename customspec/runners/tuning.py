@@ -79,9 +79,10 @@ def objective_of(
     technique: TuningTechnique,
     options: TrainingOptions,
     rows: Sequence[Encoded],
+    base: nn.Module,
+    *,
     answer_ids: Callable[[str], Sequence[int]],
     pad: int,
-    base: nn.Module,
 ) -> Objective | None:
     """The technique's own loss over these rows; None where it has none. `base` is untrained."""
     from customspec.ml.objective import Objective
@@ -132,9 +133,10 @@ def compared(rows: Sequence[Encoded], most: int, seed: int, *, stratified: bool)
 def selection_of(
     params: Any,
     options: TrainingOptions,
-    steps: int,
     work: Work,
     save: Callable[[nn.Module], None],
+    *,
+    steps: int,
     trained_on: int,
 ) -> Selection | None:
     """The goal's metric on validation rows, by the scorer that the test will meet; `trained_on` so many rows.

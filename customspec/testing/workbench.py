@@ -161,7 +161,8 @@ class Workbench:
         if not isinstance(self.technique, Judging):
             return None
         base = self.base(architecture)
-        return objective_of(self.technique, self.filled(architecture), self.rows, _answer_ids, PAD, base)
+        options = self.filled(architecture)
+        return objective_of(self.technique, options, self.rows, base, answer_ids=_answer_ids, pad=PAD)
 
     def losses(self, architecture: str, rows: Sequence[int]) -> Tensor:
         """(rows,), with gradient: its own loss of some rows of the batch under an adapted model, taken together."""

@@ -37,7 +37,7 @@ def compared(before: Given, after: Given, chat: Chat, model: nn.Module | None = 
         return model
 
     rows = [row(number) for number in range(len(before.answers))]
-    return compare(before, after, rows, "validation", tolerance_of("float32"), chat, unmerged)
+    return compare(before, after, rows, chat, unmerged, split="validation", tolerance=tolerance_of("float32"))
 
 
 def test_choices_that_were_as_likely_are_a_tie_and_others_are_not(chat: Chat) -> None:

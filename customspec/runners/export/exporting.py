@@ -66,9 +66,8 @@ def export(opened: Reopened, document: Mapping[str, Any], out: Path, *, merged: 
             write_lines(draft / POOL, pool)
         adapter = _adapter(draft) if form == "adapter" else None
         name = opened.plan.name
-        facts = _facts(
-            opened, document, form, base, parity, prompt, servings(form, out.name, name, _without_path(base), adapter)
-        )
+        served = servings(form, out.name, name, _without_path(base), adapter)
+        facts = _facts(opened, document, form=form, base=base, parity=parity, prompt=prompt, served=served)
         (draft / CARD).write_text(card(facts), encoding="utf-8")
         files = tuple(sorted(str(path.relative_to(draft)) for path in draft.rglob("*") if path.is_file()))
     return Exported(opened.key, out, form, files, parity, servings(form, str(out), name, base, adapter))
@@ -109,6 +108,7 @@ def _without_path(base: Base) -> Base:
 def _facts(
     opened: Reopened,
     document: Mapping[str, Any],
+    *,
     form: Form,
     base: Base,
     parity: Parity | None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,8 +80,8 @@ def merge(opened: Reopened, technique: TuningTechnique, folder: Path) -> Parity:
     del model
     copy_tokenizer(opened, folder)
     after = ask(params, _loaded(folder, work), rows, chat, work)
-    tolerance = tolerance_of(opened.machine.compute_dtype)
-    parity = compare(before, after, rows, params["split"], tolerance, chat, lambda: load_candidate(params, work))
+    tolerance, unmerged = tolerance_of(opened.machine.compute_dtype), partial(load_candidate, params, work)
+    parity = compare(before, after, rows, chat, unmerged, split=params["split"], tolerance=tolerance)
     if parity.apart:
         named = ", ".join(parity.apart[:NAMED]) + (", ..." if len(parity.apart) > NAMED else "")
         raise RefusedError(

@@ -63,7 +63,7 @@ def ask(params: Mapping[str, Any], model: nn.Module, rows: Sequence[Encoded], ch
         scores = tuple({key: math.log(max(p, 1e-300)) for key, p in r["probabilities"].items()} for r in records)
         return Given(tuple(record["prediction"] for record in records), scores)
     with computing(work.machine.device, work.machine.compute_dtype):
-        texts, _ = generated_texts(params, model, rows, chat, work.silent, Sampling())
+        texts, _ = generated_texts(params, model, rows, chat, work.silent, sampling=Sampling())
     return Given(tuple(text.text for (text,) in texts), None)
 
 
@@ -71,10 +71,11 @@ def compare(
     before: Given,
     after: Given,
     rows: Sequence[Encoded],
-    split: str,
-    tolerance: float,
     chat: Chat,
     unmerged: Callable[[], nn.Module],
+    *,
+    split: str,
+    tolerance: float,
 ) -> Parity:
     """`before` is the unmerged model's, which also says, where texts part, how near the two next tokens were."""
     model = cache(unmerged)

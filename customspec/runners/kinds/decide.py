@@ -25,14 +25,16 @@ Samples = Mapping[str, Mapping[str, Sample]]
 def run(step: Step, work: Work, _: Path) -> dict[str, Any]:
     """The decision, over the candidates whose evaluations are there, and what every pair of them says."""
     params = step.params
-    by_key: dict[str, list[Need]] = {}
+    found: dict[str, list[Need]] = {}
     for need in work.needs.values():
-        by_key.setdefault(need.step.candidate or "", []).append(need)
+        found.setdefault(need.step.candidate or "", []).append(need)
+    by_key = {key: found[key] for key in params["order"] if key in found}
     scoring = Scoring.of(params["metric"], work.registry)
     question = _question(params, scoring)
-    keys = [key for key in params["order"] if key in by_key]
-    samples = {split: _samples(split, keys, by_key, scoring, params["group"], work) for split in SPLITS[1:]}
-    decision = decide(question, [_standing(key, by_key[key], samples) for key in keys])
+    column = params["group"]
+    groups = {split: None if column is None else groups_of(work.rows(split), column) for split in SPLITS[1:]}
+    samples = {split: _samples(split, by_key, scoring, groups[split]) for split in SPLITS[1:]}
+    decision = decide(question, [_standing(key, needs, samples) for key, needs in by_key.items()])
     pairs = _pairs(samples, decision.chosen_on, question, work)
     return {**decision.to_json(), "pairs": pairs}
 
@@ -52,12 +54,11 @@ def _question(params: Mapping[str, Any], scoring: Scoring) -> Question:
 
 
 def _samples(
-    split: str, keys: list[str], by_key: Mapping[str, list[Need]], scoring: Scoring, column: str | None, work: Work
+    split: str, by_key: Mapping[str, list[Need]], scoring: Scoring, groups: Mapping[str, str] | None
 ) -> dict[str, Sample]:
     found: dict[str, Sample] = {}
-    groups = None if column is None else groups_of(work.rows(split), column)
-    for key in keys:
-        for need in by_key[key]:
+    for key, needs in by_key.items():
+        for need in needs:
             if need.step.kind == "evaluate" and need.step.params["split"] == split:
                 records = read_lines(need.result.folder / "predictions.jsonl")
                 found[key] = sample_of(scoring, records, groups)

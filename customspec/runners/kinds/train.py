@@ -103,7 +103,7 @@ def _train(training: _Training, artifact: Artifact, checkpoints: Checkpoints, sc
     _, chat = work.header_and_chat
     work.tell(0, None, "loading the model")
     base = load_base(params, work)
-    objective = objective_of(technique, options, rows, chat.answer_ids, chat.pad_id, base)
+    objective = objective_of(technique, options, rows, base, answer_ids=chat.answer_ids, pad=chat.pad_id)
     untrained_loss = sample_loss(base, rows, chat.pad_id, objective)
     seed_everything(seed)
     choices = None if params["selection"] is None else params["selection"]["choices"]
@@ -121,7 +121,7 @@ def _train(training: _Training, artifact: Artifact, checkpoints: Checkpoints, sc
         device=machine.device,
         autocast=machine.compute_dtype == "bfloat16",
         scratch=scratch,
-        selection=selection_of(params, options, training.steps, work, artifact.save, len(rows)),
+        selection=selection_of(params, options, work, artifact.save, steps=training.steps, trained_on=len(rows)),
         untrained_loss=untrained_loss,
         extras=extras_of(technique, options),
         objective=objective,
