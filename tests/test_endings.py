@@ -188,7 +188,7 @@ def test_a_technique_that_raises_while_compiling_is_named(
 def test_a_command_that_runs_out_of_memory_says_so(
     workspace: Workspace, customspec: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import customspec.cli.validate as command
+    import customspec.cli.commands.validate as command
 
     def starved(*_: object, **__: object) -> None:
         raise MemoryError

@@ -116,7 +116,7 @@ def test_a_prompt_that_lacks_what_a_page_shows_is_told(space: Workspace, customs
 def test_what_fails_inside_is_told(
     space: Workspace, customspec: Run, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int, said: str
 ) -> None:
-    import customspec.cli.predict as command
+    import customspec.cli.commands.predict as command
 
     def fails(*_: object) -> None:
         raise error

@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from customspec.cli.plugin_new import new
+from customspec.cli.commands.plugin_new import new
 from customspec.hookspecs import Technique
 from customspec.testing import ConformanceError, Outcome, TinyModels, check_technique, checks_of
 from customspec.testing.tuning import RULES

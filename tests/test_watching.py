@@ -68,7 +68,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Callable[[Notes], None]:
 
     def offer(notes: Notes) -> None:
         found = Registry({**discover().offers, **discover([_entry(notes)]).offers})
-        monkeypatch.setattr("customspec.cli.run.discover", lambda: found)
+        monkeypatch.setattr("customspec.cli.commands.run.discover", lambda: found)
 
     return offer
 

@@ -1,4 +1,5 @@
-"""The command line: arguments to calls, results to exit codes. One file per command, imported when it is called."""
+"""The command line: arguments to calls, results to exit codes. `commands/` has one file per command; the files here are
+what several commands share."""
 
 from __future__ import annotations
 
@@ -50,7 +51,7 @@ class Lazy(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        module = import_module(f"customspec.cli.{name}")
+        module = import_module(f"customspec.cli.commands.{name}")
         command: click.Command = module.command
         return command
 
@@ -117,7 +118,7 @@ def _tell(error: CustomspecError) -> int:
     from customspec.report.text import escape
 
     if isinstance(error, SpecError):
-        from customspec.cli.common import show_problems
+        from customspec.cli.output import show_problems
 
         show_problems(error.problems)
     else:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import yaml
 
-from customspec.cli.common import read_document
+from customspec.cli.specs import read_document
 from customspec.compiler.locking import LOCK, Section, commit_of, drift, section_of
 from customspec.errors import RefusedError, UsageError
 from customspec.inputs.paths import Roots, resolved

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from customspec.cli.common import read_document
 from customspec.cli.roots import roots_of
+from customspec.cli.specs import read_document
 from customspec.compiler import Compiled, compile_document
 from customspec.compiler.candidates import Choices
 from customspec.machine import Machine

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from customspec.cli.common import read_document
 from customspec.cli.planning import make_plan
+from customspec.cli.specs import read_document
 from customspec.compiler import Compiled, read_spec
 from customspec.machine import Machine
 from customspec.registry import discover

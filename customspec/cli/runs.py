@@ -11,8 +11,9 @@ from pathlib import Path
 
 import click
 
-from customspec.cli.common import STORE_FOLDER, STORE_VARIABLE, read_document, store_root
+from customspec.cli.places import STORE_FOLDER, STORE_VARIABLE, store_root
 from customspec.cli.roots import roots_of
+from customspec.cli.specs import read_document
 from customspec.errors import CustomspecError, UsageError
 from customspec.inputs.documents import RESULTS
 from customspec.report.finished import Finished, read_finished

@@ -81,7 +81,7 @@ def test_a_name_that_cannot_be_used_is_refused(customspec: Command, tmp_path: Pa
 @pytest.fixture(scope="module")
 def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A new plugin of each family."""
-    from customspec.cli.plugin_new import new
+    from customspec.cli.commands.plugin_new import new
 
     root = tmp_path_factory.mktemp("projects")
     for family in FAMILIES:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from customspec.cli.common import json_option, show_json, store_option
+from customspec.cli.options import json_option, store_option
+from customspec.cli.output import show_json
 from customspec.cli.runs import read_named, reading, run_argument
 from customspec.errors import Exit, UsageError
 from customspec.inputs.writing import replace_file

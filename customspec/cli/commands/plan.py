@@ -9,26 +9,20 @@ from typing import Any
 
 import click
 
-from customspec.cli.common import (
-    choice_options,
-    device_option,
-    json_option,
-    show_json,
-    spec_argument,
-    store_option,
-    store_root,
-)
+from customspec.cli.goal_rows import goal_lines, goal_rows
+from customspec.cli.options import choice_options, device_option, json_option, spec_argument, store_option
+from customspec.cli.output import show_json
+from customspec.cli.places import store_root
 from customspec.cli.planning import make_plan
 from customspec.cli.printing import print_table
 from customspec.compiler import Compiled
-from customspec.decide.claim import PlannedClaim
-from customspec.decide.prospect import MEMO, Prospect, prospect, sentences
+from customspec.decide.prospect import MEMO
 from customspec.errors import Exit, UsageError
 from customspec.machine import Machine, detect
 from customspec.plan import Plan
 from customspec.report.text import escape
 from customspec.saved import sealed
-from customspec.store import Memo, Store, store_key, writing_under
+from customspec.store import Store, store_key, writing_under
 
 
 @click.command("plan")
@@ -57,38 +51,15 @@ def command(
     cached = cached_steps(compiled.plan, Store(root), machine)
     if out is not None:
         _write(compiled, out)
-    found = _prospect(compiled.claim, true_value, memo)
+    found = goal_rows(compiled.claim, memo, true_value)
     if as_json:
-        goal_rows = None if found is None else found.to_json()
-        more = {"digest": compiled.plan.digest, "cached": cached, "goal_rows": goal_rows}
+        found_json = None if found is None else found.to_json()
+        more = {"digest": compiled.plan.digest, "cached": cached, "goal_rows": found_json}
         show_json({**sealed(compiled.plan), **more})
     else:
         _print(compiled, cached)
-        _print_notes(compiled, goal_lines(compiled, memo, true_value))
+        _print_notes(compiled, goal_lines(compiled.claim, memo, true_value))
     return Exit.DONE
-
-
-def _prospect(claim: PlannedClaim | None, true: float | None, memo: Memo) -> Prospect | None:
-    if claim is None:
-        return None
-    if true is not None and not (_beyond(claim, true) and claim.measure.lowest <= true <= claim.measure.highest):
-        best = claim.measure.highest if claim.goal.at_least is not None else claim.measure.lowest
-        raise UsageError(
-            f"--true-value: {true:g} does not lie between the goal, {claim.goal.threshold:g}, and {best:g}"
-        )
-    return prospect(claim, true, memo)
-
-
-def _beyond(claim: PlannedClaim, value: float) -> bool:
-    return claim.goal.reached_by(value) and value != claim.goal.threshold
-
-
-def goal_lines(compiled: Compiled, memo: Memo, true: float | None = None) -> list[str]:
-    """What so many test rows can show of the goal, in words; `true` is a value to ask about."""
-    claim = compiled.claim
-    if claim is None:
-        return []
-    return sentences(_prospect(claim, true, memo), claim)
 
 
 def cached_steps(plan: Plan, store: Store, machine: Machine) -> dict[str, bool]:

@@ -8,16 +8,10 @@ from typing import Any
 
 import click
 
-from customspec.cli.common import (
-    device_option,
-    json_option,
-    set_option,
-    show_json,
-    spec_argument,
-    store_option,
-    store_root,
-)
-from customspec.cli.plan import goal_lines
+from customspec.cli.goal_rows import goal_lines
+from customspec.cli.options import device_option, json_option, set_option, spec_argument, store_option
+from customspec.cli.output import show_json
+from customspec.cli.places import store_root
 from customspec.cli.planning import make_plan
 from customspec.cli.roots import allow_root_option
 from customspec.compiler.advising import facts_of
@@ -50,7 +44,7 @@ def command(
     facts = facts_of(compiled, machine)
     advised = [advise_rung(facts, rung) for rung in facts.rungs]
     findings = look_at_rows(facts)
-    goal = goal_lines(compiled, Store(root).memo(MEMO))
+    goal = goal_lines(compiled.claim, Store(root).memo(MEMO))
     if as_json:
         show_json(_document(compiled.plan.name, facts, advised, findings, goal))
     else:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from customspec.cli.common import device_option, json_option, show_json, store_option
+from customspec.cli.options import device_option, json_option, store_option
+from customspec.cli.output import show_json
 from customspec.cli.reopening import ChosenCandidate, candidate_option, read_chosen, reopened
 from customspec.cli.roots import allow_root_option
 from customspec.cli.runs import run_argument

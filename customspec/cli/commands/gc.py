@@ -7,7 +7,9 @@ from pathlib import Path
 
 import click
 
-from customspec.cli.common import Amount, json_option, show_json, store_here, store_option
+from customspec.cli.options import Amount, json_option, store_option
+from customspec.cli.output import show_json
+from customspec.cli.places import store_here
 from customspec.errors import Exit
 from customspec.report.text import escape
 from customspec.store import Store

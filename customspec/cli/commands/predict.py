@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from customspec.cli.common import device_option, store_option
+from customspec.cli.options import device_option, store_option
 from customspec.cli.reopening import candidate_option, read_chosen, reopened
 from customspec.cli.roots import allow_root_option
 from customspec.cli.runs import run_argument

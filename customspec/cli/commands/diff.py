@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
-from customspec.cli.common import device_option, json_option, show_json, store_option, store_root
 from customspec.cli.locks import read_lock
+from customspec.cli.options import device_option, json_option, store_option
+from customspec.cli.output import show_json
+from customspec.cli.places import store_root
 from customspec.cli.planning import make_plan
 from customspec.cli.roots import allow_root_option
 from customspec.compiler.difference import Difference, between_locks, between_plans

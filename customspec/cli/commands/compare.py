@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from customspec.cli.common import json_option, show_json, store_option
+from customspec.cli.options import json_option, store_option
+from customspec.cli.output import show_json
 from customspec.cli.printing import print_table
 from customspec.cli.runs import read_named, reading
 from customspec.errors import Exit, UsageError

@@ -8,15 +8,9 @@ from typing import Any
 
 import click
 
-from customspec.cli.common import (
-    choice_options,
-    device_option,
-    json_option,
-    show_json,
-    spec_argument,
-    store_option,
-    store_root,
-)
+from customspec.cli.options import choice_options, device_option, json_option, spec_argument, store_option
+from customspec.cli.output import show_json
+from customspec.cli.places import store_root
 from customspec.cli.planning import make_plan
 from customspec.compiler.candidates import Ready
 from customspec.compiler.fitting import is_fitted

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from customspec.cli.common import json_option, show_json
+from customspec.cli.options import json_option
+from customspec.cli.output import show_json
 from customspec.errors import Exit, PluginError, UsageError
 from customspec.registry import Offer, Registry, discover
 from customspec.report.text import escape

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from customspec.cli.plugin_check import check
-from customspec.cli.plugin_new import new
+from customspec.cli.commands.plugin_check import check
+from customspec.cli.commands.plugin_new import new
 
 
 @click.group("plugin")

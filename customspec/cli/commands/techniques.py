@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from customspec.cli.common import json_option, show_json
 from customspec.cli.listing import check_known, echo_options, echo_rows, plugin_row
+from customspec.cli.options import json_option
+from customspec.cli.output import show_json
 from customspec.errors import Exit
 from customspec.registry import Registry, discover
 from customspec.schema import options_table

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from customspec.cli.common import json_option, show_json
+from customspec.cli.options import json_option
+from customspec.cli.output import show_json
 from customspec.errors import Exit
 from customspec.registry import discover
 from customspec.schema import spec_schema

@@ -10,17 +10,10 @@ from typing import Any
 
 import click
 
-from customspec.cli.common import (
-    Amount,
-    choice_options,
-    device_option,
-    json_option,
-    show_json,
-    spec_argument,
-    store_option,
-    store_root,
-)
 from customspec.cli.locks import check_locked, locked_section, pins
+from customspec.cli.options import Amount, choice_options, device_option, json_option, spec_argument, store_option
+from customspec.cli.output import show_json
+from customspec.cli.places import store_root
 from customspec.cli.planning import make_plan
 from customspec.cli.printing import print_table
 from customspec.cli.progress import watching

@@ -14,7 +14,9 @@ from typing import Literal
 import click
 from packaging.requirements import Requirement
 
-from customspec.cli.common import json_option, show_json, store_here, store_option
+from customspec.cli.options import json_option, store_option
+from customspec.cli.output import show_json
+from customspec.cli.places import store_here
 from customspec.cli.roots import configuration_file, configured_roots
 from customspec.compiler.packages import OURS
 from customspec.errors import CustomspecError, Exit, PluginError, SpecError

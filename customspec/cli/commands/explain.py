@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from customspec.cli.common import json_option, show_json
+from customspec.cli.options import json_option
+from customspec.cli.output import show_json
 from customspec.errors import Code, Exit, UsageError
 from customspec.report.explanations import as_json, as_text, explanations
 from customspec.suggest import closest

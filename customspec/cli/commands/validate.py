@@ -7,8 +7,11 @@ from pathlib import Path
 
 import click
 
-from customspec.cli.common import json_option, read_document, show_json, show_problems, store_option, store_root
+from customspec.cli.options import json_option, store_option
+from customspec.cli.output import show_json, show_problems
+from customspec.cli.places import store_root
 from customspec.cli.roots import allow_root_option, roots_of
+from customspec.cli.specs import read_document
 from customspec.compiler import compile_document
 from customspec.errors import Exit, Problem, SpecError
 from customspec.inputs.paths import Roots

@@ -1,0 +1,22 @@
+"""Where things lie that the command line names: a spec's store, and the store of this folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+STORE_VARIABLE = "CUSTOMSPEC_STORE"
+STORE_FOLDER = ".customspec"
+
+
+def store_root(spec: Path, store: Path | None) -> Path:
+    """The store's folder: the option, the environment variable, or beside the spec."""
+    if store is not None:
+        return store
+    named = os.environ.get(STORE_VARIABLE)
+    return Path(named) if named else spec.resolve().parent / STORE_FOLDER
+
+
+def store_here(store: Path | None) -> Path:
+    """The store's folder for a command that reads no spec: as `store_root`, beside the specs of this folder."""
+    return store_root(Path("spec"), store)
