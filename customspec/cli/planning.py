@@ -1,16 +1,20 @@
-"""A spec's plan, as the command line asks for it."""
+"""A spec's plan, as the command line asks for it; with what it names on a hub fetched first, where it is to run."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import click
 
 from customspec.cli.roots import roots_of
 from customspec.cli.specs import read_document
-from customspec.compiler import Compiled, compile_document
+from customspec.compiler import Compiled, compile_document, read_spec
 from customspec.compiler.candidates import Choices
 from customspec.machine import Machine
 from customspec.plan import digest
 from customspec.registry import discover
+from customspec.report.text import escape
 
 
 def make_plan(
@@ -31,3 +35,15 @@ def make_plan(
     sources = {"spec": str(spec.resolve()), "document": digest(read_document(spec).data if sets else document.data)}
     choices = Choices(only, limit, max_steps, machine, sources)
     return compile_document(document, discover(), roots=roots, cache=root, choices=choices)
+
+
+def resolved_plan(spec: Path, root: Path, machine: Machine, **choices: Any) -> Compiled:
+    """Compile a spec; what is missing is fetched. Raises SpecError, MachineError with the hub's reason."""
+    from customspec.runners.fetching import fetch  # a command that only looks fetches nothing
+
+    compiled = make_plan(spec, root, machine, **choices)
+    if compiled.unresolved:
+        parsed, _ = read_spec(read_document(spec, choices.get("sets", ())), discover())
+        fetch(parsed, root, lambda text: click.echo(escape(text), err=True))
+        compiled = make_plan(spec, root, machine, **choices)
+    return compiled

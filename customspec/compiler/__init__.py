@@ -10,17 +10,17 @@ from customspec.compiler.candidates import Choices, Ready, Resolved, make_ready
 from customspec.compiler.costs import Shared, comparison_notes
 from customspec.compiler.data import ResolvedData, resolve_data
 from customspec.compiler.entries import Draft, check_later_work, read_entries
-from customspec.compiler.files import resolve_files
 from customspec.compiler.fitting import fit_notes
 from customspec.compiler.gauge import check_gauge
 from customspec.compiler.goal import PlannedClaim, check_goal, planned_claim
 from customspec.compiler.lineup import Lineup, line_up
 from customspec.compiler.local_files import LocalFiles
+from customspec.compiler.memory_fit import make_room
 from customspec.compiler.metrics import ChosenMetric, read_metrics
 from customspec.compiler.models import blaming_model, model_notes, resolve_model
+from customspec.compiler.option_files import resolve_files
 from customspec.compiler.overlap import check_overlap, overlap_notes
 from customspec.compiler.problems import Problems
-from customspec.compiler.room import make_room
 from customspec.compiler.secrets import check_secrets
 from customspec.compiler.steps import (
     data_step,

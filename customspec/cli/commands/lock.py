@@ -10,7 +10,7 @@ from customspec.cli.locks import write_lock
 from customspec.cli.options import device_option, json_option, spec_argument, store_option
 from customspec.cli.output import show_json
 from customspec.cli.places import store_root
-from customspec.cli.resolving import resolved_plan
+from customspec.cli.planning import resolved_plan
 from customspec.cli.roots import allow_root_option
 from customspec.compiler.locking import section_of
 from customspec.errors import Exit

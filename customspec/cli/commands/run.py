@@ -14,10 +14,9 @@ from customspec.cli.locks import check_locked, locked_section, pins
 from customspec.cli.options import Amount, choice_options, device_option, json_option, spec_argument, store_option
 from customspec.cli.output import show_json
 from customspec.cli.places import store_root
-from customspec.cli.planning import make_plan
+from customspec.cli.planning import make_plan, resolved_plan
 from customspec.cli.printing import print_table
 from customspec.cli.progress import watching
-from customspec.cli.resolving import resolved_plan
 from customspec.cli.roots import roots_of
 from customspec.compiler import Compiled
 from customspec.compiler.curve import check_shares
