@@ -77,6 +77,14 @@ class Workspace:
         """The usual spec with more lines at its end; `prompt` replaces the usual prompt."""
         return self.write(name, SPEC.format(prompt=prompt or PROMPT) + "\n".join(lines) + "\n")
 
+    def run_folder(self, document: Mapping[str, Any]) -> Path:
+        """Where a run lies, by its results document."""
+        return self.root / ".customspec" / "runs" / str(document["run"])
+
+    def candidate_folder(self, document: Mapping[str, Any], key: str) -> Path:
+        """What a run keeps of a candidate."""
+        return self.run_folder(document) / "candidates" / key
+
     def run(self, *arguments: str | Path, **environment: str) -> Ended:
         """customspec in a process of its own, in this folder."""
         command = [sys.executable, "-m", "customspec", *map(str, arguments)]

@@ -34,7 +34,7 @@ def chatting(workspace: Workspace) -> Workspace:
 
 
 def predictions(workspace: Workspace, document: Any, key: str, split: str) -> list[dict[str, Any]]:
-    runs = workspace.root / ".customspec" / "runs" / str(document["run"])
+    runs = workspace.run_folder(document)
     lines = (runs / "candidates" / key / "predictions" / split / "predictions.jsonl").read_text().splitlines()
     return [json.loads(line) for line in lines]
 
@@ -121,7 +121,7 @@ def test_a_template_that_changes_earlier_turns_is_told(
 def test_new_conversations_are_answered(chatting: Workspace, customspec: Command) -> None:
     spec = chatting.spec("techniques: [zero_shot]", prompt=CHOOSING)
     document = customspec("run", spec, "--json").json
-    run = chatting.root / ".customspec" / "runs" / str(document["run"])
+    run = chatting.run_folder(document)
     asked = {"talk": talk(7)["talk"][:-1], "note": "a column of its own"}
     rows = chatting.rows("new.jsonl", [asked, {**asked, "talk": talk(8)["talk"]}])
     (first, second) = [

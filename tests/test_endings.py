@@ -60,7 +60,7 @@ def test_a_failed_step_fails_its_candidate_alone(
     assert breaks["reason"] == f"train:breaks@0: {blamed}"
     assert breaks["artifact"] is None
     assert ended.json["decision"]["chosen"] == "zero_shot"
-    log = (workspace.root / ".customspec" / "runs" / ended.json["run"] / "log.txt").read_text()
+    log = (workspace.run_folder(ended.json) / "log.txt").read_text()
     assert "RuntimeError: no luck today" in log
     assert "Traceback" not in ended.err
 

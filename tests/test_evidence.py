@@ -19,7 +19,7 @@ GROUPED = "data: {train: train.jsonl, validation: validation.jsonl, test: test.j
 
 def right(workspace: Workspace, document: Any, key: str, split: str) -> list[bool]:
     """Which rows a candidate has right, from what the run left."""
-    folder = workspace.root / ".customspec" / "runs" / document["run"] / "candidates" / key
+    folder = workspace.candidate_folder(document, key)
     lines = (folder / "predictions" / split / "predictions.jsonl").read_text().splitlines()
     return [record["prediction"] == record["answer"] for record in map(json.loads, lines)]
 

@@ -185,8 +185,6 @@ def test_generated_texts_are_compared_too(workspace: Workspace, customspec: Comm
         prompt='prompt: {user: "{{ text }}", answer: "{{ label }}"}',
     )
     document = customspec("run", spec, "--json").json
-    told = export(
-        customspec, workspace.root / ".customspec" / "runs" / document["run"], workspace.root / "out", "--merge"
-    )
+    told = export(customspec, workspace.run_folder(document), workspace.root / "out", "--merge")
     assert told["parity"]["rows"] == 12
     assert told["parity"]["same"] + told["parity"]["ties"] == 12

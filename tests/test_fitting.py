@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,10 +21,6 @@ def space(workspace: Workspace, install: Install, monkeypatch: pytest.MonkeyPatc
     install("acme-fit", "best_draw", example("best_draw"))
     monkeypatch.chdir(workspace.root)
     return workspace
-
-
-def folder_of(space: Workspace, document: Any, key: str) -> Path:
-    return space.root / ".customspec" / "runs" / str(document["run"]) / "candidates" / key
 
 
 # ------------------------------------------------------------------------------------------------------------- the plan
@@ -94,7 +89,7 @@ def test_everything_after_a_fit_sees_its_options(space: Workspace, customspec: C
     spec = space.spec(f"techniques: [{{{BEST}}}]", "cost: {requests_per_month: 9, price_per_device_hour: 3600.0}")
     document = run(customspec, spec)
     (best,) = document["candidates"]
-    folder = folder_of(space, document, "best_draw@0")
+    folder = space.candidate_folder(document, "best_draw@0")
     found = json.loads((folder / "fit.json").read_text())
     draw = found["options"]["draw"]
     assert draw < 3, "one of those tried, and not the one that the spec gives"
@@ -112,7 +107,7 @@ def test_everything_after_a_fit_sees_its_options(space: Workspace, customspec: C
     by_hand = run(customspec, space.spec(f"techniques: [{{plain_draw: {{shots: 2, draw: {draw}}}}}]"))
     predicted = "predictions/test/predictions.jsonl"
     lines = (folder / predicted).read_text()
-    assert (folder_of(space, by_hand, "plain_draw@0") / predicted).read_text() == lines
+    assert (space.candidate_folder(by_hand, "plain_draw@0") / predicted).read_text() == lines
     assert by_hand["candidates"][0]["fit"] is by_hand["candidates"][0]["cost"]["fit_seconds"] is None
 
     fresh = customspec("predict", folder.parent.parent, "test.jsonl")
@@ -226,14 +221,16 @@ def test_another_seed_is_fitted_anew_and_a_tuned_candidate_trains_with_what_was_
     by_key = {one["key"]: one for one in document["candidates"]}
     for seed in (0, 1):
         assert by_key[f"both@{seed}"]["fit"] == by_key[f"best_draw@{seed}"]["fit"]
-        prompts = [json.loads((folder_of(space, document, f"{id}@{seed}") / "prompt.json").read_text()) for id in IDS]
+        prompts = [
+            json.loads((space.candidate_folder(document, f"{id}@{seed}") / "prompt.json").read_text()) for id in IDS
+        ]
         assert prompts[0]["shots"] == prompts[1]["shots"] != []
         assert prompts[0]["prompting"] == prompts[1]["prompting"]
-    run_folder = space.root / ".customspec" / "runs" / document["run"]
+    run_folder = space.run_folder(document)
     for key in by_key:
         ended = customspec("predict", run_folder, "test.jsonl", "--candidate", key)
         assert ended.code == 0, ended.err
-        lines = (folder_of(space, document, key) / "predictions" / "test" / "predictions.jsonl").read_text()
+        lines = (space.candidate_folder(document, key) / "predictions" / "test" / "predictions.jsonl").read_text()
         given, before = ended.out.splitlines(), lines.splitlines()
         assert [json.loads(line)["prediction"] for line in given] == [json.loads(one)["prediction"] for one in before]
 
@@ -252,11 +249,9 @@ def test_each_trial_of_a_search_is_fitted_and_then_the_best(space: Workspace, cu
     value = alone["candidates"][0]["metrics"]["validation"]["accuracy"]["value"]
     assert first["search"]["value"] == value == first["metrics"]["validation"]["accuracy"]["value"]
     for one in (first, second):
-        prompt = json.loads((folder_of(space, document, one["key"]) / "prompt.json").read_text())
+        prompt = json.loads((space.candidate_folder(document, one["key"]) / "prompt.json").read_text())
         assert prompt["prompting"]["options"]["shots"] == len(prompt["shots"]) == shots
-        ended = customspec(
-            "predict", space.root / ".customspec" / "runs" / document["run"], "test.jsonl", "--candidate", one["key"]
-        )
+        ended = customspec("predict", space.run_folder(document), "test.jsonl", "--candidate", one["key"])
         assert ended.code == 0, ended.err
 
 

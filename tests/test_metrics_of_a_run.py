@@ -37,7 +37,7 @@ def planned(spec: Path) -> Plan:
 
 
 def records(workspace: Workspace, document: Any, key: str, split: str = "test") -> list[dict[str, Any]]:
-    folder = workspace.root / ".customspec" / "runs" / document["run"] / "candidates" / key / "predictions" / split
+    folder = workspace.candidate_folder(document, key) / "predictions" / split
     return [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
 
 

@@ -34,7 +34,7 @@ def run(workspace: Workspace, customspec: Command, *lines: str, prompt: str = ""
 
 
 def predictions(workspace: Workspace, document: Any, key: str) -> list[dict[str, Any]]:
-    folder = workspace.root / ".customspec" / "runs" / str(document["run"]) / "candidates" / key
+    folder = workspace.candidate_folder(document, key)
     return [json.loads(line) for line in (folder / "predictions/test/predictions.jsonl").read_text().splitlines()]
 
 
@@ -105,7 +105,7 @@ def test_a_missing_extra_is_told_before_anything_runs(
 def test_shown_reasoning_is_kept_with_the_prompt(reasoned: Workspace, customspec: Command) -> None:
     lines = ("generation: {max_new_tokens: 2}", "techniques: [{chain_of_thought: {rationale: why, shots: 2}}]")
     document = run(reasoned, customspec, *lines)
-    folder = reasoned.root / ".customspec" / "runs" / str(document["run"]) / "candidates/chain_of_thought@0"
+    folder = reasoned.run_folder(document) / "candidates/chain_of_thought@0"
     shots = json.loads((folder / "prompt.json").read_text())["shots"]
     assert len(shots) == 2
     assert all("The answer is" in shot["answer"] and " looks " in shot["answer"] for shot in shots)

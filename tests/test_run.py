@@ -27,10 +27,6 @@ def statuses(document: Any) -> dict[str, str]:
     return {key: candidate["status"] for key, candidate in by_key(document).items()}
 
 
-def folder_of(workspace: Workspace, document: Any) -> Path:
-    return workspace.root / ".customspec" / "runs" / str(document["run"])
-
-
 @pytest.fixture
 def finished(workspace: Workspace, customspec: Command) -> tuple[Workspace, Any]:
     return workspace, run(customspec, workspace.spec(ALL, GOAL))
@@ -38,7 +34,7 @@ def finished(workspace: Workspace, customspec: Command) -> tuple[Workspace, Any]
 
 def test_a_run_leaves_results_predictions_artifacts_plan_environment_and_log(finished: tuple[Workspace, Any]) -> None:
     workspace, document = finished
-    folder = folder_of(workspace, document)
+    folder = workspace.run_folder(document)
     assert json.loads((folder / "results.json").read_text()) == document
     assert {path.name for path in folder.iterdir()} == {
         "candidates",
@@ -78,7 +74,7 @@ def test_results_hold_the_costs_of_every_candidate(finished: tuple[Workspace, An
 
 def test_a_prompting_candidate_keeps_its_prompt_and_its_shots(finished: tuple[Workspace, Any]) -> None:
     workspace, document = finished
-    prompt = json.loads((folder_of(workspace, document) / "candidates" / "few_shot@0" / "prompt.json").read_text())
+    prompt = json.loads((workspace.run_folder(document) / "candidates" / "few_shot@0" / "prompt.json").read_text())
     assert prompt["user"] == "{{ text }}"
     assert prompt["choices"] == ["cold", "warm"]
     assert [set(shot) for shot in prompt["shots"]] == [{"id", "user", "answer"}] * 2
@@ -119,7 +115,7 @@ def test_another_seed_gives_another_adapter_and_both_are_reported(workspace: Wor
     spec = workspace.spec("techniques: [{lora: {r: 2, max_steps: 2}}]", "seeds: [0, 1]")
     document = run(customspec, spec)
     assert list(by_key(document)) == ["lora@0", "lora@1"]
-    folder = folder_of(workspace, document) / "candidates"
+    folder = workspace.run_folder(document) / "candidates"
     first, second = ((folder / key / "adapter_model.safetensors").read_bytes() for key in ("lora@0", "lora@1"))
     assert first != second
     assert document["decision"]["chosen_key"] == "lora@0"
@@ -189,7 +185,7 @@ def test_csv_and_free_generation_without_a_chat_template(workspace: Workspace, c
     )
     document = run(customspec, spec)
     assert set(by_key(document)["lora@0"]["metrics"]["test"]) == {"token_f1", "exact_match"}
-    plan = json.loads((folder_of(workspace, document) / "plan.json").read_text())
+    plan = json.loads((workspace.run_folder(document) / "plan.json").read_text())
     limits = {s["params"]["generation"]["max_new_tokens"] for s in plan["steps"] if s["kind"] == "evaluate"}
     assert limits == {7}  # `warm` and the end are 5 byte tokens, and a quarter more
 
@@ -286,7 +282,7 @@ def test_a_changed_model_is_refused_by_predict(workspace: Workspace, customspec:
     document = run(customspec, workspace.write("spec.yaml", text))
     config = workspace.root / "own" / "config.json"
     config.write_text(config.read_text() + " ")
-    ended = customspec("predict", folder_of(workspace, document), workspace.root / "test.jsonl")
+    ended = customspec("predict", workspace.run_folder(document), workspace.root / "test.jsonl")
     assert ended.code == 5
     assert "the model own changed after the plan was made" in ended.err
 
@@ -302,7 +298,7 @@ class TestPredict:
     @pytest.fixture
     def folder(self, workspace: Workspace, customspec: Command) -> Path:
         document = run(customspec, workspace.spec("techniques: [{few_shot: {shots: 2}}, {lora: {r: 2, max_steps: 2}}]"))
-        return folder_of(workspace, document)
+        return workspace.run_folder(document)
 
     @pytest.mark.parametrize("key", ["few_shot@0", "lora@0"])
     def test_gives_the_answers_that_were_evaluated(

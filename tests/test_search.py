@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,10 +17,6 @@ from support import Ended, Workspace, run
 Command = Callable[..., Ended]
 
 RATES = "{lora: {r: 2, max_steps: 10}, search: {learning_rate: [1e-4, 1e-2, 0.1]}}"
-
-
-def folder_of(workspace: Workspace, document: Any, key: str) -> Path:
-    return workspace.root / ".customspec" / "runs" / str(document["run"]) / "candidates" / key
 
 
 # ----------------------------------------------------------------------------------------------------------- the search
@@ -171,7 +166,7 @@ def test_the_estimate_is_that_of_the_dearest_options(workspace: Workspace, custo
 def test_a_training_uses_the_options_that_were_found(workspace: Workspace, customspec: Command) -> None:
     document = run(customspec, workspace.spec(f"techniques: [{RATES}]"))
     (lora,) = document["candidates"]
-    folder = folder_of(workspace, document, "lora@0")
+    folder = workspace.candidate_folder(document, "lora@0")
     found = json.loads((folder / "search.json").read_text())
     rate = found["chosen"]["learning_rate"]
     assert found["options"]["learning_rate"] == rate
@@ -184,7 +179,7 @@ def test_a_training_uses_the_options_that_were_found(workspace: Workspace, custo
     assert prompt["technique"]["options"]["learning_rate"] == rate
     fixed = f"techniques: [{{lora: {{r: 2, max_steps: 10, learning_rate: {rate}}}}}]"
     alone = run(customspec, workspace.spec(fixed))
-    weights = [folder_of(workspace, one, "lora@0") / "adapter_model.safetensors" for one in (document, alone)]
+    weights = [workspace.candidate_folder(one, "lora@0") / "adapter_model.safetensors" for one in (document, alone)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
@@ -194,19 +189,19 @@ def test_a_prompting_technique_is_searched_evaluated_and_predicts_with_what_was_
     document = run(customspec, workspace.spec("techniques: [{few_shot: {}, search: {shots: [1, 3]}}]"))
     (few,) = document["candidates"]
     shots = few["search"]["chosen"]["shots"]
-    prompt = json.loads((folder_of(workspace, document, "few_shot@0") / "prompt.json").read_text())
+    prompt = json.loads((workspace.candidate_folder(document, "few_shot@0") / "prompt.json").read_text())
     assert len(prompt["shots"]) == prompt["prompting"]["options"]["shots"] == shots
     fixed = run(customspec, workspace.spec(f"techniques: [{{few_shot: {{shots: {shots}}}}}]"))
     assert fixed["candidates"][0]["metrics"] == few["metrics"]
-    told = customspec(
-        "predict", workspace.root / ".customspec" / "runs" / document["run"], workspace.root / "test.jsonl"
-    )
+    told = customspec("predict", workspace.run_folder(document), workspace.root / "test.jsonl")
     assert told.code == 0, told.err
     records = [json.loads(line) for line in told.out.splitlines()]
-    lines = (folder_of(workspace, document, "few_shot@0") / "predictions" / "test" / "predictions.jsonl").read_text()
+    lines = (
+        workspace.candidate_folder(document, "few_shot@0") / "predictions" / "test" / "predictions.jsonl"
+    ).read_text()
     assert [one["prediction"] for one in records] == [json.loads(line)["prediction"] for line in lines.splitlines()]
     out = workspace.root / "handed"
-    assert customspec("export", workspace.root / ".customspec" / "runs" / document["run"], "--out", out).code == 0
+    assert customspec("export", workspace.run_folder(document), "--out", out).code == 0
     assert json.loads((out / "prompt.json").read_text())["prompting"]["options"]["shots"] == shots
 
 

@@ -270,7 +270,7 @@ def test_what_a_plugin_changes_for_everybody_is_put_back_and_named(
     told = next(line for line in ended.err.splitlines() if line.startswith("technique `nasty` changed "))
     for thing in ("the working directory", "default dtype", "gradient mode", "threads", "deterministic", "seed"):
         assert thing in told
-    folder = workspace.root / ".customspec" / "runs" / ended.json["run"] / "candidates"
+    folder = workspace.run_folder(ended.json) / "candidates"
     nasty, lora = ((folder / key / "adapter_model.safetensors").read_bytes() for key in ("nasty@0", "lora@0"))
     assert nasty == lora, "the other training went the same way"
 

@@ -143,7 +143,7 @@ def test_a_watcher_that_raises_is_named_logged_and_called_no_more(
     assert ended.err.count(f"watcher `notes` is switched off: {type(error).__name__}: {error}") == 1
     assert methods(notes)[-1] == method
     assert methods(notes).count(method) == 1
-    log = (workspace.root / ".customspec" / "runs" / ended.json["run"] / "log.txt").read_text()
+    log = (workspace.run_folder(ended.json) / "log.txt").read_text()
     assert "watcher notes failed" in log
     assert "Traceback" in log
 

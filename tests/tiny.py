@@ -1,17 +1,24 @@
-"""What tests of computing share: the kinds of `tests/ml/conftest.py`'s fixtures, and token ids."""
+"""What tests of computing share: the kinds of `tests/ml/conftest.py`'s fixtures, adapters of every sort, token ids."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
 
-from peft import PeftConfig, PeftModel
+from peft import LoraConfig, PeftConfig, PeftModel, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig
 from torch import nn
 from transformers import PreTrainedModel
 
 Make = Callable[..., PreTrainedModel]
 Tune = Callable[[PreTrainedModel, PeftConfig], PeftModel]
 Watch = Callable[[nn.Module], list[tuple[int, ...]]]
+
+LORA = LoraConfig(task_type="CAUSAL_LM", r=4, target_modules="all-linear")
+PREFIX = PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=5)
+PROMPT = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=5)
+P_TUNING = PromptEncoderConfig(task_type="CAUSAL_LM", num_virtual_tokens=5, encoder_hidden_size=8)
+ADAPTERS: tuple[PeftConfig, ...] = (LORA, PREFIX, PROMPT, P_TUNING)
+"""Beside the weights, keys and values before the prompt, and vectors before it, learned or made by an encoder."""
 
 
 def drawing() -> Callable[[int], list[int]]:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from peft import LoraConfig, PeftConfig, PrefixTuningConfig
-from tiny import Make, Tune, Watch, drawing
+from peft import PeftConfig
+from tiny import LORA, PREFIX, Make, Tune, Watch, drawing
 
 from customspec.ml.choices import Trie
 from customspec.ml.families import WORTH_SHARING, Laid, families
@@ -22,10 +22,6 @@ ASKED = [[HEAD + shots + _tokens(count) for count in (9, 2, 1, 4)] for shots in 
 PROMPTS = [prompt for family in ASKED for prompt in family] + [HEAD + _tokens(12)]
 CHOICES = [[5, 2], [5, 6, 2], [5, 6, 7, 2], [9], [8, 8, 2]]
 FED = 3 + 2  # 5, 56, 567 and 8, 88
-ADAPTERS: list[PeftConfig] = [
-    LoraConfig(task_type="CAUSAL_LM", r=4, target_modules="all-linear"),
-    PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=5),
-]
 
 
 def difference(one: list[list[float]], other: list[list[float]]) -> float:
@@ -43,7 +39,7 @@ def test_members_of_families_are_scored_as_each_alone(
     assert difference(score_shared(model, PROMPTS, CHOICES, pad=0, tokens_per_batch=1), expected) < 1e-4
 
 
-@pytest.mark.parametrize("config", ADAPTERS, ids=lambda config: str(config.peft_type))
+@pytest.mark.parametrize("config", [LORA, PREFIX], ids=lambda config: str(config.peft_type))
 def test_members_of_families_are_scored_with_adapters(tiny_model: Make, tuned: Tune, config: PeftConfig) -> None:
     model = tuned(tiny_model("llama"), config)
     expected = score_simply(model, PROMPTS, CHOICES, pad=0)

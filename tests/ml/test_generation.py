@@ -9,13 +9,9 @@ import pytest
 import torch
 from peft import (
     CPTConfig,
-    LoraConfig,
     PeftConfig,
-    PrefixTuningConfig,
-    PromptEncoderConfig,
-    PromptTuningConfig,
 )
-from tiny import Make, Tune, Watch, drawing
+from tiny import ADAPTERS, Make, Tune, Watch, drawing
 from torch import nn
 from transformers import GenerationConfig
 
@@ -27,12 +23,6 @@ NEW = 8
 HEAD = _tokens(9)
 TOGETHER = [HEAD + _tokens(count) for count in (3, 7, 1, 5, 12)]
 APART = [_tokens(count) for count in (3, 7, 1, 5, 12)]
-ADAPTERS: list[PeftConfig] = [
-    LoraConfig(task_type="CAUSAL_LM", r=4, target_modules="all-linear"),
-    PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=5),
-    PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=5),
-    PromptEncoderConfig(task_type="CAUSAL_LM", num_virtual_tokens=5, encoder_hidden_size=8),
-]
 
 
 def numbers(tokens: Sequence[int]) -> str:

@@ -13,11 +13,8 @@ from peft import (
     CPTConfig,
     LoraConfig,
     PeftConfig,
-    PrefixTuningConfig,
-    PromptEncoderConfig,
-    PromptTuningConfig,
 )
-from tiny import Make, Tune, Watch, drawing
+from tiny import ADAPTERS, LORA, Make, Tune, Watch, drawing
 from torch import nn
 
 from customspec.hookspecs import Sampling
@@ -36,12 +33,6 @@ TOGETHER = [HEAD + _tokens(count) for count in WIDTHS]
 APART = [_tokens(count) for count in WIDTHS]
 EVEN = [_tokens(6) for _ in range(5)]
 GREEDY, DRAWN = Sampling(), Sampling(samples=3, temperature=0.7, top_p=0.9)
-ADAPTERS: list[PeftConfig] = [
-    LoraConfig(task_type="CAUSAL_LM", r=4, target_modules="all-linear"),
-    PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=5),
-    PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=5),
-    PromptEncoderConfig(task_type="CAUSAL_LM", num_virtual_tokens=5, encoder_hidden_size=8),
-]
 # half of the layers see the last six tokens alone
 SLIDING: dict[str, dict[str, Any]] = {
     "mistral": {"sliding_window": 6},
@@ -178,7 +169,7 @@ def test_rows_leave_beside_an_adapter(
 
 
 def test_rows_leave_beside_an_adapter_in_layers_that_slide(tiny_model: Make, tuned: Tune) -> None:
-    check(tuned(tiny_model("mistral", **SLIDING["mistral"]), ADAPTERS[0]), TOGETHER)
+    check(tuned(tiny_model("mistral", **SLIDING["mistral"]), LORA), TOGETHER)
 
 
 @pytest.mark.parametrize("prompts", [TOGETHER, APART], ids=["together", "apart"])

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from peft import LoraConfig, PeftConfig, PrefixTuningConfig, PromptTuningConfig
+from peft import PeftConfig
 from scipy.stats import chisquare
-from tiny import Make, Tune, Watch, drawing
+from tiny import LORA, PREFIX, PROMPT, Make, Tune, Watch, drawing
 from torch import nn
 
 from customspec.hookspecs import Sampling
@@ -23,11 +23,6 @@ HEAD = _tokens(9)
 TOGETHER = [HEAD + _tokens(count) for count in (3, 7, 1, 5, 12)]
 APART = [_tokens(count) for count in (3, 7, 1, 5, 12)]
 ALMOST_GREEDY = Sampling(samples=3, temperature=1e-4)
-ADAPTERS: list[PeftConfig] = [
-    LoraConfig(task_type="CAUSAL_LM", r=4, target_modules="all-linear"),
-    PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=5),
-    PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=5),
-]
 
 
 def numbers(tokens: Sequence[int]) -> str:
@@ -96,7 +91,7 @@ def test_next_to_no_temperature_every_sample_is_the_greedy_text(
 
 
 @pytest.mark.parametrize("prompts", [TOGETHER, APART], ids=["together", "apart"])
-@pytest.mark.parametrize("config", ADAPTERS, ids=lambda config: str(config.peft_type))
+@pytest.mark.parametrize("config", [LORA, PREFIX, PROMPT], ids=lambda config: str(config.peft_type))
 def test_an_adapter_speaks_in_every_sample(
     tiny_model: Make, tuned: Tune, config: PeftConfig, prompts: list[list[int]]
 ) -> None:

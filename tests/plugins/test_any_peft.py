@@ -43,7 +43,7 @@ def test_a_method_is_trained_and_its_adapter_is_plain_peft(workspace: Workspace,
     assert ended.code == 0, ended.err
     [candidate] = ended.json["candidates"]
     assert (candidate["status"], candidate["cost"]["trainable_parameters"]) == ("done", 20)
-    folder = workspace.root / ".customspec" / "runs" / ended.json["run"] / candidate["artifact"]
+    folder = workspace.run_folder(ended.json) / candidate["artifact"]
     assert '"peft_type": "FOURIERFT"' in (folder / "adapter_config.json").read_text()
 
 

@@ -61,10 +61,6 @@ def run(customspec: Command, *arguments: str | Path) -> Any:
     return ended.json
 
 
-def folder_of(workspace: Workspace, document: Any) -> Path:
-    return workspace.root / ".customspec" / "runs" / str(document["run"])
-
-
 def read_events(folder: Path) -> EventAccumulator:
     found = EventAccumulator(str(folder))
     found.Reload()
@@ -82,7 +78,7 @@ def trained(folder: Path) -> list[list[float]]:
 
 def test_tensorboard_shows_curves_metrics_and_costs(workspace: Workspace, customspec: Command) -> None:
     document = run(customspec, workspace.spec(TECHNIQUES), "--watch", "tensorboard")
-    folder = folder_of(workspace, document)
+    folder = workspace.run_folder(document)
     lora, zero = (read_events(folder / "tensorboard" / key) for key in ("lora@0", "zero_shot@0"))
     curve = [[event.step, pytest.approx(event.value)] for event in lora.Scalars("train/loss")]
     assert trained(folder) == curve
@@ -96,7 +92,7 @@ def test_tensorboard_shows_curves_metrics_and_costs(workspace: Workspace, custom
 
 def test_tensorboard_knows_the_options(workspace: Workspace, customspec: Command) -> None:
     document = run(customspec, workspace.spec(TECHNIQUES), "--watch", "tensorboard")
-    events = read_events(folder_of(workspace, document) / "tensorboard" / "lora@0")
+    events = read_events(workspace.run_folder(document) / "tensorboard" / "lora@0")
     content = events.PluginTagToContent(PLUGIN_NAME)[SESSION_START_INFO_TAG]
     options = parse_session_start_info_plugin_data(content).hparams
     assert options["technique"].string_value == "lora"
@@ -107,9 +103,9 @@ def test_tensorboard_knows_the_options(workspace: Workspace, customspec: Command
 
 def test_a_run_from_the_store_shows_the_curve_too(workspace: Workspace, customspec: Command) -> None:
     spec = workspace.spec(TECHNIQUES)
-    first = folder_of(workspace, run(customspec, spec))
+    first = workspace.run_folder(run(customspec, spec))
     assert not (first / "tensorboard").exists()
-    again = folder_of(workspace, run(customspec, spec, "--watch", "tensorboard"))
+    again = workspace.run_folder(run(customspec, spec, "--watch", "tensorboard"))
     events = read_events(again / "tensorboard" / "lora@0").Scalars("train/loss")
     assert trained(first) == [[event.step, pytest.approx(event.value)] for event in events]
 
@@ -125,7 +121,7 @@ def runs(client: MlflowClient, experiment: str) -> dict[str, Run]:
 @pytest.mark.usefixtures("local")
 def test_mlflow_has_a_parent_and_a_child_for_each_candidate(workspace: Workspace, customspec: Command) -> None:
     document = run(customspec, workspace.spec(TECHNIQUES), "--watch", "mlflow")
-    folder = folder_of(workspace, document)
+    folder = workspace.run_folder(document)
     client = MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow' / 'mlflow.db'}")
     found = runs(client, "colours")
     parent = found.pop(f"colours {document['run']}")
@@ -150,7 +146,7 @@ def test_mlflow_goes_where_the_environment_says(workspace: Workspace, customspec
     documents = [run(customspec, spec, "--watch", "mlflow") for _ in range(2)]
     found = runs(MlflowClient(tracking_uri=store), "of mine")
     assert {f"colours {document['run']}" for document in documents} < found.keys()
-    assert not (folder_of(workspace, documents[0]) / "mlflow").exists()
+    assert not (workspace.run_folder(documents[0]) / "mlflow").exists()
 
 
 def test_a_run_cut_short_is_told_as_such(tmp_path: Path, store: str) -> None:

@@ -27,7 +27,7 @@ techniques: [zero_shot, {few_shot: {shots: 2}}, {lora: {r: 2, max_steps: 2}}, {p
 def predictions(workspace: Workspace, customspec: Command) -> dict[str, str]:
     ended = customspec("run", workspace.spec(TECHNIQUES), "--json")
     assert ended.code == 0, ended.err
-    folder = workspace.root / ".customspec" / "runs" / str(ended.json["run"]) / "candidates"
+    folder = workspace.run_folder(ended.json) / "candidates"
     return {str(path.relative_to(folder)): path.read_text() for path in sorted(folder.rglob("predictions.jsonl"))}
 
 
