@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from peft import LoraConfig, PeftConfig, PeftModel, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig
 from torch import nn
@@ -25,3 +25,13 @@ def drawing() -> Callable[[int], list[int]]:
     """A function: so many token ids, none of them special; the same calls give the same ids."""
     numbers = random.Random(0)
     return lambda count: [numbers.randrange(3, 97) for _ in range(count)]
+
+
+def numbers(tokens: Sequence[int]) -> str:
+    """A text that a token has a word of."""
+    return " ".join(map(str, tokens))
+
+
+def letters(tokens: Sequence[int]) -> str:
+    """A letter a token; every fifth is a space."""
+    return "".join(" " if token % 5 == 0 else chr(ord("a") + token % 26) for token in tokens)

@@ -6,13 +6,11 @@ import math
 from statistics import fmean
 
 import pytest
+from measures import ACCURACY, ERRORS
 
 from customspec.decide.best import Loss, losses
 from customspec.decide.pairs import newcombe
 from customspec.decide.samples import Measure, Sample
-
-ACCURACY = Measure("accuracy", 0.0, 1.0, higher_is_better=True, proportion=True)
-ERRORS = Measure("errors", 0.0, 1.0, higher_is_better=False, proportion=True)
 
 
 def rows(right: int, n: int = 1000, skip: int = 0) -> list[float]:

@@ -7,15 +7,13 @@ import random
 from statistics import fmean
 
 import pytest
+from measures import ACCURACY, SCORE
 from scipy.stats import binomtest
 
 from customspec.decide.claim import Claim, claim, level_of
 from customspec.decide.power import rows_for_power
 from customspec.decide.samples import Measure, Sample
 from customspec.spec import Goal
-
-ACCURACY = Measure("accuracy", 0.0, 1.0, higher_is_better=True, proportion=True)
-SCORE = Measure("score", 0.0, 1.0, higher_is_better=True, proportion=False)
 
 
 def right(successes: int, n: int) -> Sample:

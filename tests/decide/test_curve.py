@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from measures import ACCURACY
 from scipy.optimize import curve_fit
 
 from customspec.decide.curve import Curve, Point, curve_of, fit
 from customspec.decide.samples import Measure, Sample
 
-ACCURACY = Measure("accuracy", 0.0, 1.0, True, True)
 LOSS = Measure("perplexity", 1.0, float("inf"), False, False)
 SIZES = (50, 100, 200, 400)
 

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import pytest
+from measures import ACCURACY
 
 from customspec.decide.decision import Decision, Question, Standing, decide
 from customspec.decide.samples import Measure, Sample
 from customspec.spec import Goal
 
-ACCURACY = Measure("accuracy", 0.0, 1.0, higher_is_better=True, proportion=True)
 GOAL = Goal(metric="accuracy", at_least=0.8)
 OPTIMISTIC = "there are no validation rows: the test rows choose as well, so their estimates are optimistic"
 UNSET: Any = object()

@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
+from measures import ACCURACY
 
 from customspec.decide.costs import Spending
 from customspec.decide.decision import Decision, Question, Standing, decide
 from customspec.decide.samples import Measure, Sample
 from customspec.spec import Cost, Goal
 
-ACCURACY = Measure("accuracy", 0.0, 1.0, higher_is_better=True, proportion=True)
 LOSS = Measure("perplexity", 1.0, float("inf"), higher_is_better=False, proportion=False)
 GOAL = Goal(metric="accuracy", at_least=0.8)
 

@@ -11,6 +11,7 @@ from statistics import NormalDist, fmean, pstdev, pvariance
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from measures import ACCURACY, SCORE
 
 from customspec.decide.intervals import (
     Interval,
@@ -23,9 +24,6 @@ from customspec.decide.intervals import (
     wilson,
 )
 from customspec.decide.samples import Measure, Sample, statistic_of
-
-ACCURACY = Measure("accuracy", 0.0, 1.0, higher_is_better=True, proportion=True)
-SCORE = Measure("score", 0.0, 1.0, higher_is_better=True, proportion=False)
 
 
 def whole_set(values: Sequence[float], score: object = fmean) -> Sample:

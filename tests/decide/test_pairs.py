@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from measures import ACCURACY, ERRORS, SCORE
 
 from customspec.decide.pairs import (
     Pair,
@@ -24,10 +25,6 @@ from customspec.decide.pairs import (
     table_of,
 )
 from customspec.decide.samples import Measure, Sample, Totals, shared
-
-ACCURACY = Measure("accuracy", 0.0, 1.0, higher_is_better=True, proportion=True)
-SCORE = Measure("score", 0.0, 1.0, higher_is_better=True, proportion=False)
-ERRORS = Measure("errors", 0.0, 1.0, higher_is_better=False, proportion=True)
 
 
 def of_table(both: int, only_first: int, only_second: int, neither: int) -> tuple[Sample, Sample]:

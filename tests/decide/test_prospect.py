@@ -6,14 +6,13 @@ import math
 from pathlib import Path
 
 import pytest
+from measures import ACCURACY
 
 from customspec.decide.claim import PlannedClaim
 from customspec.decide.prospect import prospect, sentences
 from customspec.decide.samples import Measure
 from customspec.spec import Goal
 from customspec.store import Store
-
-ACCURACY = Measure("accuracy", 0.0, 1.0, higher_is_better=True, proportion=True)
 
 
 def lines(goal: Goal, rows: int, measure: Measure = ACCURACY, counted: str = "rows") -> list[str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from peft import LoraConfig, PromptTuningConfig
+from tiny import Make
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -16,7 +16,6 @@ from customspec.ml.adapters import attach
 from customspec.ml.bases import Bases
 from customspec.ml.scoring import score_choices
 
-Make = Callable[..., PreTrainedModel]
 IDS = torch.arange(3, 23)[None]
 
 

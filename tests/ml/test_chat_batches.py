@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import torch
+from tiny import Make
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
@@ -14,7 +13,6 @@ from customspec.inputs.encoding import Encoded
 from customspec.ml.forward import IGNORED, Forward, collate, features_of, supervised
 from customspec.prompts import Example
 
-Make = Callable[..., PreTrainedModel]
 PAD = 0
 BEGINNING = tuple(3 + (7 * step) % 90 for step in range(24))
 

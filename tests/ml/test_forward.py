@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import replace
 from math import ceil
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from peft import LoraConfig, PeftConfig, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig
+from tiny import Make
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
@@ -22,7 +22,6 @@ from customspec.ml.batching import bare
 from customspec.ml.forward import Forward, collate, features_of, supervised
 from customspec.prompts import Example
 
-Make = Callable[..., PreTrainedModel]
 PAD = 0
 LINE = pass_sizes("cpu").taught.line
 COMMON = tuple(range(10, 40))

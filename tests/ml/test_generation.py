@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from peft import (
     CPTConfig,
     PeftConfig,
 )
-from tiny import ADAPTERS, Make, Tune, Watch, drawing
+from tiny import ADAPTERS, Make, Tune, Watch, drawing, letters, numbers
 from torch import nn
 from transformers import GenerationConfig
 
@@ -23,15 +22,6 @@ NEW = 8
 HEAD = _tokens(9)
 TOGETHER = [HEAD + _tokens(count) for count in (3, 7, 1, 5, 12)]
 APART = [_tokens(count) for count in (3, 7, 1, 5, 12)]
-
-
-def numbers(tokens: Sequence[int]) -> str:
-    return " ".join(map(str, tokens))
-
-
-def letters(tokens: Sequence[int]) -> str:
-    """A letter a token; every fifth is a space."""
-    return "".join(" " if token % 5 == 0 else chr(ord("a") + token % 26) for token in tokens)
 
 
 def alone(model: nn.Module, prompt: list[int], count: int = NEW) -> list[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 import torch
 from peft import LoraConfig
 from peft.tuners.lora import Linear
+from tiny import Make
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -18,7 +18,6 @@ from customspec.ml import lean_lora as lean_module
 from customspec.ml.adapters import attach
 from customspec.ml.lean_lora import lean_lora
 
-Make = Callable[..., PreTrainedModel]
 IDS = torch.arange(3, 63).view(3, 20)
 
 

@@ -14,7 +14,7 @@ from peft import (
     LoraConfig,
     PeftConfig,
 )
-from tiny import ADAPTERS, LORA, Make, Tune, Watch, drawing
+from tiny import ADAPTERS, LORA, Make, Tune, Watch, drawing, letters, numbers
 from torch import nn
 
 from customspec.hookspecs import Sampling
@@ -61,15 +61,6 @@ HYBRID: dict[str, dict[str, Any]] = {
         "mamba_n_groups": 1,
     },
 }
-
-
-def numbers(tokens: Sequence[int]) -> str:
-    return " ".join(map(str, tokens))
-
-
-def letters(tokens: Sequence[int]) -> str:
-    """A letter a token; every fifth is a space."""
-    return "".join(" " if token % 5 == 0 else chr(ord("a") + token % 26) for token in tokens)
 
 
 def alone(model: nn.Module, prompts: Sequence[list[int]], sampling: Sampling = GREEDY) -> list[list[int]]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tiny import Make
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from customspec.errors import StepError
 from customspec.hookspecs import Outputs
@@ -19,7 +18,6 @@ from customspec.ml.training import train
 from customspec.prompts import Example
 from customspec.spec import TrainingOptions
 
-Make = Callable[..., PreTrainedModel]
 PAD = 0
 SHARED = tuple(range(60, 84))  # first tokens of every prompt: enough of them to be run once a batch
 SIZES = [(3, 1, 2), (7, 4, 1), (1, 2, 5), (5, 1, 1)]  # tokens of a row's own prompt, and of its two texts

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from tiny import Make
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -28,7 +29,6 @@ from customspec.runners.artifact import Artifact
 from customspec.runners.tuning import checkpointing_of, extras_of, task_of
 from customspec.store import Checkpoints
 
-Make = Callable[..., PreTrainedModel]
 STEPS = 9
 ROWS = [
     Encoded(

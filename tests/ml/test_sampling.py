@@ -10,7 +10,7 @@ import pytest
 import torch
 from peft import PeftConfig
 from scipy.stats import chisquare
-from tiny import LORA, PREFIX, PROMPT, Make, Tune, Watch, drawing
+from tiny import LORA, PREFIX, PROMPT, Make, Tune, Watch, drawing, numbers
 from torch import nn
 
 from customspec.hookspecs import Sampling
@@ -23,10 +23,6 @@ HEAD = _tokens(9)
 TOGETHER = [HEAD + _tokens(count) for count in (3, 7, 1, 5, 12)]
 APART = [_tokens(count) for count in (3, 7, 1, 5, 12)]
 ALMOST_GREEDY = Sampling(samples=3, temperature=1e-4)
-
-
-def numbers(tokens: Sequence[int]) -> str:
-    return " ".join(map(str, tokens))
 
 
 def drawn(

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
-from peft import PeftConfig, PeftModel, PromptTuningConfig
+from peft import PromptTuningConfig
+from tiny import Make, Tune
 from transformers import PreTrainedModel, T5Config, T5ForConditionalGeneration
 
 from customspec.estimate.passes import common_length
 from customspec.ml.scoring import score_choices, score_simply
 from customspec.ml.shared_prefix import supports_shared_prefix
-
-Make = Callable[..., PreTrainedModel]
-Tune = Callable[[PreTrainedModel, PeftConfig], PeftModel]
 
 PROMPTS = [[7, 8, 9, 10, *range(20, 20 + count)] for count in (3, 7, 1)]  # 11 tokens at most
 CHOICES = [[5, 2], [5, 6, 2], [9]]

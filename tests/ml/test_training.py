@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from tiny import Make
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
@@ -24,7 +25,6 @@ from customspec.ml.training import AnswerTrainer, Trained, seed_everything, trai
 from customspec.prompts import Example
 from customspec.spec import TrainingOptions
 
-Make = Callable[..., PreTrainedModel]
 PAD = 0
 SIZES = [(3, 1), (7, 4), (1, 2), (5, 1), (12, 3), (2, 6)]  # tokens of prompt and answer
 

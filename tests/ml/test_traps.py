@@ -3,12 +3,13 @@ positions that drift."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 import torch
 from peft import LoraConfig, PeftConfig, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig
+from tiny import Make
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -19,7 +20,6 @@ from customspec.ml.forward import Forward, collate, features_of, supervised
 from customspec.ml.soft_prompts import embeddings_of, set_prefix, set_prompt, steer_encoder
 from customspec.prompts import Example
 
-Make = Callable[..., PreTrainedModel]
 PAD = 0
 COMMON = tuple(range(10, 42))
 WAYS = {
