@@ -3,48 +3,17 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from plans import FOUR, changed, compiled, fingerprints, plan_of, steps_of
 
-from customspec.cli.roots import roots_of
-from customspec.compiler import Compiled, compile_document
-from customspec.compiler.candidates import Choices
 from customspec.errors import SpecError
 from customspec.plan import Plan
 from customspec.registry import discover
-from customspec.source import read
 from support import Workspace, colours, make_model
-
-FOUR = "techniques: [zero_shot, {few_shot: {shots: 2}}, {lora: {r: 2}}, full]"
-
-
-def compiled(spec: Path, **choices: Any) -> Compiled:
-    cache = spec.parent / ".customspec"
-    return compile_document(read(spec), discover(), roots=roots_of(spec), cache=cache, choices=Choices(**choices))
-
-
-def plan_of(spec: Path, **choices: Any) -> Plan:
-    return compiled(spec, **choices).plan
-
-
-def prints(plan: Plan) -> dict[str, str]:
-    return {step.id: step.fingerprint for step in plan.steps}
-
-
-def changed(before: Plan, after: Plan) -> set[str]:
-    """The ids of steps that would be run again; both plans have the same steps."""
-    old, new = prints(before), prints(after)
-    assert old.keys() == new.keys()
-    return {id for id in old if old[id] != new[id]}
-
-
-def of(candidates: Iterable[str], plan: Plan) -> set[str]:
-    """The ids of these candidates' own steps."""
-    return {step.id for step in plan.steps if step.candidate in set(candidates)}
 
 
 def ids(plan: Plan) -> list[str]:
@@ -165,103 +134,6 @@ def test_problems_of_data_model_and_prompt_are_reported_at_once(workspace: Works
     assert [p.code.value for p in caught.value.problems] == ["CS501", "CS308", "CS308", "CS407", "CS304"]
 
 
-# ---------------------------------------------------------------------------------------------------- the fingerprints
-
-
-def test_comments_blanks_and_the_order_of_keys_change_nothing(workspace: Workspace) -> None:
-    before = plan_of(workspace.spec(FOUR, "seeds: [1]"))
-    text = (workspace.root / "spec.yaml").read_text()
-    head, _, tail = text.partition("prompt:\n")
-    assert "customspec: 1\nname: colours\n" in head
-    moved = head.replace("customspec: 1\nname: colours\n", "name:   colours # a comment\n\n\ncustomspec: 1\n")
-    after = plan_of(workspace.write("spec.yaml", f"# another\n{moved}prompt:\n{tail}"))
-    assert changed(before, after) == set()
-    assert after.digest == before.digest
-    assert after.spec_digest == before.spec_digest
-
-
-def test_another_folder_changes_nothing(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> None:
-    before = plan_of(workspace.spec(FOUR))
-    elsewhere = tmp_path_factory.mktemp("elsewhere") / "copy"
-    shutil.copytree(workspace.root, elsewhere)
-    after = plan_of(elsewhere / "spec.yaml")
-    assert changed(before, after) == set()
-    assert after.digest == before.digest
-    assert after.step("data").sources != before.step("data").sources
-
-
-def test_other_names_of_files_change_nothing_that_runs(workspace: Workspace) -> None:
-    before = plan_of(workspace.spec(FOUR))
-    (workspace.root / "train.jsonl").rename(workspace.root / "rows.jsonl")
-    spec = workspace.spec(FOUR)
-    after = plan_of(workspace.write("spec.yaml", spec.read_text().replace("train.jsonl", "rows.jsonl")))
-    assert changed(before, after) == set()
-
-
-def test_a_byte_of_the_data_changes_the_data_and_all_that_use_it(workspace: Workspace) -> None:
-    before = plan_of(workspace.spec(FOUR))
-    rows = workspace.root / "train.jsonl"
-    rows.write_text(rows.read_text().replace("number 0 ", "number 9 ", 1))
-    assert changed(before, plan_of(workspace.root / "spec.yaml")) == set(prints(before)) - {"model"}
-
-
-def test_a_byte_of_a_model_file_changes_the_model_and_all_that_use_it(workspace: Workspace, tiny_folder: Path) -> None:
-    (workspace.root / "model").unlink()
-    shutil.copytree(tiny_folder, workspace.root / "model")
-    before = plan_of(workspace.spec(FOUR))
-    weights = workspace.root / "model" / "model.safetensors"
-    content = bytearray(weights.read_bytes())
-    content[-1] ^= 1
-    weights.write_bytes(content)
-    assert changed(before, plan_of(workspace.root / "spec.yaml")) == set(prints(before)) - {"data"}
-
-
-EDITS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
-    "the user's template": ('"{{ text }}"', '"{{ text }} "', ("zero_shot@0", "few_shot@0", "lora@0", "full@0")),
-    "the system message": ("warm or cold.", "warm or cold!", ("zero_shot@0", "few_shot@0", "lora@0", "full@0")),
-    "shots": ("shots: 2", "shots: 3", ("few_shot@0",)),
-    "an option of the technique": ("r: 2", "r: 4", ("lora@0",)),
-    "an option that the recipe fills": ("{r: 2}", "{r: 2, learning_rate: 0.01}", ("lora@0",)),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("old", "new", "candidates"), EDITS.values(), ids=EDITS)
-def test_an_edit_changes_the_steps_of_the_candidates_that_it_concerns_and_no_other(
-    workspace: Workspace, old: str, new: str, candidates: tuple[str, ...]
-) -> None:
-    spec = workspace.spec(FOUR)
-    before = plan_of(spec)
-    assert old in spec.read_text()
-    after = plan_of(workspace.write("spec.yaml", spec.read_text().replace(old, new)))
-    assert changed(before, after) == of(candidates, before) | {"decide"}
-
-
-def test_a_candidates_own_prompt_changes_that_candidate_alone(workspace: Workspace) -> None:
-    spec = workspace.spec(
-        "techniques: [zero_shot, {id: terse, zero_shot: {}, prompt: {system: Which}}, {lora: {r: 2}}]"
-    )
-    before = plan_of(spec)
-    after = plan_of(workspace.write("spec.yaml", spec.read_text().replace("system: Which", "system: What")))
-    assert changed(before, after) == of(["terse@0"], before) | {"decide"}
-
-
-def test_another_seed_changes_everything_but_model_and_given_data(workspace: Workspace) -> None:
-    before, after = (plan_of(workspace.spec(FOUR, f"seeds: [{seed}]")) for seed in (0, 1))
-    old, new = set(prints(before).values()), set(prints(after).values())
-    assert old & new == {prints(before)["model"], prints(before)["data"]}
-
-
-def test_another_goal_changes_the_decision_alone(workspace: Workspace) -> None:
-    before, after = (plan_of(workspace.spec(FOUR, f"goal: {{metric: accuracy, at_least: 0.{n}}}")) for n in (5, 6))
-    assert changed(before, after) == {"decide"}
-
-
-def test_options_written_out_as_the_recipe_has_them_change_nothing(workspace: Workspace) -> None:
-    before = plan_of(workspace.spec("techniques: [{lora: {r: 2}}]"))
-    after = plan_of(workspace.spec("techniques: [{lora: {r: 2, lora_alpha: 4, num_train_epochs: 10.0}}]"))
-    assert changed(before, after) == set()
-
-
 # ---------------------------------------------------------------------------------------------------------- the ladder
 
 
@@ -297,10 +169,10 @@ def test_only_keeps_the_named_candidates_and_their_fingerprints(workspace: Works
     spec = workspace.spec(FOUR)
     everything, some = plan_of(spec), plan_of(spec, only=("lora", "zero_shot"))
     assert ids(some) == ["zero_shot", "lora"]
-    kept = prints(some)
-    assert {id: fingerprint for id, fingerprint in prints(everything).items() if id in kept and id != "decide"} == {
-        id: fingerprint for id, fingerprint in kept.items() if id != "decide"
-    }
+    kept = fingerprints(some)
+    assert {
+        id: fingerprint for id, fingerprint in fingerprints(everything).items() if id in kept and id != "decide"
+    } == {id: fingerprint for id, fingerprint in kept.items() if id != "decide"}
 
 
 def test_only_with_an_unknown_id_names_those_there_are(workspace: Workspace) -> None:
@@ -322,7 +194,7 @@ def test_a_maximum_of_steps_changes_training_and_what_follows(workspace: Workspa
     spec = workspace.spec(FOUR)
     before, after = plan_of(spec), plan_of(spec, max_steps=3)
     assert after.step("train:lora@0").params["max_steps"] == 3
-    assert changed(before, after) == of(["lora@0", "full@0"], before) | {"decide"}
+    assert changed(before, after) == steps_of(["lora@0", "full@0"], before) | {"decide"}
 
 
 # ------------------------------------------------------------------------------------------------------ the parameters

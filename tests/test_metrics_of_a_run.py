@@ -6,20 +6,16 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import pytest
+from plans import plan_of
 
-from customspec.cli.roots import roots_of
-from customspec.compiler import compile_document
 from customspec.errors import PluginError, StepError
 from customspec.hookspecs import Answer, Extra
-from customspec.plan import Plan
 from customspec.registry import Registry, check_extra, discover
 from customspec.runners.kinds.evaluate import metric_json
 from customspec.runners.metrics import Scoring
-from customspec.source import read
 from customspec.spec import Options
 from customspec_metrics.accuracy import Accuracy
 from customspec_metrics.f1 import MacroF1
@@ -32,10 +28,6 @@ FREE = 'prompt: {user: "{{ text }}", answer: "{{ label }}"}'
 GENERATION = "generation: {max_new_tokens: 4}"
 
 
-def planned(spec: Path) -> Plan:
-    return compile_document(read(spec), discover(), roots=roots_of(spec), cache=spec.parent / ".customspec").plan
-
-
 def records(workspace: Workspace, document: Any, key: str, split: str = "test") -> list[dict[str, Any]]:
     folder = workspace.candidate_folder(document, key) / "predictions" / split
     return [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
@@ -45,7 +37,7 @@ def records(workspace: Workspace, document: Any, key: str, split: str = "test") 
 
 
 def test_the_goals_metric_is_first_and_options_are_part_of_the_steps(workspace: Workspace) -> None:
-    plan = planned(
+    plan = plan_of(
         workspace.spec(
             "techniques: [zero_shot]",
             "metrics:",
@@ -70,7 +62,7 @@ def test_the_goals_metric_is_first_and_options_are_part_of_the_steps(workspace: 
 
 def test_another_option_is_another_step_and_a_default_written_out_is_not(workspace: Workspace) -> None:
     def fingerprints(metric: str) -> dict[str, str]:
-        plan = planned(workspace.spec("techniques: [zero_shot]", GENERATION, f"metrics: [{metric}]", prompt=FREE))
+        plan = plan_of(workspace.spec("techniques: [zero_shot]", GENERATION, f"metrics: [{metric}]", prompt=FREE))
         return {step.id: step.fingerprint for step in plan.steps}
 
     bare, same, other = map(fingerprints, ("rouge1", "rouge1: {use_stemmer: false}", "rouge1: {use_stemmer: true}"))
@@ -80,7 +72,7 @@ def test_another_option_is_another_step_and_a_default_written_out_is_not(workspa
 
 
 def test_the_goals_metric_needs_no_entry_where_its_defaults_do(workspace: Workspace) -> None:
-    plan = planned(workspace.spec("techniques: [zero_shot]", "goal: {metric: perplexity, at_most: 3}"))
+    plan = plan_of(workspace.spec("techniques: [zero_shot]", "goal: {metric: perplexity, at_most: 3}"))
     assert plan.metrics == ("perplexity", "accuracy", "macro_f1")
 
 

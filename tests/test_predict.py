@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from customspec.cli import main
-from support import Ended, Workspace, colours
+from support import Ended, Workspace, colours, make_model
+from support import run as run_of
 
 Command = Callable[..., Ended]
 Pipe = Callable[[bytes], None]
@@ -103,3 +104,47 @@ def test_a_candidate_that_is_none_is_answered_by_those_that_are(run: Path, custo
     ended = customspec("predict", run, "--candidate", "lora")
     assert ended.code == 2
     assert "this run has no candidate lora; it has: zero_shot@0, few_shot@0" in ended.err
+
+
+def test_a_changed_model_is_refused_by_predict(workspace: Workspace, customspec: Command) -> None:
+    make_model(workspace.root / "own")
+    text = workspace.spec("techniques: [zero_shot]").read_text().replace("{path: model}", "{path: own}")
+    document = run_of(customspec, workspace.write("spec.yaml", text))
+    config = workspace.root / "own" / "config.json"
+    config.write_text(config.read_text() + " ")
+    ended = customspec("predict", workspace.run_folder(document), workspace.root / "test.jsonl")
+    assert ended.code == 5
+    assert "the model own changed after the plan was made" in ended.err
+
+
+class TestARunOfItsOwn:
+    """A prompted and a trained candidate, asked the rows that the run evaluated."""
+
+    @pytest.fixture
+    def folder(self, workspace: Workspace, customspec: Command) -> Path:
+        document = run_of(
+            customspec, workspace.spec("techniques: [{few_shot: {shots: 2}}, {lora: {r: 2, max_steps: 2}}]")
+        )
+        return workspace.run_folder(document)
+
+    @pytest.mark.parametrize("key", ["few_shot@0", "lora@0"])
+    def test_gives_the_answers_that_were_evaluated(
+        self, folder: Path, workspace: Workspace, customspec: Command, key: str
+    ) -> None:
+        ended = customspec("predict", folder, workspace.root / "test.jsonl", "--candidate", key)
+        assert ended.code == 0, ended.err
+        given = [json.loads(line) for line in ended.out.splitlines()]
+        file = folder / "candidates" / key / "predictions" / "test" / "predictions.jsonl"
+        kept = [json.loads(line) for line in file.read_text().splitlines()]
+        assert [row["prediction"] for row in given] == [row["prediction"] for row in kept]
+        assert [row["probabilities"] for row in given] == [row["probabilities"] for row in kept]
+        assert [row["text"] for row in given] == [row["text"] for row in colours(12, 200)]
+
+    def test_names_a_column_that_is_missing(self, folder: Path, workspace: Workspace, customspec: Command) -> None:
+        rows = workspace.rows("new.jsonl", [{"words": "red"}])
+        ended = customspec("predict", folder, rows)
+        assert ended.code == 2
+        assert "needs the column `text`" in ended.err
+
+    def test_refuses_what_is_no_run(self, workspace: Workspace, customspec: Command) -> None:
+        assert customspec("predict", workspace.root).code == 2

@@ -6,7 +6,6 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -208,54 +207,6 @@ def test_long_rows_are_dropped_and_counted_or_cut(workspace: Workspace, customsp
     assert (cut["metrics"]["test"]["accuracy"]["n"], cut["cost"]["dropped_rows"]) == (5, 0)
 
 
-class TestSavedPlan:
-    @pytest.fixture
-    def plan(self, workspace: Workspace, customspec: Command) -> Path:
-        out = workspace.root / "plan.json"
-        ended = customspec("plan", workspace.spec("techniques: [zero_shot]"), "--out", out)
-        assert ended.code == 0, ended.err
-        return out
-
-    def test_runs_what_was_planned(self, plan: Path, customspec: Command) -> None:
-        assert statuses(run(customspec, plan)) == {"zero_shot@0": "done"}
-
-    @pytest.mark.parametrize(
-        ("file", "told"),
-        [
-            ("test.jsonl", "the test data changed"),
-            ("spec.yaml", "spec.yaml changed"),
-            ("model", "the model model changed"),
-        ],
-    )
-    def test_is_refused_when_an_input_changed(
-        self, plan: Path, workspace: Workspace, customspec: Command, file: str, told: str
-    ) -> None:
-        if file == "model":
-            copy = shutil.copytree(workspace.root / "model", workspace.root / "copy")
-            (workspace.root / "model").unlink()
-            copy.rename(workspace.root / "model")
-            config = workspace.root / "model" / "config.json"
-            config.write_text(config.read_text() + " ")
-        else:
-            path = workspace.root / file
-            path.write_text(path.read_text().replace("red", "rot").replace("colours", "colors"))
-        ended = customspec("run", plan)
-        assert ended.code == 5
-        assert told in ended.err
-        assert not (workspace.root / ".customspec" / "runs").exists()
-
-    def test_is_refused_when_it_was_edited(self, plan: Path, customspec: Command) -> None:
-        plan.write_text(plan.read_text().replace("Say whether", "Tell whether"))
-        ended = customspec("run", plan)
-        assert ended.code == 5
-        assert f"{plan}: it was edited by hand: its seal is not that of what it says" in ended.err
-
-    def test_takes_no_options_that_would_change_it(self, plan: Path, customspec: Command) -> None:
-        ended = customspec("run", plan, "--limit", "2")
-        assert ended.code == 2
-        assert "a saved plan runs as it is" in ended.err
-
-
 def test_a_limit_trains_nothing_again(workspace: Workspace, customspec: Command) -> None:
     spec = workspace.spec("techniques: [{lora: {r: 2, max_steps: 2}}]")
     run(customspec, spec)
@@ -276,51 +227,11 @@ def test_intervals_are_wider_where_rows_belong_together(workspace: Workspace, cu
     assert together["ci"] != alone["ci"]
 
 
-def test_a_changed_model_is_refused_by_predict(workspace: Workspace, customspec: Command) -> None:
-    make_model(workspace.root / "own")
-    text = workspace.spec("techniques: [zero_shot]").read_text().replace("{path: model}", "{path: own}")
-    document = run(customspec, workspace.write("spec.yaml", text))
-    config = workspace.root / "own" / "config.json"
-    config.write_text(config.read_text() + " ")
-    ended = customspec("predict", workspace.run_folder(document), workspace.root / "test.jsonl")
-    assert ended.code == 5
-    assert "the model own changed after the plan was made" in ended.err
-
-
 def test_set_lays_a_value_over_the_spec(workspace: Workspace, customspec: Command) -> None:
     spec = workspace.spec("techniques: [zero_shot]", GOAL)
     document = run(customspec, spec, "--set", "goal.at_least=0.0")
     assert document["goal"] == {"metric": "accuracy", "at_least": 0.0}
     assert customspec("run", spec, "--set", "goal.at_leats=0.0").code == 2
-
-
-class TestPredict:
-    @pytest.fixture
-    def folder(self, workspace: Workspace, customspec: Command) -> Path:
-        document = run(customspec, workspace.spec("techniques: [{few_shot: {shots: 2}}, {lora: {r: 2, max_steps: 2}}]"))
-        return workspace.run_folder(document)
-
-    @pytest.mark.parametrize("key", ["few_shot@0", "lora@0"])
-    def test_gives_the_answers_that_were_evaluated(
-        self, folder: Path, workspace: Workspace, customspec: Command, key: str
-    ) -> None:
-        ended = customspec("predict", folder, workspace.root / "test.jsonl", "--candidate", key)
-        assert ended.code == 0, ended.err
-        given = [json.loads(line) for line in ended.out.splitlines()]
-        file = folder / "candidates" / key / "predictions" / "test" / "predictions.jsonl"
-        kept = [json.loads(line) for line in file.read_text().splitlines()]
-        assert [row["prediction"] for row in given] == [row["prediction"] for row in kept]
-        assert [row["probabilities"] for row in given] == [row["probabilities"] for row in kept]
-        assert [row["text"] for row in given] == [row["text"] for row in colours(12, 200)]
-
-    def test_names_a_column_that_is_missing(self, folder: Path, workspace: Workspace, customspec: Command) -> None:
-        rows = workspace.rows("new.jsonl", [{"words": "red"}])
-        ended = customspec("predict", folder, rows)
-        assert ended.code == 2
-        assert "needs the column `text`" in ended.err
-
-    def test_refuses_what_is_no_run(self, workspace: Workspace, customspec: Command) -> None:
-        assert customspec("predict", workspace.root).code == 2
 
 
 def test_a_hub_model_is_found_in_the_local_cache_and_missed_offline(

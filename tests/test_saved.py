@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from mutations import mutations
 
 from customspec.plan import Plan, Step, digest, fingerprint
-from support import Ended, Workspace
+from support import Ended, Workspace, run
 
 Run = Callable[..., Ended]
 
@@ -198,3 +199,53 @@ def test_a_plan_reads_as_it_was_written(plan: Path) -> None:
     read = load(plan.read_bytes())
     assert isinstance(read, Plan)
     assert load(json.dumps(sealed(read)).encode()) == read
+
+
+class TestOnlyWhatWasPlanned:
+    """A saved plan runs as it is, on the inputs that it was made of."""
+
+    @pytest.fixture
+    def plan(self, workspace: Workspace, customspec: Run) -> Path:
+        out = workspace.root / "plan.json"
+        ended = customspec("plan", workspace.spec("techniques: [zero_shot]"), "--out", out)
+        assert ended.code == 0, ended.err
+        return out
+
+    def test_runs_what_was_planned(self, plan: Path, customspec: Run) -> None:
+        assert run(customspec, plan)["candidates"][0]["status"] == "done"
+
+    @pytest.mark.parametrize(
+        ("file", "told"),
+        [
+            ("test.jsonl", "the test data changed"),
+            ("spec.yaml", "spec.yaml changed"),
+            ("model", "the model model changed"),
+        ],
+    )
+    def test_is_refused_when_an_input_changed(
+        self, plan: Path, workspace: Workspace, customspec: Run, file: str, told: str
+    ) -> None:
+        if file == "model":
+            copy = shutil.copytree(workspace.root / "model", workspace.root / "copy")
+            (workspace.root / "model").unlink()
+            copy.rename(workspace.root / "model")
+            config = workspace.root / "model" / "config.json"
+            config.write_text(config.read_text() + " ")
+        else:
+            path = workspace.root / file
+            path.write_text(path.read_text().replace("red", "rot").replace("colours", "colors"))
+        ended = customspec("run", plan)
+        assert ended.code == 5
+        assert told in ended.err
+        assert not (workspace.root / ".customspec" / "runs").exists()
+
+    def test_is_refused_when_it_was_edited(self, plan: Path, customspec: Run) -> None:
+        plan.write_text(plan.read_text().replace("Say whether", "Tell whether"))
+        ended = customspec("run", plan)
+        assert ended.code == 5
+        assert f"{plan}: it was edited by hand: its seal is not that of what it says" in ended.err
+
+    def test_takes_no_options_that_would_change_it(self, plan: Path, customspec: Run) -> None:
+        ended = customspec("run", plan, "--limit", "2")
+        assert ended.code == 2
+        assert "a saved plan runs as it is" in ended.err

@@ -7,21 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from plans import plan_of
 
-from customspec.cli.roots import roots_of
-from customspec.compiler import compile_document
 from customspec.errors import PluginError
 from customspec.inputs.consulting import consult
-from customspec.plan import Plan
-from customspec.registry import discover
-from customspec.source import read
 from support import Ended, Workspace
 
 Command = Callable[..., Ended]
-
-
-def planned(spec: Path) -> Plan:
-    return compile_document(read(spec), discover(), roots=roots_of(spec), cache=spec.parent / ".customspec").plan
 
 
 @pytest.mark.parametrize(
@@ -33,7 +25,7 @@ def planned(spec: Path) -> Plan:
     ],
 )
 def test_the_plan_counts_what_a_method_trains(workspace: Workspace, written: str, trained: int) -> None:
-    [candidate] = planned(workspace.spec(f"techniques: [{{peft: {written}}}]")).candidates
+    [candidate] = plan_of(workspace.spec(f"techniques: [{{peft: {written}}}]")).candidates
     assert candidate.trainable_parameters == trained
 
 

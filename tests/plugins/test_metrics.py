@@ -1,58 +1,27 @@
-"""Metrics: against scikit-learn, sacrebleu and rouge-score, and by hand."""
+"""What holds for all metrics; classification against scikit-learn and by hand; perplexity."""
 
 from __future__ import annotations
 
-import json
 import math
 import subprocess
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
-from rouge_score.rouge_scorer import RougeScorer
-from sacrebleu.metrics.bleu import BLEU
-from sacrebleu.metrics.chrf import CHRF
+from scores import NEEDED, PAIRS, REGISTRY, SENTENCES, TEXTS, Pairs, answers, score
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
 from customspec.hookspecs import Answer, Metric, ScoresRows, ScoresTotals
-from customspec.registry import discover, metric_options
+from customspec.registry import metric_options
 from customspec.spec import Options
 from customspec.spec.described import descriptions
 
-REGISTRY = discover()
 EVERY = [name for name in REGISTRY.names("metric") if REGISTRY.offer("metric", name).distribution == "customspec"]
 MEANS = [name for name in EVERY if isinstance(REGISTRY.metric(name), ScoresRows)]
-NEEDED: dict[str, dict[str, Any]] = {
-    "regex": {"pattern": "[a-z ]+"},
-    "json_schema": {"against": {"type": "integer"}},
-}
 BY_REFERENCE = [name for name in EVERY if name not in {"perplexity", "valid_json", *NEEDED}]
-Pairs = list[tuple[str, str]]
-LABELS = st.sampled_from(["warm", "cold", "hot", "", "a b"])
-PAIRS = st.lists(st.tuples(LABELS, LABELS), min_size=1, max_size=40)
-TEXTS = st.lists(st.tuples(st.text("aB é1.\n日"), st.text("Ab é1.\t日")), min_size=1, max_size=8)
-SENTENCES: Pairs = [
-    ("the cat sat on the mat", "the cat is sitting on the mat"),
-    ("there is a dog in the garden today", "a dog was in the garden"),
-    ("", "nothing was said"),
-    ("Äpfel und Birnen fallen vom Baum", "Äpfel und Birnen, sie fallen vom Baum."),
-    ("same words here, exactly", "same words here, exactly"),
-]
-
-
-def answers(pairs: Sequence[tuple[str, str]]) -> list[Answer]:
-    """Pairs of prediction and reference; every token of a reference is as likely as not."""
-    return [Answer(one, other, len(other.split()) * -math.log(2), len(other.split())) for one, other in pairs]
-
-
-def score(name: str, pairs: Sequence[tuple[str, str]], **options: Any) -> float:
-    metric = REGISTRY.metric(name)
-    return metric.score(metric_options(metric).model_validate({**NEEDED.get(name, {}), **options}), answers(pairs))
 
 
 def test_the_metrics_that_ship() -> None:
@@ -208,109 +177,6 @@ def test_the_last_digit_is_the_same_in_every_process(name: str) -> None:
     assert len(prints) == 1
 
 
-# --------------------------------------------------------------------------------------------------- words and texts
-
-
-@pytest.mark.parametrize(
-    ("prediction", "reference", "expected"),
-    [
-        ("warm", "warm", 1),
-        ("Warm", "wARM", 1),
-        ("  a   b\n", "a b", 1),
-        ("Straße", "STRASSE", 1),
-        ("warm.", "warm", 0),
-        ("ab", "a b", 0),
-        ("", " \n", 1),
-        ("", "a", 0),
-    ],
-)
-def test_exact_match_by_hand(prediction: str, reference: str, expected: float) -> None:
-    assert score("exact_match", [(prediction, reference)]) == expected
-
-
-@pytest.mark.parametrize(
-    ("prediction", "reference", "expected"),
-    [
-        ("the cat sat", "the cat sat", 1),
-        ("The cat, sat!", "the cat sat", 1),
-        ("cat", "the cat sat", 2 * (1 * 1 / 3) / (1 + 1 / 3)),
-        ("the cat sat on a mat", "a cat", 2 * (2 / 6 * 1) / (2 / 6 + 1)),
-        ("dog", "cat", 0),
-        ("the the the", "the", 2 * (1 / 3 * 1) / (1 / 3 + 1)),
-        ("a a b", "a b b", 2 / 3),
-        ("", "", 1),
-        ("...", "", 1),
-        ("", "cat", 0),
-        ("cat", "!", 0),
-        ("3 Äpfel", "3 äpfel", 1),
-    ],
-)
-def test_token_f1_by_hand(prediction: str, reference: str, expected: float) -> None:
-    assert score("token_f1", [(prediction, reference)]) == pytest.approx(expected)
-    assert score("token_f1", [(reference, prediction)]) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("stem", [False, True])
-@pytest.mark.parametrize("name", ["rouge1", "rouge2", "rougeL"])
-def test_rouge_is_rouge_scores(name: str, stem: bool) -> None:
-    scorer = RougeScorer([name], use_stemmer=stem)
-    expected = [scorer.score(reference, prediction)[name].fmeasure for prediction, reference in SENTENCES]
-    assert score(name, SENTENCES, use_stemmer=stem) == pytest.approx(sum(expected) / len(expected))
-
-
-def test_rouge_by_hand() -> None:
-    pair = [("the cat sat", "the cat was fat")]
-    assert score("rouge1", pair) == pytest.approx(2 * 2 / (3 + 4))
-    assert score("rouge2", pair) == pytest.approx(2 * 1 / (2 + 3))
-    assert score("rougeL", [("sat cat the", "the cat sat")]) == pytest.approx(1 / 3)
-    assert score("rouge1", [("sitting cats", "sits cat")], use_stemmer=True) == 1
-
-
-@pytest.mark.parametrize("name", ["rouge1", "rougeL"])
-def test_rouge_reads_other_scripts_when_told(name: str) -> None:
-    pair = [("кот сидит", "кот сидит")]
-    assert score(name, pair) == 0  # rouge-score's words are ASCII
-    assert score(name, pair, words="unicode") == 1
-    assert score(name, [("", "")], words="unicode") == 0
-
-
-@settings(derandomize=True, deadline=None, max_examples=40)
-@given(TEXTS)
-def test_bleu_and_chrf_are_sacrebleus(pairs: Pairs) -> None:
-    predictions, references = [one for one, _ in pairs], [other for _, other in pairs]
-    assert score("bleu", pairs) == pytest.approx(BLEU().corpus_score(predictions, [references]).score)
-    assert score("chrf", pairs) == pytest.approx(CHRF().corpus_score(predictions, [references]).score)
-
-
-@pytest.mark.parametrize("tokenize", ["13a", "intl", "zh", "char", "none"])
-def test_bleus_options_are_sacrebleus(tokenize: str) -> None:
-    predictions, references = [one for one, _ in SENTENCES], [[other for _, other in SENTENCES]]
-    expected = BLEU(tokenize=tokenize, lowercase=True).corpus_score(predictions, references).score
-    assert 0 < expected < 100
-    assert score("bleu", SENTENCES, tokenize=tokenize, lowercase=True) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("word_order", [0, 1, 2])
-def test_chrfs_options_are_sacrebleus(word_order: int) -> None:
-    predictions, references = [one for one, _ in SENTENCES], [[other for _, other in SENTENCES]]
-    expected = CHRF(word_order=word_order, lowercase=True).corpus_score(predictions, references).score
-    assert score("chrf", SENTENCES, word_order=word_order, lowercase=True) == pytest.approx(expected)
-
-
-def test_one_metric_object_keeps_its_options_apart_and_gives_the_same_again() -> None:
-    metric = REGISTRY.metric("bleu")
-    loud = [(one.upper(), other) for one, other in SENTENCES]
-    model = metric_options(metric)
-    found = [metric.score(model.model_validate({"lowercase": low}), answers(loud)) for low in (True, False, True)]
-    assert found[0] == found[2] > found[1]
-
-
-def test_bleu_is_never_above_its_range_and_zero_without_four_words() -> None:
-    assert score("bleu", [("a b c d e", "a b c d e")] * 3) == 100
-    assert score("bleu", [("yes", "yes"), ("no", "no")]) == 0
-    assert score("chrf", [("yes", "yes"), ("no", "no")]) == pytest.approx(100)
-
-
 # -------------------------------------------------------------------------------------------------------- perplexity
 
 
@@ -327,115 +193,7 @@ def test_perplexity_without_likelihoods_is_an_error() -> None:
         REGISTRY.metric("perplexity").score(None, [Answer("a", "a", -1.0, 1), Answer("a", "a")])
 
 
-# ------------------------------------------------------------------------------------------------- patterns and JSON
-
-
-@pytest.mark.parametrize(
-    ("pattern", "match", "text", "expected"),
-    [
-        (r"\d+", "whole", "42", 1),
-        (r"\d+", "whole", "42 ", 0),
-        (r"\d+", "part", "it is 42", 1),
-        ("a|ab", "whole", "ab", 1),
-        ("x*", "whole", "", 1),
-        ("x+", "part", "", 0),
-        ("(?i)äpfel", "whole", "ÄPFEL", 1),
-        (r"\pL+", "whole", "日本語", 1),
-        (".", "whole", "🎈", 1),
-        ("(?s).*b", "whole", "a\nb", 1),
-    ],
-)
-def test_regex_by_hand(pattern: str, match: str, text: str, expected: float) -> None:
-    assert score("regex", [(text, "whatever")], pattern=pattern, match=match) == expected
-
-
-def test_a_pattern_that_backtracks_for_ever_elsewhere_is_no_trap() -> None:
-    assert score("regex", [("a" * 50_000 + "!", "")], pattern="(a+)+") == 0
-
-
-@pytest.mark.parametrize("pattern", ["(", "(?=a)b", r"(a)\1", "(a{1000}){1000}", ""])
-def test_a_pattern_that_re2_cannot_take_is_an_error(pattern: str) -> None:
-    with pytest.raises(ValidationError):
-        score("regex", [("a", "")], pattern=pattern)
-
-
-VALID = ["{}", "[]", "null", "0", '"a"', ' {"a": [1, 2.5e3, true]}\n', '"\\u00e9 日"', "1" * 5000, '{"a": 1, "a": 2}']
-INVALID = ["", "nul", "{'a': 1}", "{a: 1}", "[1,]", "NaN", "-Infinity", "01", "```json\n{}\n```", "{} {}", "\ufeff{}"]
-
-
-@pytest.mark.parametrize("text", VALID)
-def test_json_is_valid(text: str) -> None:
-    assert score("valid_json", [(text, "")]) == 1
-
-
-@pytest.mark.parametrize("text", [*INVALID, "[" * 200_000])
-def test_json_is_invalid(text: str) -> None:
-    assert score("valid_json", [(text, "")]) == 0
-    assert score("json_schema", [(text, "")], against={"minimum": 0}) == 0
-
-
-SCHEMA = {
-    "type": "object",
-    "required": ["amount"],
-    "properties": {"amount": {"type": "number", "minimum": 0}, "code": {"type": "string", "pattern": "^[A-Z]{2}$"}},
-    "additionalProperties": False,
-}
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        ({"amount": 3}, 1),
-        ({"amount": 0.5, "code": "DE"}, 1),
-        ({"amount": -1}, 0),
-        ({"amount": "3"}, 0),
-        ({"amount": 3, "code": "DEU"}, 0),
-        ({"amount": 3, "note": ""}, 0),
-        ({}, 0),
-        ([], 0),
-    ],
-)
-def test_json_schema_by_hand(value: object, expected: float) -> None:
-    assert score("json_schema", [(json.dumps(value), "")], against=SCHEMA) == expected
-
-
-def test_a_schema_may_refer_within_itself_and_recur() -> None:
-    tree = {"$defs": {"tree": {"type": "array", "items": {"$ref": "#/$defs/tree"}}}, "$ref": "#/$defs/tree"}
-    assert score("json_schema", [("[[], [[]]]", ""), ("[1]", "")], against=tree) == 0.5
-    assert score("json_schema", [("[" * 500 + "]" * 500, "")], against=tree) == 0  # deeper than can be checked
-
-
-def test_an_older_draft_is_read_as_such() -> None:
-    old = {"$schema": "http://json-schema.org/draft-04/schema#", "minimum": 0, "exclusiveMinimum": True}
-    assert score("json_schema", [("0", ""), ("1", "")], against=old) == 0.5
-
-
-def test_a_schemas_pattern_cannot_backtrack_for_ever() -> None:
-    against = {"pattern": "^(a+)+$"}
-    assert score("json_schema", [(json.dumps("a" * 50_000 + "!"), "")], against=against) == 0
-
-
-@pytest.mark.parametrize(
-    ("against", "message"),
-    [
-        ({"type": "objekt"}, "no JSON Schema"),
-        ({"properties": {"a": {"minimum": "0"}}}, r"at \['properties'\]\['a'\]\['minimum'\]"),
-        ({"items": {"pattern": "(?=a)"}}, "no regular expression of RE2"),
-        ({"patternProperties": {"a": {}}}, "`patternProperties` is not supported"),
-        ({"$ref": "#/$defs/none"}, "refers to nothing in the schema"),
-        ({"$ref": "https://example.com/schema.json"}, "refers to nothing in the schema"),
-        ({"items": {"$ref": "file:///etc/passwd"}}, "refers to nothing in the schema"),
-        ({"$ref": "#"}, "refers to itself without end"),
-    ],
-)
-def test_a_schema_that_cannot_be_used_is_an_error(against: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValidationError, match=message):
-        score("json_schema", [("{}", "")], against=against)
-
-
-def test_what_a_schema_holds_as_data_is_no_keyword() -> None:
-    against = {"enum": [{"pattern": "(?=a)", "$ref": "nowhere"}]}
-    assert score("json_schema", [(json.dumps(against["enum"][0]), ""), ("{}", "")], against=against) == 0.5
+# -------------------------------------------------------------------------------------------------------- the contract
 
 
 def test_every_option_has_a_help_text() -> None:

@@ -13,13 +13,11 @@ from typing import Any
 
 import pytest
 import torch
+from plans import plan_of
 from torch import nn
 from transformers import PreTrainedModel
 
-from customspec.cli.roots import roots_of
-from customspec.compiler import compile_document
 from customspec.compiler import quantization as checked
-from customspec.compiler.candidates import Choices
 from customspec.errors import Exit, Problem, SpecError
 from customspec.estimate.rates import UNKNOWN
 from customspec.hookspecs import TakesQuantized, TuningTechnique
@@ -29,7 +27,6 @@ from customspec.ml.models import load_model
 from customspec.plan import Plan
 from customspec.registry import discover
 from customspec.runners.tuning import task_of
-from customspec.source import read
 from customspec.testing import TinyModels
 from customspec.testing.fresh import filled_in
 from customspec.testing.workbench import BATCH, difference, logits, with_gradients
@@ -42,11 +39,8 @@ REFUSE = ("boft", "full", "loha", "lokr")
 
 
 def planned(spec: Path, device: Device | None) -> Plan:
-    choices = Choices() if device is None else Choices(machine=dataclasses.replace(UNKNOWN, device=device))
-    root = spec.parent
-    return compile_document(
-        read(spec), discover(), roots=roots_of(spec), cache=root / ".customspec", choices=choices
-    ).plan
+    choices = {} if device is None else {"machine": dataclasses.replace(UNKNOWN, device=device)}
+    return plan_of(spec, **choices)
 
 
 def problems(spec: Path, device: Device | None) -> list[Problem]:
