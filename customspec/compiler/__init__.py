@@ -22,13 +22,7 @@ from customspec.compiler.option_files import resolve_files
 from customspec.compiler.overlap import check_overlap, overlap_notes
 from customspec.compiler.problems import Problems
 from customspec.compiler.secrets import check_secrets
-from customspec.compiler.steps import (
-    data_step,
-    decide_step,
-    evaluated_splits,
-    model_steps,
-    own_steps,
-)
+from customspec.compiler.steps import data_step, decide_step, evaluated_splits, model_steps, own_steps
 from customspec.compiler.validation import validate
 from customspec.decide.samples import Measure
 from customspec.errors import Code

@@ -14,16 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from measures import ACCURACY, ERRORS, SCORE
 
-from customspec.decide.pairs import (
-    Pair,
-    compare_all,
-    difference_interval,
-    holm,
-    mcnemar,
-    newcombe,
-    p_value,
-    table_of,
-)
+from customspec.decide.pairs import Pair, compare_all, difference_interval, holm, mcnemar, newcombe, p_value, table_of
 from customspec.decide.samples import Measure, Sample, Totals, shared
 
 

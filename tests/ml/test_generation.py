@@ -6,10 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from peft import (
-    CPTConfig,
-    PeftConfig,
-)
+from peft import CPTConfig, PeftConfig
 from tiny import ADAPTERS, Make, Tune, Watch, drawing, letters, numbers
 from torch import nn
 from transformers import GenerationConfig

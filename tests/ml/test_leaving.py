@@ -9,11 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from peft import (
-    CPTConfig,
-    LoraConfig,
-    PeftConfig,
-)
+from peft import CPTConfig, LoraConfig, PeftConfig
 from tiny import ADAPTERS, LORA, Make, Tune, Watch, drawing, letters, numbers
 from torch import nn
 

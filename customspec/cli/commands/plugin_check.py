@@ -15,15 +15,7 @@ from customspec.registry import Offer, Registry, discover
 from customspec.report.text import escape
 from customspec.source import parse_scalar
 from customspec.suggest import closest
-from customspec.testing import (
-    ARCHITECTURES,
-    Check,
-    Outcome,
-    TinyModels,
-    checks_of,
-    metric_checks_of,
-    watcher_checks_of,
-)
+from customspec.testing import ARCHITECTURES, Check, Outcome, TinyModels, checks_of, metric_checks_of, watcher_checks_of
 
 OURS = "customspec"
 MARKS = {"ok": "ok     ", "wrong": "WRONG  ", "skipped": "-      "}
