@@ -93,7 +93,7 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """Of what would be computed: equal plans on two machines have equal digests."""
+        """The digest of what would be computed: equal plans on two machines have equal ones."""
         return digest([step.fingerprint for step in self.steps])
 
     @property
@@ -135,7 +135,7 @@ class Result:
 
 
 def canonical(value: object) -> bytes:
-    """One spelling of a JSON value, whatever the order of its keys."""
+    """The JSON of a value in one spelling, whatever the order of its keys."""
     return json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode()
 
 
@@ -145,7 +145,7 @@ def digest(value: object) -> str:
 
 
 def fingerprint(kind: Kind, params: Mapping[str, Any], needs: Iterable[Step]) -> str:
-    """Of what a step does and all that it depends on; not of paths, times or the machine."""
+    """The digest of what a step does and of all that it depends on; paths, times and the machine have no part in it."""
     return digest([kind, REVISION[kind], params, [step.fingerprint for step in needs]])
 
 

@@ -125,7 +125,7 @@ def discover(found: Iterable[EntryPoint] | None = None) -> Registry:
 
 
 def _described(distribution: Distribution | None) -> tuple[str, str]:
-    """Its name and version."""
+    """The distribution's name and version."""
     return ("unknown", "0") if distribution is None else (distribution.name, distribution.version)
 
 

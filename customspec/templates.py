@@ -1,5 +1,5 @@
-"""One prompt template: sandboxed Jinja2. Apart from `prompts`, since commands that only look fill none in their own
-process, and Jinja takes as long to import as a spec to check.
+"""One prompt template: sandboxed Jinja2. A module apart from `prompts`, since commands that run nothing fill no
+template in their own process, and importing Jinja takes as long as checking a spec.
 """
 
 from __future__ import annotations

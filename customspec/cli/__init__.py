@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, _terminate)
     # idle threads sleep instead of spinning: beside another busy process spinning made training ten times slower
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # what a spec means is no affair of pydantic's plugins, and to look for them takes as long as to read one
+    # pydantic's plugins must not change what a spec means, and looking for them takes as long as reading a spec
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "1"  # libraries ask at their import
     _log_to_terminal()

@@ -19,7 +19,7 @@ BOM = b"\xef\xbb\xbf"
 
 
 def fix(spec: Path, problems_of: Callable[[str], Sequence[Problem]]) -> bool:
-    """Mends the file where that is certain, and shows how on stderr. Whether there was anything to mend.
+    """Make the repairs that are certain, and show them on stderr. Returns whether there were any.
 
     Raises RefusedError when the file changes meanwhile, OSError when it cannot be written.
     """

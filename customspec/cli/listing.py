@@ -1,4 +1,4 @@
-"""What the commands share that list installed plugins: a row for each, usable or not, and the options of one."""
+"""Shared by the commands that list installed plugins: a row for each, usable or not, and the options of one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ Row = dict[str, Any]
 
 
 def plugin_row(kind: Kind, name: str, registry: Registry, tell: Callable[[str], Mapping[str, Any]]) -> Row:
-    """Who offers a name, with what `tell` says of it; for one that cannot be used `summary` is None, `problem` why."""
+    """A plugin's row: its name, its distribution, and what `tell` adds. Where it cannot be used, `summary` is None and
+    `problem` says why."""
     first = registry.offers[kind, name][0]
     row = {"name": name, "distribution": first.distribution, "version": first.version}
     try:

@@ -70,7 +70,7 @@ def lock_text(sections: Mapping[str, Section]) -> str:
 
 
 def pins(spec: Path, section: Section) -> tuple[str, ...]:
-    """What `--set` would say so that each hub model is the locked commit, whatever its branch has become."""
+    """The texts for `--set` that fix each hub model to its locked commit, wherever its branch has moved since."""
     data = read_document(spec).data
     places: list[tuple[str, Any]] = [("base_model", data.get("base_model"))]
     entries = data.get("techniques") or ()

@@ -18,7 +18,7 @@ spec_argument = click.argument("spec", type=click.Path(path_type=Path))
 
 
 class Amount(click.FloatRange):
-    """A number that is not negative, and is one: click takes `nan` for within every range."""
+    """A finite number, 0 or more. click's own range lets `nan` pass."""
 
     def __init__(self) -> None:
         super().__init__(0)

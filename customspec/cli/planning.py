@@ -1,4 +1,4 @@
-"""A spec's plan, as the command line asks for it; with what it names on a hub fetched first, where it is to run."""
+"""A spec's plan, as the command line asks for it: as it is, or once what it names on a hub is fetched."""
 
 from __future__ import annotations
 

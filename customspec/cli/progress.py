@@ -27,7 +27,7 @@ QUIET_SECONDS = 10.0  # between two plain lines of one step
 
 @contextmanager
 def watching() -> Iterator[Following]:
-    """What fits where stderr goes."""
+    """Bars where stderr is a terminal, plain lines elsewhere."""
     if not sys.stderr.isatty():
         yield Lines(sys.stderr.write)
         return

@@ -1,4 +1,5 @@
-"""What `predict` and `export` share: a run read, the candidate meant, the store that it lies in."""
+"""Shared by `predict` and `export`: the run that is named, the candidate that is meant, the store that the run lies
+in."""
 
 from __future__ import annotations
 

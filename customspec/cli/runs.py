@@ -58,7 +58,8 @@ def store_of(run: Path) -> Path:
 
 @contextmanager
 def reading(run: Path) -> Iterator[None]:
-    """Raises UsageError where what a run folder says is no sense: whoever wrote it could seal it, too."""
+    """Raises UsageError in place of whatever the contents of a run folder lead to: a seal that fits is no sign of
+    sense, since whoever wrote the folder could make it."""
     try:
         yield
     except (CustomspecError, MemoryError):

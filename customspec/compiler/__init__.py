@@ -51,7 +51,7 @@ class Compiled:
     metrics: tuple[ChosenMetric, ...]
     document: Document
     notes: tuple[str, ...] = ()
-    """What is no error, and better known."""
+    """Sentences that are no errors, and that the person should know."""
 
 
 def read_spec(document: Document, registry: Registry) -> tuple[Spec, tuple[Draft, ...]]:

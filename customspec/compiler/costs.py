@@ -35,7 +35,8 @@ SAMPLE = 8  # rows of a split whose tokens are counted
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Tokens of some rows: how many all begin with, means and the longest of what is their own."""
+    """Tokens of some rows: `shared` of them begin every row; `whole`, `own` and `answer` are means; `longest` is the
+    most that a row has of its own."""
 
     whole: float
     shared: int
@@ -45,10 +46,10 @@ class Counted:
 
 
 class Shared:
-    """What candidates of one plan have in common, found once: by a key of all that it depends on. It never leaves the
+    """A cache of what candidates of one plan have in common, by keys of all that it depends on. It never leaves the
     compiler.
 
-    `remembered`: what texts came to when the spec was looked at before.
+    `remembered`: templates filled and tokens counted when the spec was compiled before.
     """
 
     def __init__(self, remembered: Remembered) -> None:
@@ -65,7 +66,7 @@ class Shared:
 
 
 def estimate_of(ready: Ready, options: TrainingOptions | None = None) -> Estimate:
-    """What a candidate will cost, with other training options where they are given; nothing that is not known."""
+    """What a candidate will cost, with other training options where they are given. What is not known stays None."""
     known = Estimate(trainable_parameters=ready.trainable, total_parameters=ready.total)
     model, counted = ready.model, ready.counted
     if not isinstance(model, ResolvedModel) or counted is None or ready.trainable is None:
@@ -75,7 +76,7 @@ def estimate_of(ready: Ready, options: TrainingOptions | None = None) -> Estimat
 
 
 def comparison_notes(ready: Sequence[Ready]) -> tuple[str, ...]:
-    """That states are compared on some of the validation rows, where there are more than that."""
+    """A note where a training's states are compared on some of the validation rows only, since there are many."""
     tuned = (one.rendered.examples.get("validation", ()) for one in ready if one.draft.tuning is not None)
     rows = max(map(len, tuned), default=0)
     if rows <= COMPARED:

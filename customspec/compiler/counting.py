@@ -1,4 +1,4 @@
-"""Lengths of texts in tokens, for estimates: exact for usual texts; of others a beginning tells."""
+"""Lengths of texts in tokens, for estimates: exact for texts of usual size, else extrapolated from their beginning."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def _rule(spec: Spec) -> dict[str, Any]:
 
 
 def answer_of(spec: Spec) -> str | None:
-    """A template of the answer, of chat data too."""
+    """A template that gives a row's answer; for chat data, that of the last assistant's turn."""
     column = spec.prompt.messages
     if column is None:
         return spec.prompt.answer

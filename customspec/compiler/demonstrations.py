@@ -18,7 +18,8 @@ from customspec.suggest import closest
 
 
 def check_shots(draft: Draft, train: Sequence[Any] | None, problems: Problems, *, has_train: bool) -> None:
-    """A technique that needs rows has them, and enough of them. `train` is None while the rows are not there."""
+    """Add a problem where the technique needs training rows and there are none, or too few. `train` is None while the
+    rows are not there."""
     if draft.tuning is not None and not has_train:
         _needs_train(f"`{draft.tuning.technique.name}` needs training rows", draft.main.at, problems)
     chosen = prompting_of(draft)
@@ -46,7 +47,8 @@ def _needs_train(message: str, at: KeyPath, problems: Problems) -> None:
 
 
 def check_prompting(draft: Draft, rendered: Rendered, problems: Problems) -> None:
-    """The technique's own columns are there, it takes the rows, and its calibration has scores to correct."""
+    """Add a problem where a column that the technique names is missing, it refuses the rows, or its calibration has no
+    scores to correct."""
     chosen = prompting_of(draft)
     if chosen is None or draft.prompting is None:
         return

@@ -15,7 +15,7 @@ LONGEST: Final = 60  # characters of a value in a reason
 
 @dataclass(frozen=True, slots=True)
 class Rerun:
-    """A step of both whose result the one would not find in the other's store."""
+    """A step of both plans whose result would have to be made again."""
 
     step: str
     why: tuple[str, ...]
@@ -67,7 +67,7 @@ def _reasons(old: Step, new: Step, changed: set[str]) -> tuple[str, ...]:
 
 
 def _changes(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Each name of which the value differs, and how, in words."""
+    """Each name whose values differ, and how, in words."""
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) != new.get(name):
             yield name, f"{name}: {_short(old.get(name))} → {_short(new.get(name))}"
@@ -88,7 +88,7 @@ def _short(text: str | None) -> str:
 
 
 def _telling(section: Section) -> dict[str, str]:
-    """The entries that give reasons; steps and plan differ for those of others."""
+    """The entries that give reasons. Those of steps and of the plan only follow from others."""
     return flat({name: part for name, part in section.items() if name not in {"steps", "plan"}})
 
 

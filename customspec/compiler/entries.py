@@ -43,7 +43,7 @@ def blaming_plugin(chosen: ChosenTechnique) -> Iterator[None]:
 
 
 def plugin_error(chosen: ChosenTechnique, error: Exception) -> PluginError:
-    """What the plugin is told to have raised."""
+    """The error that names the plugin, for whatever its technique raised."""
     name = chosen.technique.name
     return PluginError(f"plugin {chosen.offer}: technique `{name}`: {type(error).__name__}: {error}")
 
@@ -79,7 +79,7 @@ def read_entries(data: Mapping[str, Any], registry: Registry, problems: Problems
 
 
 def check_later_work(drafts: tuple[Draft, ...], problems: Problems) -> None:
-    """What the format knows and this version does not do yet is refused in a sentence, never ignored."""
+    """Refuse, and never ignore, what the format has and this version cannot do yet."""
     for draft in drafts:
         if draft.entry.resources is not None:
             message = "`resources` is not supported yet: resources are not assigned; remove it to run"

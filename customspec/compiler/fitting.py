@@ -14,7 +14,7 @@ def is_fitted(draft: Draft) -> bool:
 
 
 def fit_notes(drafts: Iterable[Draft]) -> tuple[str, ...]:
-    """That what a plan tells of a prompt that is still to be fitted is told of its options as given."""
+    """A note for each prompt that is still to be fitted: what the plan tells of it is told of its options as given."""
     fitted = [draft.id for draft in drafts if is_fitted(draft)]
     if not fitted:
         return ()

@@ -16,7 +16,7 @@ FIRST = ("techniques", 0)
 
 
 def may_gauge(spec: Spec, draft: Draft) -> bool:
-    """Whether an entry is one, but for the size of its model."""
+    """Whether an entry can be the gauge; the size of its model is looked at later."""
     return draft.at == FIRST and draft.tuning is None and draft.entry.base_model not in (None, spec.base_model)
 
 
@@ -31,7 +31,7 @@ def gauge_of(spec: Spec, ready: Sequence[Ready], base: ResolvedModel | Unresolve
 
 
 def check_gauge(spec: Spec, drafts: Sequence[Draft], problems: Problems) -> None:
-    """A word about a gauge that is not there is a mistake."""
+    """Add a problem where `gauge` is set and no entry can be one."""
     if "gauge" not in spec.model_fields_set or any(may_gauge(spec, draft) for draft in drafts):
         return
     message = "`gauge` speaks of a first entry of `techniques` that prompts a `base_model` of its own; there is none"

@@ -30,7 +30,7 @@ def check_judging(draft: Draft, rendered: Rendered, train: Sequence[Row] | None,
 
 
 def own_texts(technique: TuningTechnique, options: TrainingOptions, rows: Sequence[Example]) -> set[str] | None:
-    """What may stand behind a training row's prompt, of all rows; None: its own answer."""
+    """All texts that training may put behind a row's prompt; None: each row's own answer."""
     if not isinstance(technique, Judging):
         return None
     return {text for row in rows for text in technique.texts(options, row)}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from customspec.compiler.candidates import Ready
 
 ROWS_AT_ONCE = 256  # rows whose prompts are there at once while their lengths are checked
-AT_ONCE = 1 << 20  # characters that are tokenized at once: the first row that is too long ends the looking
+AT_ONCE = 1 << 20  # characters that are tokenized at once; the check ends at the first row that is too long
 ALL = 1 << 25  # characters that are tokenized to check lengths: some ten seconds
 
 
@@ -52,7 +52,7 @@ class LengthBudget:
             yield few
 
     def notes(self) -> tuple[str, ...]:
-        """That rows were left out."""
+        """A note where rows were left out."""
         if not self.left:
             return ()
         return (
@@ -68,7 +68,7 @@ def reserve_for(ready: Ready, chat: Chat) -> int | None:
 
 
 def check_lengths_once(ready: Ready, model: ResolvedModel, rows: Splits, problems: Problems) -> None:
-    """Candidates that show the same rows the same demonstrations are checked once, while there is nothing to say."""
+    """Check a candidate's prompts, unless another that asks in the same way was checked already and found to fit."""
     chosen = prompting_of(ready.draft)
     seed = ready.seed if chosen is not None and chosen[0].shots(chosen[1]) else None
     generated = None if ready.generation is None else ready.generation.max_new_tokens
@@ -114,7 +114,7 @@ def _check_lengths(ready: Ready, model: ResolvedModel, rows: Splits, problems: P
 def _fault(
     rows: Sequence[Example], asking: Asking, model: ResolvedModel, reserve: int | None
 ) -> TooLongError | ChatError | None:
-    """What keeps the first of these rows from being encoded; `reserve`: see `encode`."""
+    """The error of the first of these rows that cannot be encoded; `reserve`: see `encode`."""
     context = model.known.header.context_length
     try:
         for row in rows:

@@ -65,7 +65,7 @@ def commit_of(section: Section, hub: str) -> str | None:
 
 
 def drift(locked: Section, found: Section) -> tuple[str, ...]:
-    """Every entry that differs, expected against found; the steps only where nothing else tells of them."""
+    """Every entry that differs, expected against found; steps only where no other entry explains the difference."""
     differences = tuple(_differences(flat(locked), flat(found)))
     telling = tuple(text for name, text in differences if not name.startswith(("steps.", "plan")))
     return telling or tuple(text for _, text in differences)

@@ -134,7 +134,8 @@ def fill(technique: TuningTechnique, options: TrainingOptions, header: ModelHead
 def _warms_up_in_time(
     given: Mapping[str, object], filled: TrainingOptions, rows: int, draft: Draft, problems: Problems
 ) -> bool:
-    """A warm-up as long as the training never reaches the learning rate, and says nothing."""
+    """Whether the warm-up ends before the training does: one that does not never reaches the learning rate, and no
+    library warns of it."""
     steps = training_steps(filled, rows)
     warmup = given.get("warmup_steps")
     if not isinstance(warmup, float) or warmup < max(1, steps):
@@ -145,7 +146,8 @@ def _warms_up_in_time(
 
 
 def with_most_weights(draft: Draft, model: ResolvedModel, rows: int, problems: Problems) -> Draft:
-    """A tuning technique whose options are searched, as it costs most; values that the model refuses are told."""
+    """The draft with those of the searched options that train the most weights, for the estimate. Values that the model
+    refuses are added to `problems`."""
     tuning, searched = tuning_of(draft), draft.search
     if tuning is None or searched is None:
         return draft

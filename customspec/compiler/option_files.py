@@ -15,7 +15,8 @@ from customspec.inputs.paths import PathError, check_tree
 
 
 def resolve_files(drafts: tuple[Draft, ...], local: LocalFiles, problems: Problems) -> tuple[Draft, ...]:
-    """The drafts, their prompting options with whole paths; without those of whose files one is missing."""
+    """The drafts with absolute paths in their prompting options. A draft of which a file is missing is left out, with a
+    problem added."""
     located = []
     for draft in drafts:
         prompting = None if draft.prompting is None else _located(draft.prompting, local, problems)

@@ -35,8 +35,8 @@ def check_overlap(spec: Spec, rows: Splits, problems: Problems, known: Known) ->
 
 
 def overlap_notes(spec: Spec, rows: Splits, known: Known) -> tuple[str, ...]:
-    """What is no error and should be known: validation rows seen before make choices optimistic, test rows that
-    chose make the claim so."""
+    """Notes, not errors: validation rows that were trained on make the choice optimistic, test rows that were chosen by
+    make the claim so."""
     columns = _columns(spec.prompt, known)
     found = ((later, earlier, _shared(rows, later, earlier, columns)) for later, earlier in LOOSE)
     return tuple(

@@ -74,7 +74,8 @@ def render_all(
 def _read(
     prompt: Prompt, places: Mapping[str, KeyPath], rows: Splits | None, problems: Problems, known: Known | None
 ) -> AnyTemplate | None:
-    """What the prompt says, with every column that it names there."""
+    """The prompt's templates, once every column that they name is known to be there; None, with problems added,
+    otherwise."""
     if prompt.messages is not None:
         is_there = rows is None or _check_columns({prompt.messages}, places["messages"], rows, problems)
         return ConversationTemplate(prompt.messages) if is_there else None

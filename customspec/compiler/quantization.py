@@ -13,7 +13,8 @@ from customspec.hookspecs import Refusal, TakesQuantized
 
 
 def check_quantization(draft: Draft, device: str | None, problems: Problems) -> None:
-    """Add what stands against it. `device` None: the spec is only read, maybe for another machine."""
+    """Add a problem where the technique or this machine cannot do it. `device` is None where the spec is only read,
+    maybe for another machine."""
     wanted, at = draft.entry.quantization, (*draft.at, "quantization")
     if wanted is None:
         return
@@ -32,7 +33,8 @@ def check_quantization(draft: Draft, device: str | None, problems: Problems) -> 
 
 
 def quantization_of(draft: Draft) -> dict[str, Any] | None:
-    """As a step's parameters say it; another bitsandbytes may compute something else."""
+    """The setting as it stands in a step's parameters, with the version of bitsandbytes: another may compute something
+    else."""
     if draft.entry.quantization is None:
         return None
     try:

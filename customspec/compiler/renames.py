@@ -1,4 +1,4 @@
-"""Which unknown keys can only be one that is known, and do not stand beside it already."""
+"""Unknown keys that can mean one known key only, which does not stand there already."""
 
 from __future__ import annotations
 

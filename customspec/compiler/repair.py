@@ -1,4 +1,4 @@
-"""Mending a spec's text where that is certain: keys are renamed where they stand, and nothing beside them changes."""
+"""Repairs of a spec's text that are certain: keys are renamed where they stand, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FindProblems = Callable[[str], Sequence[Problem]]
 
 
 def repaired(text: str, file: str, problems_of: FindProblems) -> str:
-    """The text, which stands in `file`, with every certain rename done; `problems_of` tells the problems of a text."""
+    """The text of `file` with every certain rename done. `problems_of` finds the problems of a text."""
     for _ in range(ROUNDS):
         renames = [(one.location, one.rename) for one in problems_of(text) if one.rename and one.location.file == file]
         better = _renamed(text, renames)

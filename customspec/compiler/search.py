@@ -158,7 +158,8 @@ def varied(model: type[Options], options: Options, chosen: Mapping[str, Any]) ->
 
 
 def with_most_shots(main: ChosenTechnique, searched: PlannedSearch) -> ChosenTechnique:
-    """A prompting technique as it asks for most: what lengths, rows and costs are looked at with."""
+    """The draft with those of the searched options that show the most demonstrations: lengths, rows and costs are
+    checked with these."""
     technique, options = main.technique, main.options
     assert technique.family == "prompting"
     for option in searched.space:

@@ -192,7 +192,7 @@ def _common(inputs: StepInputs) -> dict[str, Any]:
 
 
 def _tuning(ready: Ready, metrics: Sequence[ChosenMetric], *, selects: bool) -> dict[str, Any]:
-    """The technique with its options, those left out that a search finds; how the state that is kept is chosen."""
+    """The technique with its options, without those that a search finds; and how the state that is kept is chosen."""
     assert ready.draft.tuning is not None
     options = ready.options.model_dump(mode="json") if ready.options is not None else dict(ready.draft.entry.options)
     if ready.draft.search is not None:

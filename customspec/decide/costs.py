@@ -15,7 +15,7 @@ TELLING = 0.1  # of the dearer request; times that lie nearer together are those
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a request whose answers are scored and not written asks: a base model reads so many prompt tokens."""
+    """What a request takes where choices are scored: so many prompt tokens, read by this base model."""
 
     model: str
     tokens: float
@@ -105,12 +105,12 @@ def totals(spendings: Mapping[str, Spending], cost: Cost) -> str:
 
 
 def about(id: str, spendings: Mapping[str, Spending], cost: Cost | None) -> Sequence[str]:
-    """What there is to tell of one candidate: where it breaks even with another, and the totals."""
+    """The sentences about one candidate: where it breaks even with others, and the totals."""
     sentences = [found.sentence() for found in break_evens(spendings) if id in (found.first, found.second)]
     return sentences if cost is None or len(spendings) < 2 else [*sentences, totals(spendings, cost)]
 
 
 def rounded(number: int) -> str:
-    """Two digits of a number that rests on measured times."""
+    """The number with two digits: it rests on measured times."""
     step = 10 ** max(floor(log10(number)) - 1, 0)
     return f"{round(number / step) * step:,}"

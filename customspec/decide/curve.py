@@ -95,9 +95,9 @@ def fit(sizes: Sequence[int], values: Sequence[float]) -> tuple[float, float, fl
 
 
 def _fit_all(sizes: Numbers, values: Numbers) -> tuple[Numbers, Numbers, Numbers]:
-    """The same for many rows of values at once, (draws, sizes): for each exponent of a grid the other two parameters
-    are a weighted linear regression; scipy's curve_fit, begun from the best, moves none of them by more than the grid's
-    step (a test compares)."""
+    """As `fit`, for many rows of values at once, (draws, sizes): for each exponent of a grid the other two parameters
+    are a weighted linear regression. scipy's curve_fit, started from the best, moves none of them by more than the
+    grid's step (a test compares)."""
     import numpy as np
 
     weights = np.sqrt(sizes / sizes.sum())

@@ -110,7 +110,7 @@ class _Pool:
 
 def decide(question: Question, standings: Sequence[Standing]) -> Decision:
     """The ladder's first rung, or the cheapest candidate, that reaches the goal; without a goal, the cheapest that is
-    shown to be nearly the best. Where none is, the best estimate is named. What the gauge says is told beside."""
+    shown to be nearly the best. Where none is, the best estimate is named. What the gauge says is added."""
     split: Split = "validation" if any(standing.validation is not None for standing in standings) else "test"
     # one split for all: a test estimate is never weighed against others' validation estimates
     measured = [standing for standing in standings if getattr(standing, split) is not None]

@@ -73,7 +73,8 @@ def prospect(claim: PlannedClaim, true: float | None = None, memo: Memo | None =
 def _figures(
     share: float, true: float, confidence: float, rows: int, memo: Memo | None
 ) -> tuple[int | None, float | None]:
-    """The rows for a true share, and the share that the rows show: from the memo, for scipy takes long to import."""
+    """The rows for a true share, and the share that the rows show: from the memo where it has them, since scipy takes
+    long to import."""
     made_by = [version("scipy"), *(sha256(Path(file).read_bytes()).hexdigest() for file in (__file__, power.__file__))]
     key = digest([share, true, confidence, rows, POWER, made_by]).removeprefix("sha256:")
     known = None if memo is None else memo.get(key)
@@ -86,7 +87,7 @@ def _figures(
 
 
 def _are_figures(for_true: object, least: object) -> bool:
-    """A store may have been tampered with."""
+    """Whether a memo holds such figures: a store may have been tampered with."""
     counted = for_true is None or (type(for_true) is int and 0 <= for_true < 10**12)
     return counted and (least is None or (type(least) is float and 0 <= least <= 1))
 

@@ -44,7 +44,8 @@ class Measure:
 
     @property
     def default_margin(self) -> float:
-        """A loss that few would pay for: two points of accuracy, of BLEU, a fiftieth of whatever the range is."""
+        """The loss that counts as none where the spec names no margin: a fiftieth of the metric's range, two points of
+        accuracy or of BLEU."""
         return MARGIN * self.range if isfinite(self.range) else MARGIN
 
 
@@ -79,7 +80,7 @@ class Sample:
 
     @classmethod
     def of_rows(cls, rows: Sequence[float], groups: Sequence[str] | None = None) -> Sample:
-        """Rows that are known by their scores alone."""
+        """A sample of which only the rows' scores are known."""
         ids = tuple(map(str, range(len(rows))))
         return cls(ids, rows, fmean, rows, None if groups is None else tuple(groups))
 

@@ -67,7 +67,7 @@ class Rates:
 
     @classmethod
     def assumed(cls, machine: Machine, shape: Shape) -> Rates:
-        """Of a machine of its kind, which nobody has measured."""
+        """The rates of a machine of its kind, not measured on this one."""
         cpu = machine.device == "cpu"
         peak, sizes = _peak(machine), pass_sizes(machine.device)
         launch = shape.layers * (6e-4 if cpu else 3e-4)
@@ -99,7 +99,7 @@ class Rates:
 
     @classmethod
     def are(cls, found: Any) -> TypeGuard[Mapping[str, Any]]:
-        """Whether a remembered value holds rates: a store may have others' files in it."""
+        """Whether a value from the store holds rates: somebody else may have written it."""
         return (
             isinstance(found, dict)
             and found.keys() == cls.__dataclass_fields__.keys()

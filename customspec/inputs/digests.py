@@ -67,7 +67,7 @@ class Digests:
 
 
 def path_digest(path: Path, digests: Digests) -> str:
-    """Of a file's bytes, or of all files in a folder."""
+    """The digest of a file's bytes, or of all files in a folder."""
     if path.is_file():
         return digests.sha256(path)
     files = sorted(file for file in path.rglob("*") if file.is_file())

@@ -25,7 +25,7 @@ def no_shots(_: Example) -> Sequence[Example]:
 
 
 own_answer: Callable[[Example], str] = attrgetter("answer")
-"""What is written of an example where its technique does not write."""
+"""The answer of an example, as it is written where the technique has no way of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Asking:
     def of(
         cls, technique: PromptingTechnique, options: PromptingOptions, train: Sequence[Example], seed: int
     ) -> Asking:
-        """As the prompting technique has it; what it leaves open is as without one."""
+        """The technique's own ways; where it has none, those of a candidate without a technique."""
         asking = cls(technique.select(options, train, seed))
         if isinstance(technique, Writes):
             asking = replace(asking, write=partial(technique.written, options))

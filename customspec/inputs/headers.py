@@ -66,7 +66,7 @@ def _kept(folder: Path) -> tuple[ModelHeader, tuple[str, ...]] | None:
 
 
 def _clear(folder: Path) -> None:
-    """Make way for what is read anew: what is there is damaged, and may be no folder at all."""
+    """Remove what is there, which is damaged and may be no folder, to make room for what is read anew."""
     if not os.path.lexists(folder):
         return
     log.warning("what was kept of a model is damaged: %s is made again", folder)
@@ -90,7 +90,7 @@ def _read_in_helper(files: ModelFiles, folder: Path) -> None:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    """Of its regular files; a link or a pipe is none."""
+    """The digests of the folder's regular files; links and pipes are left out."""
     files = (path for path in folder.glob("*") if path.name != HEADER and S_ISREG(path.lstat().st_mode))
     return {path.name: sha256_file(path) for path in files}
 

@@ -1,4 +1,4 @@
-"""The data's health: how many rows, how long, how alike, how even, and what stands twice."""
+"""The data's health: how many rows, how long they are, how evenly their answers are spread, and which stand twice."""
 
 from __future__ import annotations
 

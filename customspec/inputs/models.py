@@ -34,7 +34,7 @@ PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _WEIGHTS = (".safetensors",)
 READ_BY_US = ("*.safetensors", "*.json", "*.jinja", "*.model", "vocab.txt", "merges.txt")
 
-CARD = "README.md"  # told on export: whose model it is, and under which licence
+CARD = "README.md"  # for exports: they say whose model it is, and under which licence
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def _find(ref: BaseModelSpec, roots: Roots, digests: Digests) -> ModelFiles | Un
 
 
 def lies_where_named(ref: BaseModelSpec, path: Path) -> bool:
-    """Whether a path is one that a package, or a model on the hub, could have been found at."""
+    """Whether a path lies where a package, or a hub's cache, could have it."""
     if ref.package is not None:
         try:
             return resolved(path) == _in_package(ref.package, ref.file or "")[1]

@@ -1,4 +1,5 @@
-"""Rows in little memory: many are kept as one text, of which each is read again when it is asked for."""
+"""Rows in little memory: where there are many, all are kept as one text, and each is parsed again when it is asked
+for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Native calls within limits of computing: a stranger's tokenizer may be made to take for ever on a text."""
+"""Native calls with a time limit: a stranger's tokenizer may be made to take for ever on a text."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ class Patience:
 
 
 def _until(deadline: float, call: Callable[[], T]) -> T:
-    """`deadline` by the clock of this process's computing: a machine that is busy with others takes none of it."""
+    """Wait for the call until `deadline`, counted in this process's CPU time, so that a busy machine does not shorten
+    it."""
     found: list[T] = []
     failed: list[BaseException] = []
     done = threading.Event()

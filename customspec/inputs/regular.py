@@ -1,4 +1,4 @@
-"""Files of others, read and removed so that none of them stops a command: no pipe, no device, nothing endless."""
+"""Reading and removing files of others: a pipe, a device or an endless file must not stop a command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What texts came to last time: templates filled, tokens counted. A command that is given again then needs neither the
+"""A cache of templates filled and tokens counted by earlier commands: the same command again then needs neither the
 process that fills templates nor a tokenizer.
 """
 
@@ -27,14 +27,14 @@ MAKERS: Final = (
     "compiler/counting.py",
     "inputs/encoding.py",
 )
-"""What makes the values: another version of it makes them anew."""
+"""The modules that make the values: where one has changed, all values are made anew."""
 
 
 class Remembered:
-    """JSON values by what they were made of. What was not asked for is forgotten with the next `save`."""
+    """JSON values by what they were made of. A value that no command asked for is dropped by the next `save`."""
 
     def __init__(self, folder: Path | None = None, name: str = "") -> None:
-        """Of one user of the folder, such as a spec; without a folder nothing is known, or kept."""
+        """The cache of one `name`, such as a spec's path, in the folder; without a folder nothing is known or kept."""
         place = int(hashlib.sha256(name.encode(errors="replace")).hexdigest(), 16) % PLACES
         self._file = None if folder is None else folder / f"{place:03}.json"
         self._makers = "" if folder is None else _makers()
@@ -47,7 +47,7 @@ class Remembered:
         return bool(self._before)
 
     def get(self, made_of: object) -> Any | None:
-        """The value, or None. It may have been tampered with: look at it as at a person's file."""
+        """The value, or None. It may have been tampered with: the caller must check it as a person's file."""
         if not self._before and not self._now:
             return None
         key = _key(made_of)
@@ -69,7 +69,7 @@ class Remembered:
             self._now[key] = value
 
     def save(self) -> None:
-        """Write what is known now, where that is possible and more or much less than before."""
+        """Write the values, where that is possible and they are more, or much fewer, than before."""
         grown = not self._now.keys() <= self._before.keys()
         if self._file is None:
             return

@@ -175,7 +175,8 @@ def _other_columns(
 
 
 def _tally(records: Iterator[Record], column: str, *, present: bool) -> tuple[int, int]:
-    """How many of the records that can still be read have the column, or lack it; and how many there are."""
+    """Of the records that can still be read: how many have the column (or, with `present` false, lack it), and how many
+    there are."""
     alike = total = 0
     with suppress(RowError):
         for _, fields in records:

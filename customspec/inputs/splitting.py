@@ -99,7 +99,7 @@ def overlap(first: Iterable[str], second: Iterable[str]) -> list[tuple[int, int]
 
 
 def normal(text: str) -> str:
-    """The text as two texts that say the same have it."""
+    """The text in the form in which two texts that say the same are equal."""
     return " ".join(normalize("NFKC", normalize("NFKC", text).casefold()).split())
 
 
@@ -157,7 +157,7 @@ def _take(members: Sequence[_Unit], wanted: int) -> list[_Unit]:
 
 
 def _both_sides(units: Sequence[_Unit], chosen: list[_Unit]) -> list[_Unit]:
-    """The choice; where it leaves a side empty, the smallest unit changes sides."""
+    """The choice, changed where it leaves a side empty: the smallest unit then goes there."""
     smallest = min(units, key=lambda unit: (len(unit.rows), unit.draw))
     if not chosen:
         return [smallest]

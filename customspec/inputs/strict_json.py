@@ -58,7 +58,7 @@ def skip_space(text: str, at: int = 0) -> int:
 
 
 def quote(text: str) -> str:
-    """A name from a file, fit for a message: in backquotes, clipped, and without what a terminal would obey."""
+    """A name from a file, safe in a message: in backquotes, clipped, and without control characters."""
     shown = text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "…"
     return "`" + "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in shown) + "`"
 

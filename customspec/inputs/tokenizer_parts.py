@@ -1,4 +1,4 @@
-"""What a tokenizer.json may do to a text's length, read off its parts: no text is tokenized."""
+"""How much a tokenizer.json can lengthen or shorten texts, judged by its parts: no text is tokenized."""
 
 from __future__ import annotations
 

@@ -41,7 +41,8 @@ class Chat:
     end: str
     """Text that ends an answer: the template's end of turn, or the end-of-sequence token."""
     known: Known | None = None
-    """Answers as tokens from before, for which no tokenizer is loaded; the folder's name stands for its contents."""
+    """A cache of answers' tokens, so that no tokenizer is loaded for them; the folder's name stands for its
+    contents."""
 
     @classmethod
     def load(cls, folder: Path, known: Known | None = None) -> Chat:
@@ -59,7 +60,7 @@ class Chat:
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
-        """Loaded where something is to be tokenized: it takes as long as all else that a check of a spec does."""
+        """The tokenizer, loaded on first use: that takes as long as all the rest of checking a spec."""
         from tokenizers import Tokenizer
 
         tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
@@ -73,7 +74,7 @@ class Chat:
 
     @property
     def pad_id(self) -> int:
-        """Any id will do where a mask hides it; the tokenizer's own where it has one."""
+        """The padding's id: the tokenizer's own where it has one, else any, since a mask hides it."""
         return self._id(self.special.get("pad_token") or self.special["eos_token"])
 
     @property
@@ -149,7 +150,7 @@ class Chat:
             return None
 
     def most_tokens(self, text: str) -> int:
-        """As many tokens as the text can have at most, without tokenizing it: each is for at least one byte."""
+        """The most tokens that the text can have, without tokenizing it: each stands for at least one byte."""
         if self._added is not None:
             return len(text.encode()) + self._added
         if self._has_slow_normalizer:
@@ -160,7 +161,7 @@ class Chat:
 
     @cached_property
     def _has_slow_normalizer(self) -> bool:
-        """Whether its normalizer looks for patterns, for which nobody waits that cannot stop it."""
+        """Whether its normalizer searches for patterns, which may take for ever and cannot be stopped."""
         return replaces_by_pattern(json.loads(self.tokenizer.to_str())["normalizer"])
 
     @cached_property
@@ -182,7 +183,7 @@ class Chat:
         return int(self.tokenizer.num_special_tokens_to_add(False)) + 1
 
     def fewest_tokens(self, text: str) -> int:
-        """As few tokens as the text can have at least, without tokenizing it; 0 where its tokenizer may drop text."""
+        """The fewest tokens that the text can have, without tokenizing it; 0 where the tokenizer may drop text."""
         return math.ceil(len(text.encode()) / self._widest) if self._widest else 0
 
     @cached_property
@@ -220,7 +221,8 @@ class Chat:
         return found
 
     def _rendered(self, conversations: Sequence[Sequence[Message]], **options: Any) -> list[str | ChatError]:
-        """Each as the template has it; where it refuses a system message, that goes into the user's."""
+        """Each conversation filled into the template; a system message that the template refuses is put into the first
+        user's."""
         assert self.template is not None
         found = self.template.render_each([self._fields(messages, options) for messages in conversations])
         again = [

@@ -1,4 +1,4 @@
-"""A model folder as libraries may see it: named files alone, and in its small JSON files no key that names code.
+"""A model folder as libraries may see it: known files only, and no key in its small JSON files that names code.
 
 Libraries act on such keys, and more than once have done so although they were told not to trust the folder. What they
 never see they cannot act on.
@@ -23,7 +23,7 @@ MODEL: Final = (
     ),
 )
 ADAPTER: Final = (("adapter_config.json",), ("adapter_model.safetensors",))
-"""Which files are made clean, and which are taken as they are."""
+"""Patterns of the files that are cleaned, and of those that are linked as they are."""
 
 _CODE: Final = re.compile(
     r"auto_map(ping)?|custom_\w+|trust_remote_code|code_revision|_target_|parent_library|base_model_class|model_file"

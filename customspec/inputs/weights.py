@@ -1,4 +1,4 @@
-"""The headers of safetensors files: what they promise is checked before anything is believed or laid out."""
+"""The headers of safetensors files, checked against the files before anything is allocated by them."""
 
 from __future__ import annotations
 

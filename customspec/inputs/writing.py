@@ -1,4 +1,4 @@
-"""Files that are replaced at once, and folders for this user alone."""
+"""Replacing files atomically, and folders for this user alone."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 
 def replace_file(path: Path, content: bytes, *, sync: bool = True, mode: int = 0o600) -> None:
-    """Replace a file at once: a reader sees the old one or the new one; with `sync`, after a power cut too. A link is
-    replaced itself."""
+    """Replace a file atomically: a reader sees the old one or the new one; with `sync`, after a power cut too. A link
+    is replaced, not followed."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".tmp", delete=False) as file:
         temporary = Path(file.name)
         try:
@@ -24,7 +24,7 @@ def replace_file(path: Path, content: bytes, *, sync: bool = True, mode: int = 0
 
 
 def private_folder(folder: Path) -> Path:
-    """The folder itself, made for this user alone, with its missing parents, where it is not there. Raises OSError."""
+    """The folder; it and missing parents are made for this user alone. Raises OSError."""
     if not folder.is_dir():
         private_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What differs between the specs of two runs, by what their plans say: whatever a spec leaves open is in there too."""
+"""What differs between the specs of two runs, by their plans, which hold what a spec leaves open, too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows on which candidates answer differently: where a person learns what the numbers are made of."""
+"""The rows on which candidates answer differently: there a person sees what the numbers are made of."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from customspec.report.numbers import probability, share, value
 
 @dataclass(frozen=True, slots=True)
 class Weighing:
-    """By what rows are weighed: a metric, its direction, and whether the answers are one of a few."""
+    """How rows are ranked: by a metric, its direction, and whether the answers are choices. `most` rows are shown."""
 
     metric: str
     higher_is_better: bool
@@ -26,7 +26,8 @@ class Weighing:
         return float(prediction["correct"]) if score is None else float(score)
 
     def differs(self, given: Sequence[Prediction]) -> bool:
-        """Other classes; of generated texts, which nearly always differ, those of another worth."""
+        """Whether the answers differ: in their class, or, since generated texts nearly always differ, in their
+        score."""
         graded = not self.classes and all(self.metric in one.get("scores", {}) for one in given)
         return len({self.score(one) if graded else one["prediction"] for one in given}) > 1
 

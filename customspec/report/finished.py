@@ -14,7 +14,7 @@ from customspec.plan import Plan
 
 @dataclass(frozen=True)
 class Finished:
-    """Its plan, its results, and what else was kept of it; runs of older versions kept no evidence."""
+    """A run's plan, its results, and its evidence, which runs of older versions lack."""
 
     folder: Path
     plan: Plan
@@ -29,7 +29,7 @@ class Finished:
 
     @property
     def metric(self) -> str:
-        """The one that is decided by."""
+        """The metric that the decision rests on."""
         return self.plan.metrics[0]
 
     @property

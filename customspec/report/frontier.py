@@ -31,7 +31,7 @@ def total_seconds(cost: Mapping[str, Any], requests: float = REQUESTS) -> float 
 
 
 def frontier(points: Sequence[Point], *, higher_is_better: bool) -> list[Point]:
-    """Those that no other equals at a lower cost or beats at the same, from cheap to expensive."""
+    """The points that no other equals at a lower cost or beats at the same cost, from cheap to expensive."""
     sign = 1.0 if higher_is_better else -1.0
     found: list[Point] = []
     for point in sorted(points, key=lambda point: (point.cost, -sign * point.quality)):

@@ -17,7 +17,7 @@ class SafeFormatter(logging.Formatter):
 
 
 class TerminalHandler(logging.Handler):
-    """Warnings to wherever stderr is at that moment. Errors are told by their steps, with more of them in the log."""
+    """Warnings on stderr as it is at that moment. Errors are reported by their steps; the log has their tracebacks."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)

@@ -128,7 +128,7 @@ def _against(view: View, run: Finished, base: Finished) -> Iterator[str]:
 
 
 def _moved(view: View, base: Finished, metric: str) -> Iterator[list[str]]:
-    """Each candidate of either run; the difference says nothing of chance, `customspec compare` does."""
+    """Each candidate of either run, with the difference; whether that could be chance, `customspec compare` tells."""
     before = {one["key"]: one for one in base.candidates}
     after = {one["key"]: one for one in view["candidates"]}
     for key in dict.fromkeys([*before, *after]):

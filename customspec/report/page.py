@@ -69,7 +69,8 @@ def _environment() -> Environment:
 
 
 def _finalized(value: Any) -> Any:
-    """Whatever the page shows that others wrote: no control characters, nothing that reorders its surroundings."""
+    """What others wrote, as the page may show it: without control characters, and without what reorders its
+    surroundings."""
     return escape_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
@@ -98,7 +99,7 @@ def _helpers(view: View, environment: Environment) -> dict[str, Callable[..., An
 
 
 def _sentence(text: str, name: str | None) -> str:
-    """With a capital, unless it begins with a candidate's name, and a full stop."""
+    """The sentence with a capital, unless it begins with a candidate's name, and with a full stop."""
     begun = text if name is not None and text.startswith(name) else text[:1].upper() + text[1:]
     return f"{begun}."
 

@@ -45,7 +45,7 @@ def runs_table(document: Mapping[str, Any]) -> Table:
 
 
 def pairs_table(document: Mapping[str, Any]) -> Table:
-    """The verdicts, on validation rows and on test rows a family each."""
+    """The verdicts; those on validation rows are one family, those on test rows another."""
     titles = ("rows", "first", "is", "than", "difference", "interval", "p, Holm", "n")
     table = plain_table(*titles, right=(4, 5, 6, 7))
     for pair in document["pairs"]:

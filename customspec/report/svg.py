@@ -45,7 +45,8 @@ def drawn(chart: Mapping[str, Any], title: str, name: str) -> Markup:
 
 
 def _clean(element: ElementTree.Element, name: str) -> None:
-    """The page's colours, a title to hover where the mark is described, and nothing that the page has no use for."""
+    """The drawing with the page's colours, with a title where a mark has a description, and without what the page does
+    not need."""
     element.tag = element.tag.removeprefix(SVG)
     text = element.get("aria-label") if element.get("role") == "graphics-symbol" else None
     for attribute, value in list(element.attrib.items()):

@@ -131,7 +131,7 @@ def _reaches(value: float, goal: Mapping[str, Any]) -> bool:
 
 
 def _verdicts(pairs: list[View], chosen: str | None) -> dict[str, list[View]]:
-    """By what they could be used for; those of the chosen candidate first, and from its side."""
+    """The pairs by role, `choosing` or `descriptive`; those of the chosen candidate first, and told from its side."""
     ordered = sorted((from_side(pair, chosen) for pair in pairs), key=lambda pair: pair["first"] != chosen)
     return {role: [pair for pair in ordered if pair["role"] == role] for role in ("choosing", "descriptive")}
 
@@ -146,7 +146,8 @@ def _confusions(run: Finished, split: str) -> Iterator[View]:
 
 
 def _distributions(run: Finished, split: str, measure: Mapping[str, Any]) -> Iterator[View]:
-    """Of the metric's own score of each row, where it has one and it is more than right or wrong."""
+    """The distribution of the rows' scores, where the metric scores rows and its scores are more than right or
+    wrong."""
     if not measure or measure["proportion"]:
         return
     scored = {candidate["key"]: _scores(run, candidate["key"], split) for candidate in _chosen_first(run)}

@@ -67,7 +67,7 @@ def answer(params: Mapping[str, Any], model: nn.Module, rows: Sequence[Encoded],
 
 
 def _counter(work: Work, rows: Sequence[Encoded]) -> Callable[[int], None]:
-    """Adds up the rows of each batch, and tells."""
+    """A function that adds up the rows of each batch and reports the sum."""
     done = 0
 
     def count(more: int) -> None:
@@ -136,7 +136,8 @@ def generated_texts(
     *,
     sampling: Sampling,
 ) -> tuple[list[tuple[Generated, ...]], str | None]:
-    """As many texts for each row as `sampling` says, ended as the candidate's are; a note where memory was short."""
+    """As many texts for each row as `sampling` says, cut off where the candidate's texts end; and a note where memory
+    was short."""
     from customspec.ml.generation import sample
     from customspec.ml.memory import within_memory
 

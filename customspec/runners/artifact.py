@@ -1,4 +1,5 @@
-"""A training's artifact in the making: each state that is kept is written whole, and then the one before it goes."""
+"""A training's artifact while it is made: each state that is kept is written whole before the one before it is
+removed."""
 
 from __future__ import annotations
 

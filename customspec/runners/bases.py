@@ -1,4 +1,4 @@
-"""A step's base model, lent from what its run keeps loaded."""
+"""A step's base model, out of what its run keeps loaded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def make_way(params: Mapping[str, Any], work: Work) -> None:
-    """Give up the base of another step, so that it is not counted as this one's memory."""
+    """Free the base of another step, so that its memory is not counted as this one's."""
     work.warm.bases.keep_only(_key(params, work))
 
 

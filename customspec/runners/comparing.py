@@ -18,7 +18,7 @@ from customspec.runners.metrics import Scoring
 from customspec.runners.samples import sample_of
 
 Named = Mapping[str, Finished]
-"""Runs by the names that they are told by."""
+"""Runs, by the names that messages and tables have for them."""
 
 
 def compare_runs(runs: Named, registry: Registry) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def compare_runs(runs: Named, registry: Registry) -> dict[str, Any]:
 
 
 def pair_json(pair: Pair) -> dict[str, Any]:
-    """The pair, its ends as run and candidate."""
+    """The pair as plain JSON, each end of it as run and candidate."""
     ends = {end: dict(zip(("run", "candidate"), getattr(pair, end).split(":", 1), strict=True)) for end in ENDS}
     return {**pair.to_json(), **ends}
 
@@ -52,7 +52,7 @@ ENDS = ("first", "second")
 
 
 def _couples(runs: Named, samples: Mapping[str, Sample]) -> list[tuple[str, str]]:
-    """Of two runs the candidates of one key, and those that each chose."""
+    """What is compared of two runs: candidates with the same key, and the two that were chosen."""
     found: dict[tuple[str, str], None] = {}
     for one, other in combinations(runs, 2):
         chosen = (runs[one].chosen, runs[other].chosen)
@@ -86,7 +86,7 @@ def _same(one: Mapping[str, Any] | None, other: Mapping[str, Any]) -> bool:
 
 
 def _sample(run: Finished, key: str, split: str, scoring: Scoring) -> Sample | None:
-    """The candidate's answers, each row known by what stands in it."""
+    """The candidate's answers, each row identified by its contents, since ids differ between runs."""
     identities = run.evidence.get("rows", {}).get(split)
     records = run.predictions(key, split)
     if not records or identities is None:
@@ -96,7 +96,8 @@ def _sample(run: Finished, key: str, split: str, scoring: Scoring) -> Sample | N
 
 
 def _known(records: Sequence[Mapping[str, Any]], identities: Mapping[str, str]) -> tuple[str, ...]:
-    """Equal rows with equal answers are numbered: the second of one run is the second of the other."""
+    """Names of the rows. Equal rows with equal answers are numbered, so that the second of one run meets the second of
+    the other."""
     seen: Counter[str] = Counter()
     names = []
     for record in records:

@@ -1,4 +1,5 @@
-"""What a plugin changes for the whole process is put back behind it, and told: the next step starts as if alone."""
+"""What a plugin changes for the whole process is put back after its call, with a warning: the next step starts as if
+alone."""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ def contained(who: str, *, seeds: bool = True, draws: bool = False) -> Iterator[
 
 
 def containing(call: Callable[P, T], who: str, *, seeds: bool = True, draws: bool = False) -> Callable[P, T]:
-    """The call, contained."""
+    """The function with every call of it contained."""
 
     @wraps(call)
     def within(*arguments: P.args, **named: P.kwargs) -> T:

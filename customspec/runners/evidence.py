@@ -25,7 +25,8 @@ VERSION = 1
 
 
 def evidence_of(plan: Plan, outcome: Outcome, chosen: str | None, registry: Registry) -> dict[str, Any]:
-    """Plain JSON. What cannot be known, since no candidate was evaluated or the data are not there, is left out."""
+    """The evidence as plain JSON. Where no candidate was evaluated, or the data are not there, what rests on them is
+    left out."""
     evaluations = [step for step in plan.steps if step.kind == "evaluate" and outcome.steps[step.id].result is not None]
     data = outcome.steps["data"].result
     if not evaluations or data is None:
@@ -75,7 +76,7 @@ def _measure(measure: Measure) -> dict[str, Any]:
 
 
 def _identities(rows: tuple[Row, ...]) -> dict[str, str]:
-    """By its columns a row is known in other runs, wherever it stands there."""
+    """A digest of each row's columns, by its id: so it is known in other runs, wherever it stands there."""
     return {row.id: digest(dict(row.fields)).removeprefix("sha256:")[:16] for row in rows}
 
 

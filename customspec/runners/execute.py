@@ -1,4 +1,4 @@
-"""One step: from the store, or worked on and published. The same in any process that sees the store."""
+"""One step: its result from the store, or made and published. The same in any process that sees the store."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def find(step: Step, store: Store, machine: Machine) -> Result | None:
     key = store_key(step.fingerprint, machine.key())
     found = store.get(key)
     if found is not None and step.kind == "train":
-        Checkpoints(store.root, key, step.id).clear()  # of a run that was killed between its result and this
+        Checkpoints(store.root, key, step.id).clear()  # left where a run was killed after it published the result
     return found
 
 

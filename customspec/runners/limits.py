@@ -1,4 +1,4 @@
-"""The budget while it is spent: a step that would pass it is stopped, and what it was at is not kept."""
+"""The budget while it is spent: a step that would exceed it is stopped, and what it has not published is lost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MEASURED = {
     "artifact": "artifact_bytes",
     "prompt_tokens": "prompt_tokens_per_example",
 }
-"""Keys of the budget that say what may be chosen, and what steps tell of them."""
+"""The keys of the budget that limit a candidate, each with the value of a step that is held against it."""
 
 
 class OverBudgetError(CustomspecError):

@@ -60,7 +60,7 @@ class _Run:
     warm: Warm = field(default_factory=Warm)
 
     def take(self, step: Step, taken: Mapping[str, StepOutcome]) -> StepOutcome:
-        """What becomes of a step; `taken`: what became of those before it. Raises RefusedError."""
+        """Take a step and return its outcome; `taken` has the outcomes of those before it. Raises RefusedError."""
         over = _over_budget(self.plan, taken)
         closed = _closed(step, taken, over)
         if closed is not None:
@@ -104,7 +104,7 @@ class _Run:
 
 
 def _gauge(plan: Plan) -> str | None:
-    """The candidate that is never chosen: what only the chosen one must keep to does not bind it."""
+    """The gauge's key: limits that only the chosen candidate must keep to do not bind it."""
     return next((candidate.key for candidate in plan.candidates if candidate.gauge), None)
 
 

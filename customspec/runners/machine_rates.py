@@ -1,4 +1,4 @@
-"""Measure, once for a machine and a model, what the estimates of a plan rest on; remembered in the store."""
+"""The rates that a plan's estimates rest on: measured once for a machine and a model, and kept in the store."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = logging.getLogger("customspec")
 
 
 def calibrate(plan: Plan, host: Host, tell: Callable[[str], None] = lambda _: None) -> bool:
-    """Measure the machine with every model of which a step is to run; whether there was anything to measure."""
+    """Measure the machine with every model that a step is to run on. Returns whether there was anything to measure."""
     measured = False
     for model in _to_measure(plan, host.store, host.machine):
         tell(f"measuring this machine with {model.sources['label']}, once")

@@ -31,7 +31,7 @@ def measuring(device: str, torch_device: str | None = None) -> Callable[[], int 
 
 
 def gaining(device: str, torch_device: str | None = None) -> Callable[[], int | None]:
-    """As `measuring`, of what comes beyond what is there now."""
+    """As `measuring`, but without what is in memory now: the bytes gained since."""
     from customspec.ml.memory import cuda_allocated
 
     peak = measuring(device, torch_device)

@@ -11,7 +11,8 @@ from customspec.plan import Result
 
 Status = Literal["done", "cached", "skipped", "failed"]
 Cause = Literal["goal", "budget", "time"]
-"""Why a step was skipped by no fault: the goal was reached without it, its candidate broke the budget, time was up."""
+"""Why a step was skipped though nothing failed: the goal was reached without it, its candidate broke the budget, or the
+time was up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class StepOutcome:
     reason: str | None = None
     exit: Exit = Exit.DONE
     cause: Cause | None = None
-    """Where it was skipped for more than for want of what it needs."""
+    """Why it was skipped, where that is more than that a step it needs has no result."""
 
     @property
     def values(self) -> Mapping[str, Any]:

@@ -83,7 +83,7 @@ class Reopened:
         return with_found(step.params, [Need(one, self._found(one)) for one in finding])
 
     def _found(self, step: Step) -> Result:
-        """What a step found, from the run folder: that of a search, which serves all seeds, lies with the first."""
+        """What a step found, from the run folder; a search serves all seeds, and its result lies with the first."""
         folder = self.run / artifact_of(step.candidate or self.key)
         file = folder / f"{step.kind}.json"
         try:

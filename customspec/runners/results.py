@@ -41,7 +41,7 @@ def results_document(plan: Plan, outcome: Outcome, machine: Machine, run: str) -
 
 
 def environment_of(machine: Machine) -> dict[str, Any]:
-    """What the numbers were made with."""
+    """The machine and the library versions that the numbers were made with."""
     return {
         "python": machine.python,
         "torch": machine.torch,

@@ -55,7 +55,8 @@ class Search:
     recall: Callable[[Combination], Trial | None]
     keep: Callable[[Trial], None]
     growing: bool = False
-    """Whether measurements are on ever more rows, so that only the last counts; else on the same, and the best does."""
+    """Whether each measurement is on more rows than the one before, so that the last counts; else all are on the same
+    rows, and the best counts."""
 
     def worth(self, trial: Trial) -> float:
         """What a trial that ended is ranked by."""
@@ -93,7 +94,8 @@ def search(what: Search, tell: Callable[[int, str], None]) -> list[Trial]:
 
 
 def best_of(trials: Sequence[Trial], what: Search) -> tuple[Trial, float]:
-    """The trial that went to its end with the best worth, the earliest among equals. Raises StepError: none."""
+    """The best trial of those that went to their end, the earliest among equals. Raises StepError where there is
+    none."""
     best = max if what.higher_is_better else min
     done = [(trial, what.worth(trial)) for trial in trials if trial.ended == "done"]
     if not done:

@@ -1,4 +1,4 @@
-"""What a candidate's steps measured of its costs."""
+"""A candidate's costs, as its steps measured them."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ KEPT = 8  # tokenized splits: those of two candidates, and some that others shar
 
 @dataclass
 class Warm:
-    """Made anew for each run; a step that finds nothing in it works as well, only longer."""
+    """Made anew for each run. A step that finds nothing in it gives the same result, only later."""
 
     encoded: dict[bytes, Encodings] = field(default_factory=dict)
 

@@ -1,4 +1,4 @@
-"""What follows a run: the terminal, and the watchers that were asked for, none of which can harm it."""
+"""What follows a run: the terminal, and the watchers that were asked for; a fault of theirs never harms the run."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ FINDING = ("search", "fit")  # kinds of steps that find options for those that n
 
 
 class Tell(Protocol):
-    """Units done, units in all where known, a short note, and numbers worth a curve."""
+    """Reports progress: units done, units in all where known, a short note, and numbers worth a curve."""
 
     def __call__(
         self, done: int, total: int | None, note: str, values: Mapping[str, float] | None = None, /
@@ -69,13 +69,13 @@ class Work:
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     warm: Warm = field(default_factory=Warm)
     check: Callable[[], None] = lambda: None
-    """Raises where the step must stop; `tell` does it too."""
+    """Raises where the step must stop; `tell` calls it as well."""
     measured: Callable[[float], None] | None = None
     """Called with each measurement on the validation rows in the course of a training; may raise to end it."""
 
     @property
     def silent(self) -> Work:
-        """The same, whose progress nobody is told; it still ends where it must."""
+        """The same, but it reports no progress. It still ends where the step must stop."""
         return replace(self, tell=lambda done, total, note, values=None: self.check())
 
     def need(self, kind: str) -> Need:

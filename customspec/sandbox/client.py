@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from customspec.errors import MachineError
 
-WALL: Final = 60.0  # seconds; CPU time is limited much below, so this is for a process that does not run at all
+WALL: Final = 60.0  # seconds; CPU time has a much lower limit, so this one ends a process that does not run at all
 PATIENCE: Final = 5.0  # seconds for a process that is about to end
 REPLY: Final = 64 * 2**20  # bytes of one reply
 PROGRAM: Final = "import sys; sys.path[:0] = sys.argv[1:]; from customspec.sandbox.worker import main; main()"

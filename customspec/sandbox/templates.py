@@ -27,7 +27,7 @@ LIMITS: Final = {
 
 
 class Known(Protocol):
-    """Answers of the worker from before, by what they were made of."""
+    """A cache of the worker's answers, by what they were made of."""
 
     def get(self, made_of: object) -> Any | None: ...
     def put(self, made_of: object, value: object) -> None: ...
@@ -151,5 +151,5 @@ def _batched(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, An
 
 
 def prompt_template(user: str, answer: str, system: str | None = None) -> PromptTemplate:
-    """The three templates of a prompt, in the worker."""
+    """A prompt whose three templates are filled by the worker."""
     return PromptTemplate(Sandboxed(user), Sandboxed(answer), None if system is None else Sandboxed(system))

@@ -61,7 +61,7 @@ def load(content: bytes, *, unsealed: bool = False) -> Plan:
 
 
 def check_sense(plan: Plan) -> None:
-    """Whether its parts fit to one another, as those of every compiled plan do. Raises NoPlanError."""
+    """Raises NoPlanError unless the plan's parts fit one another, as those of every compiled plan do."""
     doubt = next(doubts(plan), None)
     if doubt is not None:
         raise NoPlanError(doubt)

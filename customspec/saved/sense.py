@@ -8,7 +8,7 @@ from customspec.plan import Gate, Plan, Step
 
 
 def doubts(plan: Plan) -> Iterator[str]:
-    """What does not fit, in words."""
+    """What does not fit, a sentence each."""
     keys = [candidate.key for candidate in plan.candidates]
     for candidate in plan.candidates:
         if candidate.key != f"{candidate.id}@{candidate.seed}" or keys.count(candidate.key) > 1:

@@ -1,4 +1,5 @@
-"""Whether the disk is to blame: found by looking, since torch and safetensors tell of it in words of their own."""
+"""Whether the disk is the cause of an error: found by trying it, since torch and safetensors report a full disk in
+words of their own."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ _ADVICE: Final = "free some, or name another store with --store, and run again: 
 
 
 def trouble(error: BaseException, place: Path) -> MachineError | None:
-    """What to tell of an exception that writing under `place` raised, or None when the disk is not the cause."""
+    """The error to raise in place of one that writing under `place` raised, or None when the disk is not the cause."""
     for cause in _chain(error):
         if isinstance(cause, OSError) and cause.errno in _REASONS:
             return _disk_error(_REASONS[cause.errno], _named(cause, place))
@@ -70,7 +71,7 @@ def _named(error: OSError, place: Path) -> Path:
 
 
 def _probe(place: Path) -> OSError | None:
-    """What writing a little and putting it on the disk says."""
+    """The error of writing a little under the folder and syncing it; None where that works."""
     try:
         with tempfile.TemporaryFile(dir=_nearest(place)) as file:
             file.write(b"\0" * PROBE)

@@ -37,7 +37,7 @@ def room(store: Path) -> Iterator[Path]:
 
 def _sweep(parent: Path) -> None:
     for folder in parent.iterdir():
-        with suppress(FileNotFoundError):  # its owner, or another sweeper, was faster
+        with suppress(FileNotFoundError):  # its owner, or another process, removed it first
             if is_abandoned(folder):
                 clear_away(folder)
 
@@ -54,7 +54,7 @@ def is_abandoned(folder: Path) -> bool:
 
 
 def _processes() -> str:
-    """Names the processes among which a pid means something: a container, whatever its host name, has its own."""
+    """A name for the processes among which a pid is unique: each container has its own, whatever its host name."""
     try:
         space = Path("/proc/self/ns/pid").stat().st_ino
     except OSError:  # not Linux

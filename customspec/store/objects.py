@@ -129,7 +129,7 @@ def _verify_files(folder: Path, expected: Sequence[Mapping[str, Any]]) -> None:
             raise DamagedError(f"{entry['path']} is missing")
         if not _is_regular(path) or _entry(path, folder) != entry:
             raise DamagedError(f"{entry['path']} has changed")
-    if found:  # a loader may prefer it to what belongs there
+    if found:  # a library may load such a file in place of the one that belongs there
         raise DamagedError(f"{min(found)} does not belong there")
 
 

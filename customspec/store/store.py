@@ -39,7 +39,7 @@ def store_key(fingerprint: str, environment: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Memo:
-    """Small JSON values by key, to save work: what is lost or damaged is absent."""
+    """A cache of small JSON values by key: what is lost or damaged is absent, and made again."""
 
     folder: Path
 
@@ -140,7 +140,7 @@ class Store:
             log.warning("waiting for %s, which is at the same step", _described(read_checksummed(holder)))
             lock.acquire()
         try:
-            with suppress(OSError):  # it only informs
+            with suppress(OSError):  # the file only informs others who wait
                 write_checksummed(holder, {"pid": os.getpid(), "host": os.uname().nodename, "since": time.time()})
             yield
         finally:
@@ -149,13 +149,15 @@ class Store:
 
     @contextmanager
     def using(self) -> Iterator[None]:
-        """While results are looked up that must stay: no cleaning begins, and one that is on is waited for."""
+        """For as long as results are used that must stay: no cleaning begins meanwhile, and one that is on is waited
+        for."""
         with shared(self._cleaning):
             yield
 
     @contextmanager
     def cleaning(self, patience: float = PATIENCE) -> Iterator[None]:
-        """While results are removed: none is looked up. Raises RefusedError when the store stays in use."""
+        """For as long as results are removed: none is looked up meanwhile. Raises RefusedError when the store stays in
+        use."""
         with alone(self._cleaning, patience) as free:
             if not free:
                 raise RefusedError(f"the store {self.root} is in use; try again when what uses it has ended")

@@ -24,7 +24,7 @@ ENVIRONMENT: Final = ("device", "compute_dtype", "torch", "transformers", "peft"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something in the store that should not be there, or not as it is. Mending it costs no result that is whole."""
+    """Something in the store that should not be there, or is damaged. Mending it costs no undamaged result."""
 
     kind: Literal["damaged object", "abandoned draft", "leftover"]
     path: Path
@@ -131,11 +131,11 @@ def _is_stale(path: Path) -> bool:
 
 
 def _is_recent(path: Path, seconds: float, now: float) -> bool:
-    """Also when a clock that jumped says that it is of the future."""
+    """Whether it was used in that time; also where its time lies in the future, since a clock has jumped."""
     try:
         newest = max(part.lstat().st_mtime for part in (path, *_entries(path)))
     except FileNotFoundError:
-        return True  # somebody is at it
+        return True  # another process is at work on it
     return now - newest < seconds
 
 

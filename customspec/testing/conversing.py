@@ -1,4 +1,4 @@
-"""What is asked of the methods that a prompting technique may have beside: what it shows, writes, samples and reads."""
+"""The rules for a prompting technique's optional methods: what it shows, writes, samples and reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked of a prompting technique's `fit`: options of its own, the same for equal arguments."""
+"""The rule for a prompting technique's `fit`: it gives options of its own, the same for equal arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked of a metric: its declared range and direction, and that the number depends on the rows alone."""
+"""The rules for metrics: the declared range and direction hold, and the number depends on the rows alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked of the model of a plugin's options, a technique's as a metric's."""
+"""The rules for the model of a plugin's options, a technique's as a metric's."""
 
 from __future__ import annotations
 

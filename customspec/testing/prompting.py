@@ -1,4 +1,4 @@
-"""What is asked of a prompting technique: which demonstrations it shows, and that it always shows the same."""
+"""The rules for prompting techniques: which demonstrations one shows, and that it always shows the same."""
 
 from __future__ import annotations
 

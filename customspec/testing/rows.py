@@ -86,12 +86,12 @@ def outputs_for(technique: Any, options: Any) -> tuple[tuple[str, ...], ...]:
 
 
 def readings(technique: Any, options: Any) -> list[str]:
-    """What is read out of each, with choices."""
+    """What the technique reads out of each, with choices."""
     return [technique.read(options, outputs, ANSWERS).prediction for outputs in outputs_for(technique, options)]
 
 
 def fitted(technique: Any, options: Any, rows: Sequence[Example], scorer: Scorer) -> Mapping[str, Any]:
-    """What it finds, as plain JSON. Raises RuleError where that cannot be used."""
+    """What the technique's `fit` finds, as plain JSON. Raises RuleError where that cannot be used."""
     try:
         return checked(technique, options, technique.fit(options, rows, scorer, SEED), rows)
     except UnfitError as wrong:

@@ -1,4 +1,4 @@
-"""What is asked of every technique: how it names and describes itself, its options, and how lightly it is imported."""
+"""The rules for every technique: how it names and describes itself, its options, and how quickly it is imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is looked at: a technique, the options it is tried with, and the module that offers it."""
+"""A technique under test, with the options it is tried with and the module that offers it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Subject:
         return examples(self.rows if count is None else count, columns=columns)
 
     def refuses(self, rows: Sequence[Example]) -> Refusal | None:
-        """What a prompting technique has against these training rows."""
+        """A prompting technique's refusal of these training rows, or None."""
         return self.technique.refusal(self.options, rows) if isinstance(self.technique, Refuses) else None
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What is asked of a tuning technique: it refuses a model in words, or learns, counts, saves and loads as promised."""
+"""The rules for tuning techniques: one refuses a model in words, or learns, counts, saves and loads as promised."""
 
 from __future__ import annotations
 

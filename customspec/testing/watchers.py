@@ -1,4 +1,5 @@
-"""What is asked of a watcher: its members, and a light import. Its calls go where the person looks, so none is made."""
+"""What is asked of a watcher: its members, and a light import. Its other methods are never called: what they write
+would reach a real tracking server."""
 
 from __future__ import annotations
 

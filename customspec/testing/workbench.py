@@ -71,7 +71,7 @@ class Workbench:
         self._cells: dict[str, Cell | Exception] = {}
 
     def header(self, architecture: str) -> ModelHeader:
-        """The model's, with what the technique asks to know of it."""
+        """The model's header, with what the technique asks to know of it."""
         if architecture not in self._headers:
             header, _ = read_header(self._models.folder(architecture))
             self._headers[architecture] = consulted(self.technique, self.options, header)
@@ -121,7 +121,7 @@ class Workbench:
             return error
 
     def train(self, architecture: str) -> Cell:
-        """The same, anew."""
+        """A model trained anew, as in `trained`."""
         options, model = self.filled(architecture), self.adapted(architecture)
         before = {name: p.detach().clone() for name, p in model.named_parameters() if not p.requires_grad}
         one_batch = options.model_copy(
@@ -180,7 +180,7 @@ class Workbench:
         return self.technique.load(self.base(architecture), folder)
 
     def alone(self, folder: Path) -> nn.Module:
-        """What a technique whose artifact stands alone makes of it."""
+        """The model that a technique makes of its artifact, where that stands alone."""
         assert isinstance(self.technique, StandsAlone)
         return self.technique.open_whole(folder, torch.float32, "cpu")
 

@@ -46,7 +46,7 @@ class DemonstrationOptions(PromptingOptions):
 
     @property
     def count(self) -> int:
-        """How many are shown."""
+        """How many rows are shown."""
         return len(self.rows) if self.rows else self.shots
 
 
@@ -66,7 +66,8 @@ def selector(options: DemonstrationOptions, rows: Sequence[Example], seed: int) 
 
 
 def spared(drawn: Sequence[Example], count: int) -> Selector:
-    """The first `count`, for every query the same; one that is itself among them is shown the next instead."""
+    """A selector that shows every query the first `count` rows; a query that is among them is shown the next row
+    instead of itself."""
     kept = drawn[: count + 1]
     return lambda query: [shot for shot in kept if shot.id != query.id][:count]
 
@@ -80,7 +81,8 @@ def balanced(rows: Sequence[Example]) -> list[Example]:
 
 
 def refusal(options: DemonstrationOptions, rows: Sequence[Example]) -> Refusal | None:
-    """An option without effect, a row that is not there, a library that is not installed, a folder without a model."""
+    """The refusal of an option without effect, a row that is not there, a library that is not installed, or a folder
+    without a model."""
     if options.select == "fixed" and "shots" in options.model_fields_set:
         return Refusal("`select: fixed` shows exactly the `rows`", option="shots", hint="leave `shots` out")
     there = {_number(row) for row in rows} if options.rows else set()

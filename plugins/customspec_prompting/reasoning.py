@@ -111,7 +111,7 @@ def _reasoned(options: ReasoningOptions, rows: Sequence[Example]) -> list[Exampl
 
 
 def extracted(pattern: Any, text: str, choices: Sequence[str] | None) -> str | None:
-    """The answer in a text, where there is one; with `choices`, the one that it names."""
+    """The answer in a text, or None; with `choices`, the choice that it names."""
     matches = list(pattern.finditer(text))
     found = _bare(matches[-1][1] or "") if matches else ""
     if not found:
@@ -120,7 +120,7 @@ def extracted(pattern: Any, text: str, choices: Sequence[str] | None) -> str | N
 
 
 def _bare(text: str) -> str:
-    """Without Markdown's marks around it, and without one full stop."""
+    """The text without Markdown's marks around it, and without one full stop."""
     return text.strip().strip("*`").removesuffix(".").strip("*` ")
 
 

@@ -31,7 +31,7 @@ class PeftAdapter:
 
 
 class MergingAdapter(PeftAdapter):
-    """One that changes what weights do, so that it can become part of them."""
+    """An adapter that changes what weights do, so that it can be merged into them."""
 
     def merge(self, model: nn.Module) -> PreTrainedModel:
         """The base's own modules with the adapter in their weights."""
@@ -41,8 +41,8 @@ class MergingAdapter(PeftAdapter):
 
 
 class BesideQuantized:
-    """One that touches no weight of the base, so that those may have fewer bits."""
+    """An adapter that changes no weight of the base, so that these may be quantized."""
 
     def quantized_refusal(self, options: Any, bits: int) -> Refusal | None:
-        """None: with any options."""
+        """No refusal: any options will do."""
         return None

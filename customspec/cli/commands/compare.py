@@ -54,7 +54,8 @@ def command(runs: tuple[str, ...], store: Path | None, *, as_json: bool) -> int:
 
 
 def _named(runs: Sequence[Finished]) -> dict[str, Finished]:
-    """By their ids; by their folders where two runs of different stores have one. The same run twice is one."""
+    """The runs by id, or by folder where two stores have a run of the same id. A run that is named twice is taken
+    once."""
     folders = {run.folder.resolve(): run for run in runs}
     names = [run.name for run in folders.values()]
     twice = len(set(names)) < len(names)
@@ -75,7 +76,7 @@ def _run(name: str, run: Finished, metric: str) -> dict[str, Any]:
 
 
 def _changes(runs: Mapping[str, Finished]) -> list[dict[str, Any]]:
-    """Each run against the first."""
+    """What each run's spec says otherwise than the first one's."""
     (first, base), *others = runs.items()
     return [
         {"from": first, "to": name, "settings": [change.to_json() for change in changes(base.plan, run.plan)]}

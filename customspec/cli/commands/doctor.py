@@ -32,8 +32,8 @@ KINDS: tuple[Kind, ...] = ("technique", "metric", "watcher")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
+class HealthCheck:
+    """One part of the installation or the store, and how it was found."""
 
     part: Literal["environment", "plugins", "configuration", "store"]
     status: Status
@@ -60,8 +60,8 @@ def command(store: Path | None, *, repair: bool, as_json: bool) -> int:
     return Exit.ENVIRONMENT if any(finding.status == "wrong" for finding in findings) else Exit.DONE
 
 
-def _environment(root: Path) -> Iterator[Finding]:
-    yield Finding("environment", "fine", f"Python {sys.version.split()[0]}, customspec {version(OURS)}")
+def _environment(root: Path) -> Iterator[HealthCheck]:
+    yield HealthCheck("environment", "fine", f"Python {sys.version.split()[0]}, customspec {version(OURS)}")
     for line in requires(OURS) or ():
         requirement = Requirement(line)
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
@@ -70,66 +70,68 @@ def _environment(root: Path) -> Iterator[Finding]:
         machine = detect()
         memory = "unknown" if machine.memory_bytes is None else f"{machine.memory_bytes / 2**30:.1f} GiB"
         text = f"{machine.device}: {machine.device_name}, {machine.cores} cores, {memory}, {machine.compute_dtype}"
-        yield Finding("environment", "fine", text)
+        yield HealthCheck("environment", "fine", text)
     except CustomspecError as error:
-        yield Finding("environment", "wrong", str(error))
+        yield HealthCheck("environment", "wrong", str(error))
     yield _disk(root)
 
 
-def _requirement(requirement: Requirement) -> Iterator[Finding]:
+def _requirement(requirement: Requirement) -> Iterator[HealthCheck]:
     try:
         installed = version(requirement.name)
     except ImportError:
-        yield Finding("environment", "wrong", f"{requirement.name} is not installed")
+        yield HealthCheck("environment", "wrong", f"{requirement.name} is not installed")
         return
     if not requirement.specifier.contains(installed, prereleases=True):
         text = f"{requirement.name} {installed} is installed; customspec needs {requirement.specifier}"
-        yield Finding("environment", "wrong", text)
+        yield HealthCheck("environment", "wrong", text)
 
 
-def _disk(root: Path) -> Finding:
+def _disk(root: Path) -> HealthCheck:
     place = next(folder for folder in (root.absolute(), *root.absolute().parents) if folder.is_dir())
     free = shutil.disk_usage(place).free
     text = f"{free / 2**30:.1f} GiB free at {place}"
     if not os.access(place, os.W_OK):
-        return Finding("environment", "wrong", f"{place} cannot be written to")
-    return Finding("environment", "note" if free < LITTLE else "fine", text)
+        return HealthCheck("environment", "wrong", f"{place} cannot be written to")
+    return HealthCheck("environment", "note" if free < LITTLE else "fine", text)
 
 
-def _plugins(registry: Registry) -> Iterator[Finding]:
+def _plugins(registry: Registry) -> Iterator[HealthCheck]:
     """Every plugin is imported: here one asks for all by name."""
     for kind in KINDS:
         for name in registry.names(kind):
             try:
                 registry.item(kind, name)
             except PluginError as error:
-                yield Finding("plugins", "wrong", f"{error.code} {error}")
+                yield HealthCheck("plugins", "wrong", f"{error.code} {error}")
     counted = ", ".join(f"{len(registry.names(kind))} {kind}s" for kind in KINDS)
     who = sorted({str(offer) for offers in registry.offers.values() for offer in offers})
-    yield Finding("plugins", "fine", f"{counted}, from {', '.join(who)}")
+    yield HealthCheck("plugins", "fine", f"{counted}, from {', '.join(who)}")
 
 
-def _configuration() -> Iterator[Finding]:
+def _configuration() -> Iterator[HealthCheck]:
     file = configuration_file()
     try:
         roots = configured_roots()
     except SpecError as error:
-        yield Finding("configuration", "wrong", str(error))
+        yield HealthCheck("configuration", "wrong", str(error))
         return
-    yield Finding("configuration", "fine", f"{file}: {len(roots)} allowed folders" if file.is_file() else f"no {file}")
+    yield HealthCheck(
+        "configuration", "fine", f"{file}: {len(roots)} allowed folders" if file.is_file() else f"no {file}"
+    )
     for root in roots:
         if not root.is_dir():
-            yield Finding("configuration", "note", f"{file}: there is no folder {root}")
+            yield HealthCheck("configuration", "note", f"{file}: there is no folder {root}")
 
 
-def _store(store: Store, *, repair: bool) -> Iterator[Finding]:
+def _store(store: Store, *, repair: bool) -> Iterator[HealthCheck]:
     if not store.root.is_dir():
-        yield Finding("store", "fine", f"no store at {store.root} yet")
+        yield HealthCheck("store", "fine", f"no store at {store.root} yet")
         return
     for fault in list(find_faults(store)):
         text = f"{fault.kind}: {fault.path.relative_to(store.root)} ({fault.reason})"
         if repair:
             mend(store, fault)
         severe: Status = "damaged" if fault.kind == "damaged object" else "note"
-        yield Finding("store", "mended" if repair else severe, text)
-    yield Finding("store", "fine", f"{len(objects(store))} results in {store.root}")
+        yield HealthCheck("store", "mended" if repair else severe, text)
+    yield HealthCheck("store", "fine", f"{len(objects(store))} results in {store.root}")

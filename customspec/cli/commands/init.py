@@ -121,7 +121,7 @@ techniques:
 
 
 def _checked(text: str) -> str:
-    """The text, if it is a spec. Raises UsageError: an answer to a question was none that a spec can hold."""
+    """The text, once it is known to be a spec. Raises UsageError where an answer to a question made it invalid."""
     try:
         read_spec(parse(text, FILE), discover())
     except SpecError as error:

@@ -192,7 +192,7 @@ def _print(document: dict[str, Any], plan: Plan, outcome: Outcome, folder: Path)
 
 
 def _near(folder: Path) -> Path:
-    """Relative to where the person stands, when it lies below."""
+    """The path from the working folder, where it lies below that."""
     here = Path.cwd()
     whole = folder.resolve()
     return whole.relative_to(here) if whole.is_relative_to(here) else whole

@@ -25,7 +25,8 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Advised:
-    """A rung: `skip` where a rule says so, else `try`. A rule that says `mind` has something to bear in mind."""
+    """A rung with its advice: `skip` where a rule says so, else `try`; the reasons of rules that say `mind` are
+    cautions."""
 
     key: str
     technique: str

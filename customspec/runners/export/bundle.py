@@ -12,7 +12,7 @@ from customspec.runners.reopened import Reopened
 from customspec.runners.work import asking_of, prompting_of, settled, template_of
 
 VERSION = 1
-LOOKED = 32  # questions that are asked about their demonstrations, to see whether all get the same
+LOOKED = 32  # questions whose demonstrations are compared, to see whether all get the same
 
 
 def bundle(opened: Reopened) -> tuple[dict[str, Any], list[dict[str, str]]]:

@@ -101,7 +101,7 @@ def _base(opened: Reopened) -> Base:
 
 
 def _without_path(base: Base) -> Base:
-    """As a card tells it: a path on this machine means nothing elsewhere."""
+    """The base as a card names it: a path on this machine means nothing elsewhere."""
     return base if base.name is None or base.revision is not None else Base(base.label, base.label)
 
 

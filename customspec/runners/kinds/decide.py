@@ -66,7 +66,8 @@ def _samples(
 
 
 def _pairs(samples: Samples, chosen_on: str | None, question: Question, work: Work) -> list[dict[str, Any]]:
-    """One family a split. Only the split that the choice was made on could have chosen; the other describes."""
+    """Every pair of candidates on each split, each split a family of its own. Verdicts of the split that the choice was
+    made on have the role `choosing`; the others only describe."""
     found: list[dict[str, Any]] = []
     for split, family in samples.items():
         work.tell(0, None, f"comparing {len(family)} candidates on the {split} rows")

@@ -68,7 +68,7 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
 
 
 def _key(step: Step, work: Work, chosen: Combination) -> str:
-    """Of all that a trial depends on; not of what else is searched."""
+    """The key of a trial: a digest of all that it depends on, and of no other combination."""
     own = {name: value for name, value in step.params.items() if name not in {"space", "trials"}}
     needs = [need.step.fingerprint for need in work.needs.values()]
     revisions = [REVISION["search"], REVISION["train"], REVISION["evaluate"]]
@@ -83,7 +83,8 @@ def _attempt(
     chosen: Combination,
     measured: Report,
 ) -> Trial:
-    """One trial. Options under which a training fails are a trial that failed; all else that is raised goes on."""
+    """One trial. Where the options make the training fail, the trial has failed; whatever else is raised is passed
+    on."""
     began = time.monotonic()
     values: list[float] = []
     ended: Ended = "done"

@@ -95,7 +95,7 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
 
 
 def _train(training: _Training, artifact: Artifact, checkpoints: Checkpoints, scratch: Path) -> _Made:
-    """In `artifact` is then the state to use."""
+    """Train, and leave the state to use in `artifact`."""
     from customspec.ml.training import sample_loss, seed_everything, train
 
     work, params, options, technique = training.work, training.params, training.options, training.technique
