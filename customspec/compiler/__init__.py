@@ -1,4 +1,12 @@
-"""Document + Registry -> Spec -> Plan: everything checked, nothing run, no weight read, no torch."""
+"""Document + Registry -> Spec -> Plan: everything checked, nothing run, no weight read, no torch.
+
+The spec is read        validation, wording, renames, repair, secrets; entries, search, quantization, metrics
+What it names is found  local_files, option_files, data, overlap, models
+Candidates are made     candidates, prompting, template_faults, demonstrations, judging, fitting
+What they will cost     costs, counting, lengths, memory_fit
+The plan is made        gauge, goal, budget, lineup, steps, curve
+Beside it               problems (what is wrong, with its place); locking, packages, difference; advising
+"""
 
 from __future__ import annotations
 
