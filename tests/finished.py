@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,16 +41,16 @@ def move(finished: Path, target: Path) -> None:
 
 def reseal(file: Path, change: Callable[[dict[str, Any]], None] = lambda _: None) -> None:
     """A sealed document changed, and sealed again."""
-    told = json.loads(file.read_text())
-    told.pop("seal", None)
-    change(told)
-    write(file, told)
+    document = json.loads(file.read_text())
+    document.pop("seal", None)
+    change(document)
+    write_sealed(file, document)
 
 
-def write(file: Path, told: dict[str, Any]) -> None:
+def write_sealed(file: Path, document: Mapping[str, Any]) -> None:
     """A document with a seal that fits; what cannot be sealed has none that does."""
     try:
-        seal = digest({name: value for name, value in told.items() if name != "seal"})
+        seal = digest({name: value for name, value in document.items() if name != "seal"})
     except ValueError:
         seal = "none"
-    file.write_text(json.dumps({**told, "seal": seal}))
+    file.write_text(json.dumps({**document, "seal": seal}))

@@ -16,8 +16,8 @@ def mutations(document: Any, count: int, seed: int = 0) -> Iterator[tuple[str, A
     """So many of the documents that differ from this one in a single value, with what was done, drawn by seed."""
     ways = [(path, value) for path in _paths(document) if path for value in VALUES]
     for path, value in random.Random(seed).sample(ways, min(count, len(ways))):
-        told = ".".join(map(str, path))
-        yield f"{told} = {'nothing' if value is REMOVED else value!r}", _changed(document, path, value)
+        at = ".".join(map(str, path))
+        yield f"{at} = {'nothing' if value is REMOVED else value!r}", _changed(document, path, value)
 
 
 def _paths(value: Any, path: Path = ()) -> Iterator[Path]:

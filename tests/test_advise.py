@@ -17,13 +17,13 @@ def test_candidates_are_advised_on_with_reasons_and_sources(workspace: Workspace
     )
     ended = customspec("advise", spec, "--json")
     assert ended.code == 0, ended.err
-    told = {one["key"]: one for one in ended.json["candidates"]}
-    assert {key: one["advice"] for key, one in told.items()} == {
+    by_key = {one["key"]: one for one in ended.json["candidates"]}
+    assert {key: one["advice"] for key, one in by_key.items()} == {
         "zero_shot@0": "try",
         "prompt_tuning@0": "skip",
         "lora@0": "try",
     }
-    first = told["prompt_tuning@0"]["reasons"][0]
+    first = by_key["prompt_tuning@0"]["reasons"][0]
     assert (first["rule"], first["says"]) == ("soft_prompts_want_size", "skip")
     assert "39,840" in first["because"]
     assert first["source"].startswith("Lester et al. 2021")

@@ -122,9 +122,9 @@ def look(space: Workspace, commands: list[list[str]]) -> list[tuple[list[str], i
     return [(command, code, events) for command, code, events in json.loads(done.stdout)]
 
 
-def is_meant(event: str, told: str) -> bool:
+def is_meant(event: str, message: str) -> bool:
     """The processes that looking may start."""
-    return event == "subprocess.Popen" and any(module in told for module in MEANT)
+    return event == "subprocess.Popen" and any(module in message for module in MEANT)
 
 
 def asked_for(spec: str) -> set[str]:

@@ -41,9 +41,9 @@ def test_the_chosen_candidate_is_trained_on_nested_shares(workspace: Workspace, 
     again = run(customspec, spec, "--curve", "50,100,25")["curve"]
     assert {step["status"] for step in again["steps"].values()} == {"cached"}
     assert again["points"] == curve["points"]
-    told = customspec("run", spec, "--curve", "50").out
-    assert "learning curve: it cannot be told whether more data would help: that takes 3 sizes" in told
-    assert "  - 12 training rows: accuracy" in told
+    ended = customspec("run", spec, "--curve", "50").out
+    assert "learning curve: it cannot be told whether more data would help: that takes 3 sizes" in ended
+    assert "  - 12 training rows: accuracy" in ended
 
 
 def test_demonstrations_have_a_curve_and_a_bare_prompt_has_none(workspace: Workspace, customspec: Command) -> None:

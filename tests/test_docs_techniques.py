@@ -48,17 +48,17 @@ def test_every_tuning_technique_has_a_section_and_a_recipe() -> None:
 
 @pytest.mark.parametrize("name", tuning())
 def test_the_defaults_are_those_of_the_options(name: str) -> None:
-    told = dict(re.findall(r"^\| `(\w+)` \| ([^|]+?) \|", SECTIONS[name], re.MULTILINE))
+    documented = dict(re.findall(r"^\| `(\w+)` \| ([^|]+?) \|", SECTIONS[name], re.MULTILINE))
     own = discover().technique(name).options
     fields = {key: field for key, field in own.model_fields.items() if key not in TrainingOptions.model_fields}
-    assert list(told) == list(fields)
+    assert list(documented) == list(fields)
     for key, field in fields.items():
         default = "needed" if field.is_required() else field.get_default(call_default_factory=True)
-        if told[key] == "by the recipe":
+        if documented[key] == "by the recipe":
             assert default is None
             assert getattr(filled(name, 64, 8), key) is not None
         else:
-            assert told[key] == _written(default), key
+            assert documented[key] == _written(default), key
 
 
 @pytest.mark.parametrize("name", tuning())

@@ -74,8 +74,8 @@ def test_a_technique_that_trains_more_than_it_promised_is_named_with_its_distrib
     ended = customspec("run", workspace.spec("techniques: [boasts]"), "--json")
     assert ended.code == 1
     [candidate] = ended.json["candidates"]
-    told = "plugin customspec-boasts 1.0: technique `boasts` promised 1 trained parameters and trains "
-    assert candidate["reason"].startswith(told)
+    expected = "plugin customspec-boasts 1.0: technique `boasts` promised 1 trained parameters and trains "
+    assert candidate["reason"].startswith(expected)
 
 
 def test_a_decision_over_a_failure_is_not_kept(
@@ -122,7 +122,7 @@ def test_a_stopped_run_keeps_what_was_finished_and_continues(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["run"], "Missing argument"),
         (["run", "spec.yaml", "--limit", "0"], "0 is not in the range"),
@@ -139,14 +139,14 @@ def test_a_stopped_run_keeps_what_was_finished_and_continues(
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
 def test_a_wrong_command_line_is_told_in_a_sentence(
-    workspace: Workspace, customspec: Command, monkeypatch: pytest.MonkeyPatch, arguments: list[str], told: str
+    workspace: Workspace, customspec: Command, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
     monkeypatch.chdir(workspace.root)
     workspace.spec("techniques: [zero_shot]")
     workspace.write("notes.json", json.dumps({"name": "notes"}))
     ended = customspec(*arguments)
     assert ended.code == 2
-    assert told in ended.err
+    assert message in ended.err
     assert "Traceback" not in ended.err
 
 

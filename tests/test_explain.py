@@ -76,10 +76,10 @@ def test_the_bad_example_ends_with_its_code_and_the_good_one_is_right(
 
 
 def test_a_code_is_told_with_both_examples(customspec: Run) -> None:
-    told = customspec("explain", "cs201")
-    assert told.code == 0
-    assert told.out.startswith("CS201: an unknown key\n\n")
-    assert "wrong:\n\n    techniques:\n      - lora: {lr: 1e-3, rank: 8}\n\nright:\n" in told.out
+    ended = customspec("explain", "cs201")
+    assert ended.code == 0
+    assert ended.out.startswith("CS201: an unknown key\n\n")
+    assert "wrong:\n\n    techniques:\n      - lora: {lr: 1e-3, rank: 8}\n\nright:\n" in ended.out
     assert customspec("explain", "CS201", "--json").json["code"] == "CS201"
 
 
@@ -89,6 +89,6 @@ def test_without_a_code_all_are_listed(customspec: Run) -> None:
 
 @pytest.mark.parametrize(("code", "said"), [("CS210", "did you mean CS"), ("E501", "no code E501")])
 def test_an_unknown_code_is_a_mistake_of_the_command_line(code: str, said: str, customspec: Run) -> None:
-    told = customspec("explain", code)
-    assert told.code == 2
-    assert said in told.err
+    ended = customspec("explain", code)
+    assert ended.code == 2
+    assert said in ended.err

@@ -61,12 +61,12 @@ def logits(model: Any, ids: list[int]) -> torch.Tensor:
 def test_each_candidate_is_handed_over_in_its_own_form(run: Path, tmp_path: Path, customspec: Command) -> None:
     forms = {}
     for key in ("zero_shot@0", "few_shot@0", "prefix_tuning@0", "full@0", "both@0"):
-        told = export(customspec, run, tmp_path / "out" / key, "--candidate", key)
-        forms[key] = told["form"]
-        assert {"README.md", "prompt.json"} <= set(told["files"])
-        assert not [file for file in told["files"] if file.startswith("predictions")]
-        assert told["files"] == sorted(
-            str(path.relative_to(told["folder"])) for path in Path(told["folder"]).rglob("*") if path.is_file()
+        exported = export(customspec, run, tmp_path / "out" / key, "--candidate", key)
+        forms[key] = exported["form"]
+        assert {"README.md", "prompt.json"} <= set(exported["files"])
+        assert not [file for file in exported["files"] if file.startswith("predictions")]
+        assert exported["files"] == sorted(
+            str(path.relative_to(exported["folder"])) for path in Path(exported["folder"]).rglob("*") if path.is_file()
         )
     assert forms == {
         "zero_shot@0": "prompt",
@@ -99,10 +99,10 @@ def test_the_card_has_the_numbers_of_the_results(run: Path, tmp_path: Path, cust
     export(customspec, run, out, "--candidate", "both@0")
     card = ModelCard.load(out / "README.md")
     assert card.data.license == "apache-2.0"
-    told = {result.metric_type: result for result in card.data.eval_results}
+    by_type = {result.metric_type: result for result in card.data.eval_results}
     for name, found in candidate["metrics"]["test"].items():
-        assert told[name].metric_value == found["value"]
-        assert told[name].metric_args == {"ci": found["ci"], "confidence": found["confidence"]}
+        assert by_type[name].metric_value == found["value"]
+        assert by_type[name].metric_args == {"ci": found["ci"], "confidence": found["confidence"]}
     accuracy = candidate["metrics"]["validation"]["accuracy"]
     assert f"| accuracy | validation | {accuracy['value']:.4g} | {accuracy['ci'][0]:.4g} to" in card.text
     plan = json.loads((run / "plan.json").read_text())
@@ -185,6 +185,6 @@ def test_generated_texts_are_compared_too(workspace: Workspace, customspec: Comm
         prompt='prompt: {user: "{{ text }}", answer: "{{ label }}"}',
     )
     document = customspec("run", spec, "--json").json
-    told = export(customspec, workspace.run_folder(document), workspace.root / "out", "--merge")
-    assert told["parity"]["rows"] == 12
-    assert told["parity"]["same"] + told["parity"]["ties"] == 12
+    exported = export(customspec, workspace.run_folder(document), workspace.root / "out", "--merge")
+    assert exported["parity"]["rows"] == 12
+    assert exported["parity"]["same"] + exported["parity"]["ties"] == 12

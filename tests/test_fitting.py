@@ -98,8 +98,8 @@ def test_everything_after_a_fit_sees_its_options(space: Workspace, customspec: C
     prompt = json.loads((folder / "prompt.json").read_text())
     assert prompt["prompting"]["options"]["draw"] == draw
 
-    told = customspec("run", spec)
-    assert f"  - best_draw@0: draw {draw}: fitted by scoring 12 rows" in told.out
+    ended = customspec("run", spec)
+    assert f"  - best_draw@0: draw {draw}: fitted by scoring 12 rows" in ended.out
     again = json.loads((space.root / ".customspec" / "runs" / "colours-0002" / "results.json").read_text())
     assert {step["status"] for id, step in again["steps"].items()} == {"cached"}
     assert again["candidates"][0]["fit"] == best["fit"]
@@ -313,7 +313,7 @@ def customspec_watchers():
 
 
 @pytest.mark.parametrize(
-    ("fit", "told"),
+    ("fit", "message"),
     [
         ('raise RuntimeError("no such thing")', "RuntimeError: no such thing"),
         ('return {"shot": 2}', "`fit` gives `shot`: Extra inputs are not permitted"),
@@ -324,11 +324,11 @@ def customspec_watchers():
     ],
 )
 def test_a_fit_that_fails_is_the_plugins_fault_and_others_go_on(
-    workspace: Workspace, customspec: Command, install: Install, fit: str, told: str
+    workspace: Workspace, customspec: Command, install: Install, fit: str, message: str
 ) -> None:
     install("acme-asker", "asker", asker(fit))
     ended = customspec("run", workspace.spec("techniques: [asker, zero_shot]"), "--limit", "2", "--json")
     assert ended.code == 1
     asked, bare = ended.json["candidates"]
     assert (asked["status"], bare["status"]) == ("failed", "done")
-    assert asked["reason"].startswith(f"plugin acme-asker 1.0: technique `asker`: {told}")
+    assert asked["reason"].startswith(f"plugin acme-asker 1.0: technique `asker`: {message}")

@@ -66,8 +66,8 @@ def test_more_trainings_or_seeds_of_one_prompt_ask_for_no_more_texts(
 
 def test_a_candidate_with_its_own_prompt_is_rendered_by_it(workspace: Workspace, customspec: Command) -> None:
     own = "{id: longer, zero_shot: {}, prompt: {user: 'Again and again: {{ text }}, {{ text }}'}}"
-    told = customspec("plan", workspace.spec(f"techniques: [zero_shot, {own}]"), "--json").json
-    short, longer = (candidate["estimate"]["prompt_tokens"] for candidate in told["candidates"])
+    plan = customspec("plan", workspace.spec(f"techniques: [zero_shot, {own}]"), "--json").json
+    short, longer = (candidate["estimate"]["prompt_tokens"] for candidate in plan["candidates"])
     assert longer > short + 15
 
 

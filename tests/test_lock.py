@@ -181,8 +181,8 @@ def test_a_diff_of_specs_names_the_steps_and_the_reasons(workspace: Workspace, c
     assert "prompting.options.shots: 2 → 4" in why["evaluate:few_shot@0:test"]
     assert "evaluate:zero_shot@0:test" not in why
     assert "train:full@0" in difference["new"]
-    told = customspec("diff", before, after)
-    assert "re-runs train:lora@0\n  " in told.out
+    ended = customspec("diff", before, after)
+    assert "re-runs train:lora@0\n  " in ended.out
     assert customspec("diff", before, before).out == "nothing differs that a result depends on\n"
 
 

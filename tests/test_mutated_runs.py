@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from finished import finish, move, reseal, write
+from finished import finish, move, reseal, write_sealed
 from mutations import mutations
 
 from support import Ended, Workspace
@@ -61,12 +61,12 @@ def changed(file: Path, count: int, seed: int) -> Iterator[str]:
     kept = file.read_bytes()
     file.unlink()
     is_lines = file.suffix == ".jsonl"
-    told: Any = [json.loads(line) for line in kept.splitlines()] if is_lines else json.loads(kept)
-    for what, other in mutations(told, count, seed):
+    document: Any = [json.loads(line) for line in kept.splitlines()] if is_lines else json.loads(kept)
+    for what, other in mutations(document, count, seed):
         if is_lines:
             file.write_text("".join(json.dumps(line) + "\n" for line in other))
         else:
-            write(file, other)
+            write_sealed(file, other)
         yield what
     file.write_bytes(kept)
 
@@ -105,7 +105,7 @@ def test_a_changed_run_is_used_or_told(space: Workspace, customspec: Run, name: 
 
 
 def test_a_prompt_that_lacks_what_a_page_shows_is_told(space: Workspace, customspec: Run) -> None:
-    reseal(run_of(space) / "candidates" / "few_shot@0" / "prompt.json", lambda told: told["seen"].pop("tokens"))
+    reseal(run_of(space) / "candidates" / "few_shot@0" / "prompt.json", lambda document: document["seen"].pop("tokens"))
     assert look(space, customspec, ("report",), "no tokens") == 2
 
 

@@ -72,8 +72,8 @@ def test_a_broken_rule_is_told_with_what_was_found(install: Callable[[str], None
     install(SELFISH)
     ended = customspec("plugin", "check", "shout")
     assert ended.code == 1
-    told = "train:1 is shown to itself under seed 0; compare the `id`s"
-    assert [line for line in ended.out.splitlines() if "WRONG" in line] == [f"  WRONG  never_its_own: {told}"]
+    problem = "train:1 is shown to itself under seed 0; compare the `id`s"
+    assert [line for line in ended.out.splitlines() if "WRONG" in line] == [f"  WRONG  never_its_own: {problem}"]
     as_json = customspec("plugin", "check", "shout", "--json")
     assert as_json.code == 1
     (plugin,) = as_json.json
@@ -81,7 +81,7 @@ def test_a_broken_rule_is_told_with_what_was_found(install: Callable[[str], None
         "technique", "shout", "acme-shout", "2.0", None,
     )  # fmt: skip
     assert [check["name"] for check in plugin["checks"]] == RULES
-    assert [check["problem"] for check in plugin["checks"] if check["status"] == "wrong"] == [told]
+    assert [check["problem"] for check in plugin["checks"] if check["status"] == "wrong"] == [problem]
 
 
 def test_a_plugin_that_cannot_be_imported_is_an_environment_problem(
@@ -103,7 +103,7 @@ def test_options_can_be_set(install: Callable[[str], None], customspec: Command)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["shot"], "no installed plugin is, or offers, `shot`; did you mean `shout`?"),
         (["xyzzy"], "`xyzzy`; a plugin is found by its entry points, once it is installed"),
@@ -112,12 +112,12 @@ def test_options_can_be_set(install: Callable[[str], None], customspec: Command)
     ],
 )
 def test_a_wrong_call_is_told(
-    install: Callable[[str], None], customspec: Command, arguments: list[str], told: str
+    install: Callable[[str], None], customspec: Command, arguments: list[str], message: str
 ) -> None:
     install(GOOD)
     ended = customspec("plugin", "check", *arguments)
     assert ended.code == 2
-    assert told in ended.err
+    assert message in ended.err
 
 
 def test_without_another_plugin_there_is_nothing_to_check(customspec: Command) -> None:

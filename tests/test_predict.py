@@ -65,7 +65,7 @@ def test_files_of_every_kind_and_a_pipe_are_answered_alike(
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         (b'{"text": "a"}\n{"txt": "b"}\n', "stdin:2: the prompt needs the column `text`"),
         (b'{"text": "a"}\n{bad\n', "stdin:2:2: not JSON"),
@@ -75,12 +75,12 @@ def test_files_of_every_kind_and_a_pipe_are_answered_alike(
     ],
 )
 def test_a_row_that_cannot_be_asked_is_named(
-    run: Path, customspec: Command, pipe: Pipe, data: bytes, told: str
+    run: Path, customspec: Command, pipe: Pipe, data: bytes, message: str
 ) -> None:
     pipe(data)
     ended = customspec("predict", run, "--candidate", "zero_shot")
     assert (ended.code, ended.out) == (2, "")
-    assert told in ended.err
+    assert message in ended.err
 
 
 def test_a_fault_in_a_file_has_its_line_and_what_to_do(run: Path, tmp_path: Path, customspec: Command) -> None:

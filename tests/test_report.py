@@ -299,7 +299,7 @@ class TestWhichRun:
             assert customspec("report", "colours-0001", "--json").json["run"] == "colours-0001"
 
     @pytest.mark.parametrize(
-        ("named", "told"),
+        ("named", "message"),
         [
             ("colours-0009", "no run `colours-0009` is in"),
             ("nowhere/colours-0001", "there is no run folder nowhere/colours-0001"),
@@ -308,13 +308,13 @@ class TestWhichRun:
         ],
     )
     def test_what_is_no_run_is_said(
-        self, tmp_path: Path, customspec: Command, monkeypatch: pytest.MonkeyPatch, named: str, told: str
+        self, tmp_path: Path, customspec: Command, monkeypatch: pytest.MonkeyPatch, named: str, message: str
     ) -> None:
         monkeypatch.chdir(tmp_path)
         for command in ("report", "predict"):
             ended = customspec(command, named)
             assert ended.code == 2
-            assert told in ended.err
+            assert message in ended.err
 
     def test_a_spec_that_never_ran_says_how(self, workspace: Workspace, customspec: Command) -> None:
         ended = customspec("report", workspace.spec("techniques: [zero_shot]"))

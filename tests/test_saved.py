@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from finished import write_sealed
 from mutations import mutations
 
-from customspec.plan import Plan, Step, digest, fingerprint
+from customspec.plan import Plan, Step, fingerprint
 from support import Ended, Workspace, run
 
 Run = Callable[..., Ended]
@@ -31,11 +32,6 @@ def plan(workspace: Workspace, customspec: Run) -> Path:
     ended = customspec("plan", spec, "--out", out)
     assert ended.code == 0, ended.err
     return out
-
-
-def reseal(file: Path, told: Mapping[str, Any]) -> None:
-    said = {key: value for key, value in told.items() if key != "seal"}
-    file.write_text(json.dumps({**said, "seal": digest(said)}))
 
 
 def kept(root: Path) -> set[str]:
@@ -66,8 +62,8 @@ def test_what_no_fingerprint_covers_is_under_the_seal(plan: Path, customspec: Ru
 
 
 def test_spelling_is_not_under_the_seal(plan: Path, customspec: Run) -> None:
-    told = json.loads(plan.read_text())
-    plan.write_text(json.dumps(dict(reversed(told.items())), indent=7))
+    document = json.loads(plan.read_text())
+    plan.write_text(json.dumps(dict(reversed(document.items())), indent=7))
     assert customspec("run", plan).code == 0
 
 
@@ -105,33 +101,33 @@ def test_a_pipe_is_no_plan(workspace: Workspace, customspec: Run) -> None:
 
 
 def test_a_number_that_json_has_not_is_refused(plan: Path, customspec: Run) -> None:
-    told = json.loads(plan.read_text())
-    plan.write_text(json.dumps({**told, "budget": {"minutes": float("nan")}}))
+    document = json.loads(plan.read_text())
+    plan.write_text(json.dumps({**document, "budget": {"minutes": float("nan")}}))
     assert customspec("run", plan).code == 5
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda told: told.update(name="../../x"), "name: "),
-        (lambda told: told["candidates"][0].update(key="../../x@0"), "candidates.0.key: "),
-        (lambda told: told["candidates"][0].update(key="other@0"), "its key is not its own"),
-        (lambda told: told["steps"].reverse(), "does not come before it"),
-        (lambda told: told["steps"][2].update(kind="shell"), "steps.2"),
-        (lambda told: told["steps"][2]["params"].update(split="../.."), "split: "),
-        (lambda told: told.update(metrics=["nothing"]), "does not measure what the plan asks for"),
-        (lambda told: told.update(goal={"metric": "accuracy", "at_least": 0.9}), "is not the plan's goal"),
-        (lambda told: told.update(cost=None), "its cost is not the plan's"),
-        (lambda told: told["sources"].update(spec="spec.yaml"), "sources.spec: "),
-        (lambda told: told["sources"].update(spec="/a\0b"), "sources.spec: "),
+        (lambda document: document.update(name="../../x"), "name: "),
+        (lambda document: document["candidates"][0].update(key="../../x@0"), "candidates.0.key: "),
+        (lambda document: document["candidates"][0].update(key="other@0"), "its key is not its own"),
+        (lambda document: document["steps"].reverse(), "does not come before it"),
+        (lambda document: document["steps"][2].update(kind="shell"), "steps.2"),
+        (lambda document: document["steps"][2]["params"].update(split="../.."), "split: "),
+        (lambda document: document.update(metrics=["nothing"]), "does not measure what the plan asks for"),
+        (lambda document: document.update(goal={"metric": "accuracy", "at_least": 0.9}), "is not the plan's goal"),
+        (lambda document: document.update(cost=None), "its cost is not the plan's"),
+        (lambda document: document["sources"].update(spec="spec.yaml"), "sources.spec: "),
+        (lambda document: document["sources"].update(spec="/a\0b"), "sources.spec: "),
     ],
 )
 def test_a_sealed_plan_that_makes_no_sense_is_none(
     plan: Path, customspec: Run, change: Callable[[Any], None], said: str
 ) -> None:
-    told = json.loads(plan.read_text())
-    change(told)
-    reseal(plan, told)
+    document = json.loads(plan.read_text())
+    change(document)
+    write_sealed(plan, document)
     ended = customspec("run", plan)
     assert ended.code == 2, ended.err
     assert said in ended.err
@@ -148,16 +144,16 @@ def test_a_sealed_plan_that_makes_no_sense_is_none(
 def test_a_gate_asks_for_the_goal_where_it_is_measured(
     plan: Path, customspec: Run, edit: dict[str, Any], said: str
 ) -> None:
-    told = json.loads(plan.read_text())
-    next(step for step in told["steps"] if step["gate"])["gate"].update(edit)
-    reseal(plan, told)
+    document = json.loads(plan.read_text())
+    next(step for step in document["steps"] if step["gate"])["gate"].update(edit)
+    write_sealed(plan, document)
     assert said in customspec("run", plan).err
 
 
 def test_a_model_is_read_where_its_reference_leads(workspace: Workspace, plan: Path, customspec: Run) -> None:
-    told = json.loads(plan.read_text())
-    told["steps"][0]["sources"]["path"] = str(workspace.root / "elsewhere")
-    reseal(plan, told)
+    document = json.loads(plan.read_text())
+    document["steps"][0]["sources"]["path"] = str(workspace.root / "elsewhere")
+    write_sealed(plan, document)
     ended = customspec("run", plan)
     assert ended.code == 5
     assert "the model model changed" in ended.err
@@ -167,19 +163,19 @@ def test_no_single_value_that_is_changed_and_sealed_again_ends_in_a_traceback(
     workspace: Workspace, plan: Path, customspec: Run
 ) -> None:
     assert customspec("run", plan).code == 0  # what is harmless is then in the store
-    before, told = kept(workspace.root), json.loads(plan.read_text())
-    for what, changed in mutations({key: value for key, value in told.items() if key != "seal"}, 100):
-        reseal(plan, changed)
+    before, document = kept(workspace.root), json.loads(plan.read_text())
+    for what, changed in mutations({key: value for key, value in document.items() if key != "seal"}, 100):
+        write_sealed(plan, changed)
         ended = customspec("run", plan)
         assert ended.code in {0, 2, 4, 5}, (what, ended.err)
     assert kept(workspace.root) == before
 
 
 def test_nor_does_one_whose_fingerprints_are_made_anew(workspace: Workspace, plan: Path, customspec: Run) -> None:
-    before, told = kept(workspace.root), json.loads(plan.read_text())
-    for what, params in mutations([step["params"] for step in told["steps"]], 40):
-        steps = [dict(step, params=value) for step, value in zip(told["steps"], params, strict=False)]
-        reseal(plan, {**told, "steps": _fingerprinted(steps)})
+    before, document = kept(workspace.root), json.loads(plan.read_text())
+    for what, params in mutations([step["params"] for step in document["steps"]], 40):
+        steps = [dict(step, params=value) for step, value in zip(document["steps"], params, strict=False)]
+        write_sealed(plan, {**document, "steps": _fingerprinted(steps)})
         ended = customspec("run", plan)
         assert ended.code in {0, 1, 2, 4, 5}, (what, ended.err)
     assert kept(workspace.root) == before
@@ -215,7 +211,7 @@ class TestOnlyWhatWasPlanned:
         assert run(customspec, plan)["candidates"][0]["status"] == "done"
 
     @pytest.mark.parametrize(
-        ("file", "told"),
+        ("file", "message"),
         [
             ("test.jsonl", "the test data changed"),
             ("spec.yaml", "spec.yaml changed"),
@@ -223,7 +219,7 @@ class TestOnlyWhatWasPlanned:
         ],
     )
     def test_is_refused_when_an_input_changed(
-        self, plan: Path, workspace: Workspace, customspec: Run, file: str, told: str
+        self, plan: Path, workspace: Workspace, customspec: Run, file: str, message: str
     ) -> None:
         if file == "model":
             copy = shutil.copytree(workspace.root / "model", workspace.root / "copy")
@@ -236,7 +232,7 @@ class TestOnlyWhatWasPlanned:
             path.write_text(path.read_text().replace("red", "rot").replace("colours", "colors"))
         ended = customspec("run", plan)
         assert ended.code == 5
-        assert told in ended.err
+        assert message in ended.err
         assert not (workspace.root / ".customspec" / "runs").exists()
 
     def test_is_refused_when_it_was_edited(self, plan: Path, customspec: Run) -> None:

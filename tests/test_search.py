@@ -193,9 +193,9 @@ def test_a_prompting_technique_is_searched_evaluated_and_predicts_with_what_was_
     assert len(prompt["shots"]) == prompt["prompting"]["options"]["shots"] == shots
     fixed = run(customspec, workspace.spec(f"techniques: [{{few_shot: {{shots: {shots}}}}}]"))
     assert fixed["candidates"][0]["metrics"] == few["metrics"]
-    told = customspec("predict", workspace.run_folder(document), workspace.root / "test.jsonl")
-    assert told.code == 0, told.err
-    records = [json.loads(line) for line in told.out.splitlines()]
+    ended = customspec("predict", workspace.run_folder(document), workspace.root / "test.jsonl")
+    assert ended.code == 0, ended.err
+    records = [json.loads(line) for line in ended.out.splitlines()]
     lines = (
         workspace.candidate_folder(document, "few_shot@0") / "predictions" / "test" / "predictions.jsonl"
     ).read_text()

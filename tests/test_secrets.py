@@ -75,10 +75,10 @@ def test_a_log_line_holds_neither_secrets_nor_what_moves_a_cursor() -> None:
     except ValueError:
         record = logging.LogRecord("customspec", logging.ERROR, "", 1, "%s\nfailed", ("\x07",), None)
         record.exc_info = sys.exc_info()
-    told = SafeFormatter("%(message)s").format(record)
-    assert TOKEN not in told
-    assert all(line.isprintable() for line in told.split("\n"))
-    assert "Traceback" in told
+    text = SafeFormatter("%(message)s").format(record)
+    assert TOKEN not in text
+    assert all(line.isprintable() for line in text.split("\n"))
+    assert "Traceback" in text
 
 
 def contents(folder: Path) -> bytes:

@@ -43,8 +43,8 @@ def run_of(space: Workspace) -> Path:
     return space.root / ".customspec" / "runs" / "colours-0001"
 
 
-def step(told: dict[str, Any], kind: str) -> dict[str, Any]:
-    return next(step for step in told["steps"] if step["kind"] == kind)
+def step(message: dict[str, Any], kind: str) -> dict[str, Any]:
+    return next(step for step in message["steps"] if step["kind"] == kind)
 
 
 @pytest.mark.parametrize("command", ["predict", "report", "compare", "export"])
@@ -83,8 +83,8 @@ def test_a_model_elsewhere_is_refused_until_its_folder_is_allowed(
 ) -> None:
     shutil.move(space.root / "model", tmp_path / "model")
 
-    def elsewhere(told: dict[str, Any]) -> None:
-        step(told, "model")["sources"]["path"] = str(tmp_path / "model")
+    def elsewhere(document: dict[str, Any]) -> None:
+        step(document, "model")["sources"]["path"] = str(tmp_path / "model")
 
     reseal(run_of(space) / "plan.json", elsewhere)
     asked = ("predict", run_of(space), "new.jsonl")
@@ -98,8 +98,8 @@ def test_a_model_elsewhere_is_refused_until_its_folder_is_allowed(
 def test_rows_elsewhere_are_not_read(space: Workspace, tmp_path: Path, customspec: Run) -> None:
     os.mkfifo(tmp_path / "pipe.jsonl")
 
-    def elsewhere(told: dict[str, Any]) -> None:
-        step(told, "data")["sources"]["test"][0][1] = str(tmp_path / "pipe.jsonl")
+    def elsewhere(document: dict[str, Any]) -> None:
+        step(document, "data")["sources"]["test"][0][1] = str(tmp_path / "pipe.jsonl")
 
     reseal(run_of(space) / "plan.json", elsewhere)
     assert customspec("predict", run_of(space), "new.jsonl").code == 0  # its rows are in the store

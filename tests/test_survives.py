@@ -216,10 +216,10 @@ def test_a_full_disk_ends_with_4_names_the_place_and_tears_nothing(
     ballast = filled(small_disk, left)
     ended = customspec("run", spec, "--store", store, "--checkpoint-minutes", "0")
     assert ended.code == 4, ended.err
-    told = ended.out + ended.err
-    assert "no space is left" in told
-    assert "bytes free" in told
-    assert str(store) in told.replace("\n", "")
+    err = ended.out + ended.err
+    assert "no space is left" in err
+    assert "bytes free" in err
+    assert str(store) in err.replace("\n", "")
     assert "Traceback" not in ended.err
     ballast.unlink()
     again = customspec("run", spec, "--store", store, "--json")
@@ -267,9 +267,9 @@ def test_what_a_plugin_changes_for_everybody_is_put_back_and_named(
     assert (Path.cwd(), torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled()) == before
     assert not torch.are_deterministic_algorithms_enabled()
     assert "hello from the plugin" in ended.err
-    told = next(line for line in ended.err.splitlines() if line.startswith("technique `nasty` changed "))
+    err = next(line for line in ended.err.splitlines() if line.startswith("technique `nasty` changed "))
     for thing in ("the working directory", "default dtype", "gradient mode", "threads", "deterministic", "seed"):
-        assert thing in told
+        assert thing in err
     folder = workspace.run_folder(ended.json) / "candidates"
     nasty, lora = ((folder / key / "adapter_model.safetensors").read_bytes() for key in ("nasty@0", "lora@0"))
     assert nasty == lora, "the other training went the same way"

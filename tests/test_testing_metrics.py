@@ -72,8 +72,8 @@ def test_a_metric_whose_extra_is_missing_is_skipped() -> None:
     metric = a_metric(extra=Extra(("no_such_module",), "acme[words]"))
     found = {check.name: check.outcome() for check in metric_checks_of(metric)}
     assert found["declared"].status == "ok"
-    told = "metric `changed` needs no_such_module, which is not installed: pip install 'acme[words]'"
-    assert [(found[name].status, found[name].problem) for name in ("range", "rows")] == [("skipped", told)] * 2
+    problem = "metric `changed` needs no_such_module, which is not installed: pip install 'acme[words]'"
+    assert [(found[name].status, found[name].problem) for name in ("range", "rows")] == [("skipped", problem)] * 2
 
 
 def test_a_metric_is_scored_with_its_options_and_likelihoods_where_it_needs_them() -> None:

@@ -97,23 +97,23 @@ def bad(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("bad")
 def test_json_holds_every_problem_with_its_place(customspec: Run) -> None:
-    told = customspec("validate", "spec.yaml", "--format", "json")
-    assert (told.code, told.err) == (2, "")
-    (spec,) = told.json
+    ended = customspec("validate", "spec.yaml", "--format", "json")
+    assert (ended.code, ended.err) == (2, "")
+    (spec,) = ended.json
     assert spec["spec"] == "spec.yaml"
     assert [(one["code"], one["file"], one["line"], one["column"]) for one in spec["problems"]] == [
         ("CS201", "spec.yaml", 10, 22),
         ("CS204", "spec.yaml", 10, 52),
     ]
     assert spec["problems"][0]["hint"] == "did you mean `learning_rate`?"
-    assert customspec("validate", "spec.yaml", "--json").json == told.json
+    assert customspec("validate", "spec.yaml", "--json").json == ended.json
 
 
 @pytest.mark.usefixtures("bad")
 def test_github_gets_one_line_for_each_problem(customspec: Run) -> None:
-    told = customspec("validate", "spec.yaml", "--format", "github")
-    assert (told.code, told.err) == (2, "")
-    assert told.out.splitlines() == [
+    ended = customspec("validate", "spec.yaml", "--format", "github")
+    assert (ended.code, ended.err) == (2, "")
+    assert ended.out.splitlines() == [
         "::error file=spec.yaml,line=10,col=22,title=CS201::unknown key `lr` in technique `lora`"
         "%0Adid you mean `learning_rate`?",
         "::error file=spec.yaml,line=10,col=52,title=CS204::`r` must be at least 1; found 0",
@@ -129,10 +129,10 @@ def test_nothing_in_a_problem_ends_a_command_of_github_or_begins_another() -> No
 
 @pytest.mark.usefixtures("bad")
 def test_sarif_is_of_the_shape_that_its_schema_asks_for(customspec: Run) -> None:
-    told = customspec("validate", "spec.yaml", "--format", "sarif")
-    assert (told.code, told.err) == (2, "")
-    jsonschema.validate(told.json, SARIF)
-    (run,) = told.json["runs"]
+    ended = customspec("validate", "spec.yaml", "--format", "sarif")
+    assert (ended.code, ended.err) == (2, "")
+    jsonschema.validate(ended.json, SARIF)
+    (run,) = ended.json["runs"]
     rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
     assert [rules[result["ruleIndex"]] for result in run["results"]] == ["CS201", "CS204"]
     assert [result["ruleId"] for result in run["results"]] == ["CS201", "CS204"]

@@ -71,6 +71,6 @@ def test_money_is_seconds_at_the_devices_price() -> None:
     assert not about("lora", {"lora": LORA}, COST)
 
 
-@pytest.mark.parametrize(("number", "told"), [(1, "1"), (87, "87"), (123, "120"), (4567, "4,600")])
-def test_a_break_even_is_told_with_two_digits(number: int, told: str) -> None:
-    assert rounded(number) == told
+@pytest.mark.parametrize(("number", "text"), [(1, "1"), (87, "87"), (123, "120"), (4567, "4,600")])
+def test_a_break_even_is_told_with_two_digits(number: int, text: str) -> None:
+    assert rounded(number) == text

@@ -57,8 +57,8 @@ def test_a_gauge_that_reaches_the_goal_is_set_beside_the_choice_and_not_chosen()
 def test_prices_stand_beside_where_the_spec_has_them() -> None:
     cost = Cost(requests_per_month=1000, price_per_device_hour=3.6)
     big, small = (standing(id, 95, spending=Spending(0.0, each)) for id, each in (("big", 0.5), ("small", 0.01)))
-    told = next(line for line in choose(big, small, cost=cost).reasons if line.startswith("side by side"))
-    assert told.endswith("10 ms, 1e-05 in money")
+    line = next(line for line in choose(big, small, cost=cost).reasons if line.startswith("side by side"))
+    assert line.endswith("10 ms, 1e-05 in money")
 
 
 def test_a_gauge_far_below_the_goal_points_at_prompt_labels_and_data_before_all_else() -> None:

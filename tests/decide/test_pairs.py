@@ -159,10 +159,10 @@ def test_a_clear_difference_is_told_in_a_large_family(kind: Any, candidates: int
     samples["0"] = kind([value + 2 for value in rows[0]])
     found = compare_all(samples, SCORE, confidence)
     assert len(found) == candidates * (candidates - 1) // 2
-    told = {(pair.first, pair.verdict) for pair in found}
-    assert ("0", "better") in told
-    assert ("0", "not distinguishable") not in told
-    assert all(verdict == "not distinguishable" for first, verdict in told if first != "0")
+    verdicts = {(pair.first, pair.verdict) for pair in found}
+    assert ("0", "better") in verdicts
+    assert ("0", "not distinguishable") not in verdicts
+    assert all(verdict == "not distinguishable" for first, verdict in verdicts if first != "0")
 
 
 @pytest.mark.parametrize("n", [1, 2, 7])

@@ -14,11 +14,11 @@ def test_a_bound_is_never_rounded_to_the_better_side() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "text"),
     [(7, "about 7"), (94, "about 94"), (100, "about 100"), (593, "about 600"), (5034, "about 5,100")],
 )
-def test_an_amount_that_rests_on_an_estimate_has_two_digits(rows: int, told: str) -> None:
-    assert amount(rows) == told
+def test_an_amount_that_rests_on_an_estimate_has_two_digits(rows: int, text: str) -> None:
+    assert amount(rows) == text
 
 
 def test_a_confidence_keeps_the_digits_that_it_has() -> None:

@@ -88,8 +88,8 @@ def test_fewer_steps_and_rows_cost_less(workspace: Workspace, customspec: Comman
 
 def test_what_is_not_there_is_not_estimated(workspace: Workspace, customspec: Command) -> None:
     spec = workspace.spec("techniques: [zero_shot, lora]")
-    told = customspec("plan", spec, "--set", "base_model={hub: nobody/nothing}", "--json")
-    zero, lora = estimates(told.json).values()
+    ended = customspec("plan", spec, "--set", "base_model={hub: nobody/nothing}", "--json")
+    zero, lora = estimates(ended.json).values()
     unknown = dict.fromkeys(KEYS - {"calibrated"}) | {"calibrated": False}
     assert lora == unknown
     assert zero == {**unknown, "trainable_parameters": 0}

@@ -29,7 +29,7 @@ def test_a_file_larger_than_any_models_is_not_read(tmp_path: Path, find: Find, f
 
 
 @pytest.mark.parametrize(
-    ("told", "message"),
+    ("config", "message"),
     [
         ({"hidden_size": 10**400}, r"`hidden_size` is 10{39}…, not a whole number from 1 to 2147483647"),
         ({"hidden_size": 2**31}, "`hidden_size` is 2147483648, not"),
@@ -45,15 +45,15 @@ def test_a_file_larger_than_any_models_is_not_read(tmp_path: Path, find: Find, f
     ],
 )
 def test_a_config_that_no_model_can_have_is_refused(
-    tmp_path: Path, find: Find, told: dict[str, Any], message: str
+    tmp_path: Path, find: Find, config: dict[str, Any], message: str
 ) -> None:
-    fill(tmp_path / "model", whole(**{"config.json": json.dumps(told).encode()}))
+    fill(tmp_path / "model", whole(**{"config.json": json.dumps(config).encode()}))
     with pytest.raises(ModelError, match=message) as caught:
         find(path="model")
     assert (caught.value.code, caught.value.exit) == (Code.MODEL_UNUSABLE, Exit.ENVIRONMENT)
 
 
 def test_sizes_left_open_or_given_by_layer_are_taken(tmp_path: Path, find: Find) -> None:
-    told = {"n_inner": None, "num_key_value_heads": [4, 8], "quantization_config": None, "max_position_embeddings": 1}
-    fill(tmp_path / "model", whole(**{"config.json": json.dumps(told).encode()}))
+    config = {"n_inner": None, "num_key_value_heads": [4, 8], "quantization_config": None, "max_position_embeddings": 1}
+    fill(tmp_path / "model", whole(**{"config.json": json.dumps(config).encode()}))
     assert found(find(path="model")).kind == "folder"

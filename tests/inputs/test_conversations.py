@@ -74,7 +74,7 @@ def test_without_content_the_question_alone_is_replaced_and_the_turns_before_it_
 
 
 @pytest.mark.parametrize(
-    ("talk", "told"),
+    ("talk", "message"),
     [
         ("Hello", "a conversation is a list of turns, not text"),
         (None, "a conversation is a list of turns, not null"),
@@ -95,10 +95,10 @@ def test_without_content_the_question_alone_is_replaced_and_the_turns_before_it_
         ([turn("user"), turn("assistant", tool_calls=[])], "turn 2 has `tool_calls`, which is not read"),
     ],
 )
-def test_what_is_no_conversation_is_refused(talk: object, told: str) -> None:
+def test_what_is_no_conversation_is_refused(talk: object, message: str) -> None:
     with pytest.raises(TemplateError) as refused:
         render(talk)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_fields_without_a_value_are_no_obstacle() -> None:

@@ -166,12 +166,12 @@ def rows(reader: Reader, content: str | bytes) -> list[Record]:
     return list(reader("t", io.BytesIO(content if isinstance(content, bytes) else content.encode())))
 
 
-@pytest.mark.parametrize(("reader", "content", "told"), MISTAKES)
-def test_a_mistake_is_told_with_its_place(reader: Reader, content: str | bytes, told: str) -> None:
+@pytest.mark.parametrize(("reader", "content", "message"), MISTAKES)
+def test_a_mistake_is_told_with_its_place(reader: Reader, content: str | bytes, message: str) -> None:
     with pytest.raises(RowError) as caught:
         rows(reader, content)
     fault = caught.value
-    assert f"{fault.code.value} {fault}{f' | {fault.hint}' if fault.hint else ''}" == told
+    assert f"{fault.code.value} {fault}{f' | {fault.hint}' if fault.hint else ''}" == message
 
 
 @pytest.mark.parametrize(

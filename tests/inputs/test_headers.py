@@ -180,12 +180,12 @@ def test_added_tokens_that_a_text_model_does_not_embed_are_left_out(tmp_path: Pa
     size = len(make_tokenizer())
     folder = make_model(tmp_path / "model", vocab_size=size)
     file = folder / "tokenizer.json"
-    told = json.loads(file.read_text())
-    image = {**told["added_tokens"][0], "id": size, "content": "<image>", "special": False}
-    file.write_text(json.dumps({**told, "added_tokens": [*told["added_tokens"], image]}))
+    document = json.loads(file.read_text())
+    image = {**document["added_tokens"][0], "id": size, "content": "<image>", "special": False}
+    file.write_text(json.dumps({**document, "added_tokens": [*document["added_tokens"], image]}))
     known = read_model(files_of(folder), tmp_path / "cache")
     kept = json.loads((known.tokenizer / "tokenizer.json").read_text())["added_tokens"]
-    assert [one["content"] for one in kept] == [one["content"] for one in told["added_tokens"]]
+    assert [one["content"] for one in kept] == [one["content"] for one in document["added_tokens"]]
 
 
 @pytest.mark.parametrize(

@@ -78,9 +78,9 @@ def test_a_fault_far_behind_is_told_with_its_row(monkeypatch: pytest.MonkeyPatch
         Prompt(user="{{ text }}", answer="{{ label }}"), Splits(train=pack_rows(given)), problems
     )
     assert found is None
-    with pytest.raises(SpecError) as told:
+    with pytest.raises(SpecError) as caught:
         problems.stop_if_any()
-    assert [problem.message for problem in told.value.problems] == ["t:11: the answer is empty"]
+    assert [problem.message for problem in caught.value.problems] == ["t:11: the answer is empty"]
 
 
 def test_they_are_small() -> None:

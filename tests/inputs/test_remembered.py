@@ -101,13 +101,13 @@ def test_a_file_of_another_kind_is_no_memory(value: object, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "told",
+    "message",
     [7, [], {"texts": "ab"}, {"texts": [1, 2]}, {"texts": ["one"]}, {"texts": ["a", "b"], "variables": [1]}],
 )
-def test_an_answer_that_cannot_be_one_is_asked_for_again(told: object, tmp_path: Path) -> None:
+def test_an_answer_that_cannot_be_one_is_asked_for_again(message: object, tmp_path: Path) -> None:
     class Liar:
         def get(self, made_of: Any) -> object:
-            return told if made_of[2] else None
+            return message if made_of[2] else None
 
         def put(self, made_of: object, value: object) -> None: ...
 

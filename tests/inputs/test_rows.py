@@ -37,7 +37,7 @@ def read(*files: tuple[str, str]) -> list[Row]:
     return list(read_rows("train", [(name, written(name, content)) for name, content in files]))
 
 
-def told(fault: RowError) -> str:
+def sentence_of(fault: RowError) -> str:
     return f"{fault.code.value} {fault.message}{f' | {fault.hint}' if fault.hint else ''}"
 
 
@@ -74,7 +74,7 @@ def test_a_name_that_is_no_data_file_is_refused(place: Path, name: str, expected
     os.mkfifo("pipe.jsonl")
     with pytest.raises(RowError) as caught:
         next(read_rows("train", [(name, place / name)]))
-    assert told(caught.value) == expected
+    assert sentence_of(caught.value) == expected
     assert caught.value.exit == Exit.BAD_INPUT
 
 
@@ -99,7 +99,7 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\
 def test_a_file_that_holds_no_rows_is_refused(name: str, content: bytes, code: str, expected: str) -> None:
     with pytest.raises(RowError) as caught:
         next(read_rows("train", [(name, written(name, content))]))
-    assert told(caught.value) == f"{code} {name} {expected}"
+    assert sentence_of(caught.value) == f"{code} {name} {expected}"
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").is_file(), reason="needs a regular file that cannot be read")
@@ -177,7 +177,7 @@ UNLIKE = {
 def test_rows_that_are_not_alike_are_refused(files: list[tuple[str, str]], expected: str) -> None:
     with pytest.raises(RowError) as caught:
         read(*files)
-    assert told(caught.value) == expected
+    assert sentence_of(caught.value) == expected
 
 
 # ------------------------------------------------------------------------------------------------------- round trips

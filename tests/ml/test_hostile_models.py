@@ -33,8 +33,8 @@ def hostile(tiny_folder: Path, tmp_path: Path) -> Path:
     (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "somebody/else"}')
     for name in ("config.json", "tokenizer_config.json", "generation_config.json"):
         path = folder / name
-        told = json.loads(path.read_text()) if path.is_file() else {}
-        path.write_text(json.dumps({**told, **HOSTILE}))
+        document = json.loads(path.read_text()) if path.is_file() else {}
+        path.write_text(json.dumps({**document, **HOSTILE}))
     return folder
 
 

@@ -56,9 +56,9 @@ def test_a_technique_tells_how_much_it_will_save(
     model = technique.adapt(chosen, load_model(folder, torch.float32), TASK)
     technique.save(model, tmp_path)
     saved = sum(tensor.numel() for tensor in load_file(tmp_path / "adapter_model.safetensors").values())
-    assert told(technique, chosen, header) == saved
+    assert saved_numbers(technique, chosen, header) == saved
 
 
-def told(technique: TuningTechnique, options: TrainingOptions, header: Any) -> int:
+def saved_numbers(technique: TuningTechnique, options: TrainingOptions, header: Any) -> int:
     saved = technique.footprint(options, header).saved if isinstance(technique, Footprints) else None
     return technique.trainable_parameters(options, header) if saved is None else saved

@@ -141,7 +141,7 @@ def test_fixed_shows_the_named_rows_in_the_order_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"select": "fixed"}, "`rows` and `select: fixed` belong together"),
         ({"rows": [1]}, "`rows` and `select: fixed` belong together"),
@@ -150,8 +150,8 @@ def test_fixed_shows_the_named_rows_in_the_order_named() -> None:
         ({"embeddings": "here"}, "`embeddings` belongs to"),
     ],
 )
-def test_options_that_say_nothing_together_are_refused(options: dict[str, object], told: str) -> None:
-    with pytest.raises(ValidationError, match=told):
+def test_options_that_say_nothing_together_are_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         FewShotOptions.model_validate(options)
 
 

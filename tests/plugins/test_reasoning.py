@@ -125,10 +125,10 @@ def test_a_pattern_takes_time_linear_in_the_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "told"), [("(", "no regular expression"), ("a", "exactly one group"), ("(a)(b)", "it has 2")]
+    ("pattern", "message"), [("(", "no regular expression"), ("a", "exactly one group"), ("(a)(b)", "it has 2")]
 )
-def test_a_pattern_that_cannot_be_used_is_refused(pattern: str, told: str) -> None:
-    with pytest.raises(ValidationError, match=told):
+def test_a_pattern_that_cannot_be_used_is_refused(pattern: str, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         ChainOfThoughtOptions(pattern=pattern)
 
 

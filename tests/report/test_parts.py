@@ -135,14 +135,14 @@ def test_names_keep_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "message"),
     [
         (None, "–"), (0, "0 s"), (0.0123, "12 ms"), (0.00123, "1.2 ms"), (0.96, "1 s"), (1.25, "1.2 s"), (59, "59 s"),
         (620.1, "10 min"), (7200, "2 h"), (200_000, "2.3 d"),
     ],
 )  # fmt: skip
-def test_seconds_are_short(seconds: float | None, told: str) -> None:
-    assert numbers.seconds(seconds) == told
+def test_seconds_are_short(seconds: float | None, message: str) -> None:
+    assert numbers.seconds(seconds) == message
 
 
 def test_numbers_are_as_wide_as_they_must_be() -> None:

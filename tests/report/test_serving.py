@@ -55,10 +55,10 @@ LORA: dict[str, Any] = {"peft_type": "LORA", "r": 8}
 def test_the_command_or_the_reason(
     form: Form, base: Base, adapter: dict[str, Any] | None, vllm: str, transformers: str
 ) -> None:
-    for served, told in zip(servings(form, "out", "name", base, adapter), (vllm, transformers), strict=True):
-        is_command = told.startswith(("vllm serve", "transformers serve"))
+    for served, expected in zip(servings(form, "out", "name", base, adapter), (vllm, transformers), strict=True):
+        is_command = expected.startswith(("vllm serve", "transformers serve"))
         assert (served.command is not None, served.why is None) == (is_command, is_command)
-        assert served.command == told if is_command else told in str(served.why)
+        assert served.command == expected if is_command else expected in str(served.why)
 
 
 def test_a_path_that_transformers_would_read_as_a_revision() -> None:

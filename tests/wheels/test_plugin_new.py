@@ -60,7 +60,7 @@ def test_nothing_is_written_over(customspec: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("MyIdea", "did you mean `my_idea`?"),
         ("my-idea", "did you mean `my_idea`?"),
@@ -71,10 +71,10 @@ def test_nothing_is_written_over(customspec: Command, tmp_path: Path) -> None:
         ("lora", "technique `lora` is already offered by customspec "),
     ],
 )
-def test_a_name_that_cannot_be_used_is_refused(customspec: Command, tmp_path: Path, name: str, told: str) -> None:
+def test_a_name_that_cannot_be_used_is_refused(customspec: Command, tmp_path: Path, name: str, message: str) -> None:
     ended = customspec("plugin", "new", name, "--family", "tuning", "--dir", tmp_path / "new")
     assert ended.code == 2
-    assert told in ended.err
+    assert message in ended.err
     assert list(tmp_path.iterdir()) == []
 
 

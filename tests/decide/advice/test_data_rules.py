@@ -46,7 +46,7 @@ def test_good_rows_have_no_findings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "findings", "count", "told", "rows"),
+    ("rule", "findings", "count", "message", "rows"),
     [
         (
             "conflicting",
@@ -117,10 +117,10 @@ def test_good_rows_have_no_findings() -> None:
     ],
 )
 def test_a_finding_is_counted_and_names_its_rows(
-    rule: str, findings: list[DataFinding], count: int, told: str, rows: tuple[str, ...]
+    rule: str, findings: list[DataFinding], count: int, message: str, rows: tuple[str, ...]
 ) -> None:
     (finding,) = (finding for finding in findings if finding.rule == rule)
-    assert (finding.count, finding.sentence, finding.rows) == (count, told, rows)
+    assert (finding.count, finding.sentence, finding.rows) == (count, message, rows)
     assert finding.advice
     assert finding.source
 

@@ -35,13 +35,13 @@ def shrink(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
 
 def peaks(customspec: Command, *arguments: Any) -> list[int]:
-    told = customspec("plan", *arguments, "--json", "--device", "cpu").json
-    return [candidate["estimate"]["peak_memory_bytes"] for candidate in told["candidates"]]
+    plan = customspec("plan", *arguments, "--json", "--device", "cpu").json
+    return [candidate["estimate"]["peak_memory_bytes"] for candidate in plan["candidates"]]
 
 
 def training_options(customspec: Command, *arguments: Any) -> dict[str, Any]:
-    told = customspec("plan", *arguments, "--json", "--device", "cpu").json
-    (step,) = (step for step in told["steps"] if step["kind"] == "train")
+    plan = customspec("plan", *arguments, "--json", "--device", "cpu").json
+    (step,) = (step for step in plan["steps"] if step["kind"] == "train")
     options: dict[str, Any] = step["params"]["technique"]["options"]
     return options
 
