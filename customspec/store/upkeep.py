@@ -72,8 +72,8 @@ class Removal:
 
 
 def unreferred(store: Store, keep_seconds: float, now: float) -> Iterator[Removal]:
-    """The objects that are older and that no run of that time refers to; what was set aside before it, and what texts
-    of a spec came to that was not looked at since.
+    """What is older than so many seconds and is not needed: objects and checkpoints that no run of that time refers to,
+    what was set aside, and cached texts of specs.
 
     Who removes them must hold `store.cleaning()`: a run that begins then waits, and one that is on is a recent run.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -91,8 +91,8 @@ def command(
     after = None if shares is None or compiled is None else partial(run_curve, compiled, shares)
     seconds = 60 * checkpoint_minutes
     with writing_under(root):
-        host = Host(Store(root), discover(), machine)
-        return _run(plan, host, watchers, after, seconds, require_goal=require_goal, as_json=as_json)
+        ran = _execute(plan, Host(Store(root), discover(), machine), watchers, after, seconds)
+        return _tell(plan, ran, require_goal=require_goal, as_json=as_json)
 
 
 def _compiled(
@@ -137,45 +137,56 @@ def _saved_plan(file: Path, store: Path | None, choices: dict[str, Any]) -> tupl
     return plan, root
 
 
-def _run(
+@dataclass(frozen=True)
+class _Ran:
+    """A run that has ended: its folder, what became of its steps, its curve where one was asked for, its results."""
+
+    folder: Path
+    outcome: Outcome
+    curve: CurveRun | None
+    document: dict[str, Any]
+
+
+def _execute(
     plan: Plan,
     host: Host,
     watchers: Sequence[Watcher],
     after: Callable[..., CurveRun] | None,
     checkpoint_seconds: float,
-    *,
-    require_goal: bool,
-    as_json: bool,
-) -> int:
+) -> _Ran:
+    """Run the plan, then what comes `after` it, and write the run's folder, of an interrupted run too."""
     with (
         begun(plan, host.store, host.machine) as folder,
         logging_to(folder),
         watching() as display,
         watched(plan, folder, display, watchers, lambda text: click.echo(escape(text), err=True)) as following,
     ):
-        limits = Limits.of(plan)
+        limits, curve = Limits.of(plan), None
         outcome = run_plan(plan, host, following, checkpoint_seconds=checkpoint_seconds, limits=limits)
         try:
             # its steps are none of the plan's, so the watchers don't see them
-            curve = None
             if after is not None and outcome.stopped is None:
                 curve = after(outcome, host, watcher=display, limits=limits)
         except (KeyboardInterrupt, Terminated) as interrupt:
-            curve, outcome = None, replace(outcome, stopped=interrupt)
-        curve_json = None if curve is None else curve.document
-        document = write_run(folder, plan, outcome, host, curve_json)
+            outcome = replace(outcome, stopped=interrupt)
+        document = write_run(folder, plan, outcome, host, None if curve is None else curve.document)
         following.run_finished(document)
-    if outcome.stopped is not None:
-        click.echo(f"what is finished is in the run folder: {_near(folder)}", err=True)
-        raise outcome.stopped
+    return _Ran(folder, outcome, curve, document)
+
+
+def _tell(plan: Plan, ran: _Ran, *, require_goal: bool, as_json: bool) -> int:
+    """Print what the run found; the exit code. Raises what interrupted it."""
+    if ran.outcome.stopped is not None:
+        click.echo(f"what is finished is in the run folder: {_near(ran.folder)}", err=True)
+        raise ran.outcome.stopped
     if as_json:
-        show_json(document)
+        show_json(ran.document)
     else:
-        _print(document, plan, outcome, folder)
-    for ended in (outcome, None if curve is None else curve.outcome):
+        _print(ran.document, plan, ran.outcome, ran.folder)
+    for ended in (ran.outcome, None if ran.curve is None else ran.curve.outcome):
         if ended is not None and ended.failed:
             return ended.exit
-    missed = require_goal and document["decision"]["goal_met"] is not True
+    missed = require_goal and ran.document["decision"]["goal_met"] is not True
     return Exit.GOAL_NOT_MET if missed else Exit.DONE
 
 
