@@ -103,35 +103,53 @@ def _compile(
     drafts: tuple[Draft, ...],
     choices: Choices,
 ) -> Compiled:
-    problems, remembered = Problems(document), local.remembered
+    problems, shared = Problems(document), Shared(local.remembered)
     drafts = resolve_files(_only(drafts, choices.only, document), local, problems)
     metrics = read_metrics(spec, registry, problems)
     measure = None if problems else Measure.of(metrics[0].metric, metrics[0].id)
-    before = len(problems)
-    data = resolve_data(spec, local, problems)
-    if data.given is not None and len(problems) == before:
-        check_overlap(spec, data.given, problems, remembered)
-    models = {
-        ref: resolve_model(ref, at, choices.machine, local, problems) for ref, at in _model_places(spec, drafts).items()
-    }
-    ready: list[Ready] = []
-    resolved, shared = Resolved(spec, data, models), Shared(remembered)
-    for draft in drafts:
-        with blaming_model(draft, problems):
-            made = make_ready(draft, resolved, choices, shared, problems)
-            ready += (one for one in made if one.estimate is not None)  # all that is tokenized is tokenized here
-    ready, smaller = make_room(ready, problems)
-    lineup = line_up(spec, ready, models[spec.base_model], problems)
-    claim = None if measure is None else planned_claim(spec, data, measure, lineup.choosable, choices.limit)
+    resolved = _resolve(spec, drafts, choices, local, problems)
+    ready, smaller = make_room(_candidates(drafts, resolved, choices, shared, problems), problems)
+    lineup = line_up(spec, ready, resolved.models[spec.base_model], problems)
+    claim = None if measure is None else planned_claim(spec, resolved.data, measure, lineup.choosable, choices.limit)
     if claim is not None and spec.strategy == "ladder" and choices.limit is None:
         check_goal(claim, problems)
     problems.stop_if_any()
-    plan = _plan(document, spec, data, lineup, metrics, sources=choices.sources)
-    hub = sorted({model.label for model in models.values() if isinstance(model, Unresolved)})
-    overlapping = () if data.given is None else overlap_notes(spec, data.given, remembered)
+    plan = _plan(document, spec, resolved.data, lineup, metrics, sources=choices.sources)
+    hub = sorted({model.label for model in resolved.models.values() if isinstance(model, Unresolved)})
+    unresolved = (*hub, *resolved.data.unresolved)
     of_candidates = (*comparison_notes(ready), *fit_notes(drafts), *smaller, *shared.length_budget.notes())
-    notes = (*model_notes(models.values()), *overlapping, *of_candidates)
-    return Compiled(spec, plan, lineup.ordered, data, (*hub, *data.unresolved), claim, metrics, document, notes)
+    notes = (*_notes(resolved, local.remembered), *of_candidates)
+    return Compiled(spec, plan, lineup.ordered, resolved.data, unresolved, claim, metrics, document, notes)
+
+
+def _resolve(spec: Spec, drafts: Sequence[Draft], choices: Choices, local: LocalFiles, problems: Problems) -> Resolved:
+    """The data and every model that the spec names, found and read."""
+    before = len(problems)
+    data = resolve_data(spec, local, problems)
+    if data.given is not None and len(problems) == before:
+        check_overlap(spec, data.given, problems, local.remembered)
+    places = _model_places(spec, drafts)
+    models = {ref: resolve_model(ref, at, choices.machine, local, problems) for ref, at in places.items()}
+    return Resolved(spec, data, models)
+
+
+def _candidates(
+    drafts: Sequence[Draft], resolved: Resolved, choices: Choices, shared: Shared, problems: Problems
+) -> list[Ready]:
+    """Every draft's candidates. They are estimated here, since that tokenizes, and what fails then is the draft's."""
+    ready: list[Ready] = []
+    for draft in drafts:
+        with blaming_model(draft, problems):
+            made = make_ready(draft, resolved, choices, shared, problems)
+            ready += (one for one in made if one.estimate is not None)
+    return ready
+
+
+def _notes(resolved: Resolved, remembered: Remembered) -> tuple[str, ...]:
+    """What the person should know of the models and the data."""
+    given = resolved.data.given
+    overlapping = () if given is None else overlap_notes(resolved.spec, given, remembered)
+    return (*model_notes(resolved.models.values()), *overlapping)
 
 
 def _only(drafts: tuple[Draft, ...], only: Sequence[str], document: Document) -> tuple[Draft, ...]:
