@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mutations import mutations
 
 from customspec.report import numbers
 from customspec.report.sides import from_side
@@ -283,84 +282,10 @@ def test_a_ladder_is_shown_as_it_was_climbed(workspace: Workspace, customspec: C
     assert f"zero_shot@0 {value} reaches the goal few_shot@0 skipped" in page.words
 
 
-class TestWhichRun:
-    """A folder, an id, a spec: for every command that takes a run."""
-
-    def test_by_folder_id_and_spec(self, space: Workspace, folder: Path, customspec: Command) -> None:
-        store = space.root / ".customspec"
-        for named in ((folder,), ("colours-0001", "--store", store), (space.root / "spec.yaml",)):
-            assert customspec("report", *named, "--json").json["run"] == "colours-0001"
-
-    def test_an_id_is_looked_for_here_and_below(
-        self, space: Workspace, customspec: Command, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        for place in (space.root, space.root.parent):
-            monkeypatch.chdir(place)
-            assert customspec("report", "colours-0001", "--json").json["run"] == "colours-0001"
-
-    @pytest.mark.parametrize(
-        ("named", "message"),
-        [
-            ("colours-0009", "no run `colours-0009` is in"),
-            ("nowhere/colours-0001", "there is no run folder nowhere/colours-0001"),
-            (".", "no run folder: it has no results.json"),
-            ("absent.yaml", "absent.yaml"),
-        ],
-    )
-    def test_what_is_no_run_is_said(
-        self, tmp_path: Path, customspec: Command, monkeypatch: pytest.MonkeyPatch, named: str, message: str
-    ) -> None:
-        monkeypatch.chdir(tmp_path)
-        for command in ("report", "predict"):
-            ended = customspec(command, named)
-            assert ended.code == 2
-            assert message in ended.err
-
-    def test_a_spec_that_never_ran_says_how(self, workspace: Workspace, customspec: Command) -> None:
-        ended = customspec("report", workspace.spec("techniques: [zero_shot]"))
-        assert ended.code == 2
-        assert "has no finished run in" in ended.err
-        assert "start one: customspec run" in ended.err
-
-    def test_a_damaged_run_is_said(self, folder: Path, tmp_path: Path, customspec: Command) -> None:
-        broken = shutil.copytree(folder, tmp_path / "broken")
-        (broken / "results.json").write_text("{}")
-        ended = customspec("report", broken)
-        assert ended.code == 2
-        assert "is no run folder that can be read" in ended.err
-
-    @pytest.mark.parametrize("name", ["results.json", "evidence.json", "candidates/zero_shot@0/prompt.json"])
-    def test_a_document_that_was_changed_in_any_place_is_said(
-        self, folder: Path, tmp_path: Path, customspec: Command, name: str
-    ) -> None:
-        broken = shutil.copytree(folder, tmp_path / "broken")
-        written = json.loads((folder / name).read_text())
-        for done, changed in mutations(written, 40):
-            if changed == written:
-                continue
-            (broken / name).unlink()
-            (broken / name).write_text(json.dumps(changed))
-            for command in (["report", broken], ["compare", broken, folder]):
-                ended = customspec(*command)
-                assert (ended.code, ended.out) == (2, ""), done
-                assert f"{Path(name).name} is not as it was written" in ended.err, done
-        (broken / name).unlink()
-        os.mkfifo(broken / name)
-        assert customspec("report", broken).code == 2
-
-    def test_a_page_that_cannot_be_written_is_told_with_its_own_place(self, folder: Path, customspec: Command) -> None:
-        ended = customspec("report", folder, "--out", "/dev/full")
-        assert (ended.code, ended.out) == (4, "")
-        assert ended.err.startswith("error: /dev/full: no space is left")
-
-    def test_what_cannot_be_used_is_not_predicted_with(self, folder: Path, tmp_path: Path, customspec: Command) -> None:
-        broken = shutil.copytree(folder, tmp_path / "broken")
-        written = json.loads((folder / "results.json").read_text())
-        (broken / "results.json").write_text(json.dumps({**written, "decision": {"chosen_key": 5}}))
-        for command in ("predict", "export"):
-            ended = customspec(command, broken)
-            assert ended.code == 2
-            assert "results.json is not as it was written" in ended.err
+def test_a_page_that_cannot_be_written_is_told_with_its_own_place(folder: Path, customspec: Command) -> None:
+    ended = customspec("report", folder, "--out", "/dev/full")
+    assert (ended.code, ended.out) == (4, "")
+    assert ended.err.startswith("error: /dev/full: no space is left")
 
 
 def browsers() -> Iterator[str]:
