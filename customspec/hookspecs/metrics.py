@@ -48,7 +48,7 @@ class Metric(Protocol):
         """The metric over all answers, of which there is at least one. Intervals ask for it some thousand times."""
 
 
-# What a metric may have beside: each is found by its member and stands alone.
+# Optional members of a metric: each is found by its name and stands alone.
 
 
 @runtime_checkable

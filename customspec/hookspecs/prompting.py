@@ -58,7 +58,7 @@ class PromptingTechnique(Protocol):
         """
 
 
-# What a prompting technique may have beside: each is found by its method and stands alone.
+# Optional methods of a prompting technique: each is found by its name and stands alone.
 
 
 @runtime_checkable
