@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from customspec.inputs.encoding import Asking, Encoded, encode
 from customspec.inputs.tokens import Chat
 from customspec.ml.scoring import score_simply
 from customspec.prompts import CONTENT_FREE, Example, Row, messages
-from customspec.runners.answers import _choose
+from customspec.runners.answers import choose
 from customspec.runners.choice_scores import calibrated_scores, shares
 from customspec.sandbox.templates import prompt_template
 from customspec.spec import Calibration
@@ -80,9 +81,13 @@ def by_paper(model: Any, chat: Chat, calibrate: Calibration) -> np.ndarray:
     return np.asarray(weights / weights.sum(1, keepdims=True))
 
 
+def chosen(model: Any, rows: Sequence[Encoded], chat: Chat, calibrate: Calibration) -> list[dict[str, Any]]:
+    return choose(CHOICES, model, rows, chat, calibrate=calibrate, progress=lambda _: None)[0]
+
+
 @pytest.mark.parametrize("calibrate", ["none", "length", "contextual", "pmi"])
 def test_probabilities_are_the_papers(model: Any, chat: Chat, calibrate: Calibration) -> None:
-    records, _ = _choose(CHOICES, calibrate, model, rows_of(chat, calibrate), chat, lambda _: None)
+    records = chosen(model, rows_of(chat, calibrate), chat, calibrate)
     found = np.array([[record["probabilities"][choice] for choice in CHOICES] for record in records])
     expected = by_paper(model, chat, calibrate)
     assert found == pytest.approx(expected, rel=1e-4)
@@ -102,14 +107,14 @@ def test_calibration_costs_a_row_and_no_second_pass(model: Any, chat: Chat) -> N
     hook = model.register_forward_pre_hook(
         lambda _, args, kwargs: fed.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
     )
-    _choose(CHOICES, "none", model, rows_of(chat, "none"), chat, lambda _: None)  # a model is tried once
+    chosen(model, rows_of(chat, "none"), chat, "none")  # a model is tried once
     passes: set[int] = set()
     rows: dict[str, int] = {}
     kinds: list[Calibration] = ["none", "length", "contextual", "pmi"]
     for calibrate in kinds:
-        _choose(CHOICES, calibrate, model, rows_of(chat, calibrate), chat, lambda _: None)  # tries what may be shared
+        chosen(model, rows_of(chat, calibrate), chat, calibrate)  # tries what may be shared
         fed.clear()
-        _choose(CHOICES, calibrate, model, rows_of(chat, calibrate), chat, lambda _: None)
+        chosen(model, rows_of(chat, calibrate), chat, calibrate)
         shared, batch = fed[-2:]
         assert shared[0] == 1, "what all rows begin with is run once, demonstrations included"
         assert shared[1] > len(chat.encode("".join(shot.user + shot.answer for shot in SHOTS)))
@@ -135,7 +140,7 @@ def test_where_each_query_has_demonstrations_of_its_own_they_are_fed_once_too(mo
     hook = model.register_forward_pre_hook(
         lambda _, args, kwargs: fed.append(kwargs["input_ids"].numel()), with_kwargs=True
     )
-    records, _ = _choose(CHOICES, "contextual", model, rows, chat, lambda _: None)
+    records = chosen(model, rows, chat, "contextual")
     hook.remove()
     tree = sum(len(chat.answer_ids(choice)) - 1 for choice in CHOICES)
     empty = sum(len(chat.encode(text)) for text in CONTENT_FREE["contextual"])

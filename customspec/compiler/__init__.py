@@ -20,7 +20,7 @@ from customspec.compiler.data import ResolvedData, resolve_data
 from customspec.compiler.entries import Draft, check_later_work, read_entries
 from customspec.compiler.fitting import fit_notes
 from customspec.compiler.gauge import check_gauge
-from customspec.compiler.goal import PlannedClaim, check_goal, planned_claim
+from customspec.compiler.goal import check_goal, planned_claim
 from customspec.compiler.lineup import Lineup, line_up
 from customspec.compiler.local_files import LocalFiles
 from customspec.compiler.memory_fit import make_room
@@ -32,6 +32,7 @@ from customspec.compiler.problems import Problems
 from customspec.compiler.secrets import check_secrets
 from customspec.compiler.steps import data_step, decide_step, evaluated_splits, model_steps, own_steps
 from customspec.compiler.validation import validate
+from customspec.decide.claim import PlannedClaim
 from customspec.decide.samples import Measure
 from customspec.errors import Code
 from customspec.inputs.digests import Digests

@@ -14,7 +14,7 @@ from customspec.runners.bases import load_base, placed
 from customspec.runners.choice_scores import calibrated_scores, shares
 from customspec.runners.containment import containing
 from customspec.runners.work import Work, prompting_of
-from customspec.spec import PromptingOptions
+from customspec.spec import Calibration, PromptingOptions
 
 if TYPE_CHECKING:
     from torch import nn
@@ -60,7 +60,9 @@ def answer(params: Mapping[str, Any], model: nn.Module, rows: Sequence[Encoded],
     began = time.monotonic()
     with computing(work.machine.device, work.machine.compute_dtype), lean_lora(model):
         if params["generation"] is None:
-            records, note = _choose(params, model, rows, chat, work)
+            _, options = prompting_of(params, work.registry)
+            progress = _counter(work, rows)
+            records, note = choose(params["choices"], model, rows, chat, calibrate=options.calibrate, progress=progress)
         else:
             records, note = _generate(params, model, rows, chat, work)
     return Answers(tuple(records), time.monotonic() - began, (note,) if note else ())
@@ -78,14 +80,19 @@ def _counter(work: Work, rows: Sequence[Encoded]) -> Callable[[int], None]:
     return count
 
 
-def _choose(
-    params: Mapping[str, Any], model: nn.Module, rows: Sequence[Encoded], chat: Chat, work: Work
+def choose(
+    choices: Sequence[str],
+    model: nn.Module,
+    rows: Sequence[Encoded],
+    chat: Chat,
+    *,
+    calibrate: Calibration,
+    progress: Callable[[int], None],
 ) -> tuple[list[dict[str, Any]], str | None]:
+    """Each row's likeliest choice, with what each choice scored; and a note where memory was short."""
     from customspec.ml.memory import within_memory
     from customspec.ml.scoring import score_choices
 
-    choices, progress = params["choices"], _counter(work, rows)
-    _, options = prompting_of(params, work.registry)
     texts = [chat.answer_ids(choice) for choice in choices]
     # rows without content stand beside the others: what all share is run once, and equal rows are one
     empty = list(dict.fromkeys(prompt for row in rows for prompt in row.empty))
@@ -100,7 +107,7 @@ def _choose(
     lengths = [len(text) for text in texts]
     records = []
     for row, found in zip(rows, scores, strict=False):
-        calibrated = calibrated_scores(options.calibrate, found, lengths, [without[prompt] for prompt in row.empty])
+        calibrated = calibrated_scores(calibrate, found, lengths, [without[prompt] for prompt in row.empty])
         records.append(_classified(choices, found, calibrated))
     return records, note
 
