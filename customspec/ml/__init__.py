@@ -3,6 +3,6 @@
 Models                  models, bases, headers, tokenizing, wholeness, precision, memory, settings, quiet, trials, probe
 Passes of many prompts  batching, shared_prefix, families, choices, scoring, likelihood, finite
 Generation              generation, decoding, sampling, endings, leaving
-Training                training, forward, objective, selection, steady, stopping, checkpointing, state
+Training                training, forward, lines, objective, selection, steady, stopping, checkpointing, state
 Adapters                adapters, methods, consulting, lean_lora, low_rank, soft_prompts
 """
