@@ -17,9 +17,8 @@ def shipped(kind: Kind) -> Sequence[str]:
     return sorted(offer.name for offer in offers if offer.kind == kind and offer.distribution == "customspec")
 
 
-# The others are kin of LoRA's, and tried in the long form.
+# The others are kin of these, and tried in the long form.
 USUAL = {"zero_shot", "one_shot", "few_shot", "chain_of_thought", "lora", "full", "prompt_tuning", "prefix_tuning"}
-USUAL |= {"p_tuning", "adalora", "peft", "self_consistency"}
 
 
 @pytest.mark.parametrize("name", long_form_of(shipped("technique"), lambda name: name not in USUAL))

@@ -55,6 +55,7 @@ def test_demonstrations_have_a_curve_and_a_bare_prompt_has_none(workspace: Works
     assert (bare["points"], bare["more_helps"]) == ([], None)
 
 
+@pytest.mark.faults
 def test_what_a_search_found_is_what_the_shares_use(workspace: Workspace, customspec: Command) -> None:
     searched = "{few_shot: {select: random}, search: {shots: [1, 3]}}"
     tuned = "{lora: {r: 2, max_steps: 3}, search: {learning_rate: [1e-3, 1e-2]}}"

@@ -149,6 +149,7 @@ def test_a_locked_run_takes_no_changes_from_the_command_line(workspace: Workspac
     assert customspec("run", spec, "--locked", "--limit", "2").code == 2
 
 
+@pytest.mark.faults
 def test_a_branch_that_moved_is_still_run_at_the_locked_commit(
     workspace: Workspace, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, customspec: Run
 ) -> None:

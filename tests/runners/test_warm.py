@@ -57,6 +57,7 @@ def test_a_run_loads_its_base_once_until_full_fine_tuning_takes_it(
     assert [count for count in tokenized if count > 1] == [12, 12, 12, 12, 24, 12, 12]
 
 
+@pytest.mark.faults
 def test_no_prediction_shows_that_the_base_was_lent(
     workspace: Workspace, customspec: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
