@@ -19,6 +19,7 @@ class Exit(IntEnum):
     ENVIRONMENT = 4
     REFUSED = 5
     INTERRUPTED = 130
+    UNHEARD = 141
     TERMINATED = 143
 
 

@@ -138,6 +138,13 @@ def _models(space: Workspace, good: Path) -> None:
     index = {"weight_map": {"lm_head.weight": "model-00001-of-00002.safetensors"}}
     shards = _copy(space, good, "missing_shard", "*.safetensors") / "model.safetensors.index.json"
     shards.write_text(json.dumps(index))
+    pickled = _copy(space, good, "pickled_shard", "*.safetensors")
+    (pickled / "model.safetensors.index.json").write_text('{"weight_map": {"lm_head.weight": "pytorch_model.bin"}}')
+    (pickled / "pytorch_model.bin").write_bytes(b"\x80\x04")
+    endless = _copy(space, good, "endless_offset") / "model.safetensors"
+    header = b'{"lm_head.weight": {"dtype": "F32", "shape": [300, 32], "data_offsets": [0, 1e400]}}'
+    endless.write_bytes(struct.pack("<Q", len(header)) + header + bytes(38_400))
+    os.truncate(_copy(space, good, "of_holes") / "model.safetensors", 1 << 31)
     space.write("models/adapter/adapter_config.json", '{"peft_type": "LORA", "base_model_name_or_path": "model"}')
     of_links = _copy(space, good, "of_links", "config.json")
     (of_links / "config.json").symlink_to("/etc/hostname")
@@ -158,6 +165,7 @@ def _configured_models(space: Workspace, good: Path) -> None:
     (own / "modeling.py").write_text("raise SystemExit('a model ran its own code')\n")
     _change(_copy(space, good, "many_layers") / "config.json", num_hidden_layers=10**9)
     _change(_copy(space, good, "wider_config") / "config.json", hidden_size=64)
+    _change(_copy(space, good, "many_pictures") / "config.json", vision_config={"num_hidden_layers": 10**9})
     _change(_copy(space, good, "quantized") / "config.json", quantization_config={"quant_method": "gptq", "bits": 4})
     _change(_copy(space, good, "endless_width") / "config.json", hidden_size=10**400)
     _drop(_copy(space, good, "without_head") / "model.safetensors", "lm_head.weight")

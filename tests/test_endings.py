@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from customspec.report.logs import tell
 from support import Ended, Workspace
 
 Command = Callable[..., Ended]
@@ -171,6 +172,56 @@ class TestInit:
         assert ended.code == 2
         assert "data/train.jsonl" in ended.err
         assert not (workspace.root / "spec.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("entry", "deaf", "code"), [("lorra", "stderr", 2), ("zero_shot", "stdout", 141), ("zero_shot", "stderr", 0)]
+)
+def test_an_end_does_not_depend_on_who_reads_why(workspace: Workspace, entry: str, deaf: str, code: int) -> None:
+    workspace.spec(f"techniques: [{entry}]")
+    read, write = os.pipe()
+    os.close(read)
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, deaf: write}
+    command = [sys.executable, "-m", "customspec", "validate", "spec.yaml"]
+    done = subprocess.run(command, cwd=workspace.root, check=False, **streams)  # type: ignore[call-overload]
+    os.close(write)
+    assert done.returncode == code
+    assert not (done.stdout if deaf == "stderr" and code else done.stderr)
+
+
+def test_a_spec_of_a_terabyte_is_told_and_not_read(workspace: Workspace, customspec: Command) -> None:
+    spec = workspace.spec("techniques: [zero_shot]")
+    os.truncate(spec, 1 << 40)
+    ended = customspec("validate", spec)
+    assert ended.code == 2
+    assert "the spec is 1,099,511,627,776 bytes; the limit is 1 MiB" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [("techniques." + "9" * 5000, "name one of its items by number"), ("goal", "must be"), ("name", "must be")],
+)
+def test_a_long_value_of_the_command_line_is_told(
+    workspace: Workspace, customspec: Command, key: str, told: str
+) -> None:
+    ended = customspec("run", workspace.spec("techniques: [zero_shot]"), "--set", f"{key}={'x ' * 3000}")
+    assert ended.code == 2
+    assert told in ended.err
+
+
+def test_what_is_told_to_nobody_goes_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        for _ in range(3):
+            tell("a step started")
+
+
+def test_a_terminal_that_knows_less_than_unicode_is_written_to(workspace: Workspace) -> None:
+    workspace.spec("techniques: [zero_shot]", name="日.yaml")
+    ended = workspace.run("validate", "日.yaml", PYTHONIOENCODING="latin-1")
+    assert (ended.code, ended.out) == (0, "\\u65e5.yaml: valid\n")
 
 
 def test_a_technique_that_raises_while_compiling_is_named(

@@ -203,6 +203,26 @@ def test_a_diff_of_locks_and_of_a_spec_with_its_lock(own: Workspace, customspec:
     assert customspec("diff", before, own.root / "customspec.lock", "--json").json["spec.yaml"] == difference
 
 
+@pytest.mark.parametrize(
+    "section",
+    [
+        "{}",
+        "[]",
+        "{steps: {}}",
+        "{steps: [], models: {}}",
+        "{steps: {}, models: []}",
+        "{steps: {}, models: {model: x}}",
+    ],
+)
+def test_what_is_no_lock_is_told(workspace: Workspace, customspec: Run, section: str) -> None:
+    spec = workspace.spec("techniques: [zero_shot]")
+    lock = workspace.write("customspec.lock", f"lock: 1\nspecs: {{spec.yaml: {section}}}\n")
+    for arguments in (("run", spec, "--locked"), ("diff", lock, spec), ("lock", spec)):
+        ended = customspec(*arguments)
+        assert ended.code == 2, ended.err
+        assert f"{lock} is no lock of this version; make it anew" in ended.err
+
+
 def test_the_record_of_a_wheel_is_the_same_wherever_it_is_installed() -> None:
     here = (
         "a.py,sha256=x,1\n../../../bin/tool,sha256=of-this-path,9\na/__pycache__/a.pyc,,\na-1.dist-info/INSTALLER,,\n"

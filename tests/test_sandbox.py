@@ -145,6 +145,19 @@ def test_a_process_that_was_killed_is_started_again(runner: Worker) -> None:
     assert pid(runner) != first
 
 
+def test_after_an_interrupt_no_answer_is_taken_for_anothers(runner: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    template = Sandboxed("{{ a }}", runner)
+
+    def interrupted(_: Worker) -> bytes:
+        raise KeyboardInterrupt  # as a signal does, when the request is on its way
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Worker, "_received", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            template.render({"a": "first"})
+    assert template.render({"a": "second"}) == "second"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_the_process_sees_no_environment_and_can_open_no_file(runner: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_TOKEN", "hf_123")

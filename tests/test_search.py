@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -203,6 +204,24 @@ def test_a_prompting_technique_is_searched_evaluated_and_predicts_with_what_was_
     out = workspace.root / "handed"
     assert customspec("export", workspace.run_folder(document), "--out", out).code == 0
     assert json.loads((out / "prompt.json").read_text())["prompting"]["options"]["shots"] == shots
+
+
+def test_each_seed_is_used_without_the_first_whose_search_it_is(workspace: Workspace, customspec: Command) -> None:
+    entry = "{few_shot: {}, search: {shots: [1, 3]}}"
+    document = run(customspec, workspace.spec(f"techniques: [{entry}]", "seeds: [0, 1]"))
+    first, second = (folder_of(workspace, document, f"few_shot@{seed}") for seed in (0, 1))
+    assert (first / "search.json").read_bytes() == (second / "search.json").read_bytes()
+    shutil.rmtree(first)
+    asked = (first.parent.parent, workspace.root / "test.jsonl", "--candidate", "few_shot@1")
+    told = customspec("predict", *asked)
+    assert told.code == 0, told.err
+    lines = (second / "predictions" / "test" / "predictions.jsonl").read_text().splitlines()
+    answers = [json.loads(line)["prediction"] for line in lines]
+    assert [json.loads(line)["prediction"] for line in told.out.splitlines()] == answers
+    (second / "search.json").unlink()
+    told = customspec("predict", *asked)
+    assert told.code == 2
+    assert "few_shot@1/search.json is not what was found" in told.err
 
 
 def test_an_interrupted_search_goes_on_with_the_trials_that_are_left(

@@ -175,6 +175,15 @@ def test_predictions_are_read_in_the_run_folder_alone(space: Workspace, tmp_path
     assert "is a link that leads out of the run's folder" in ended.err
 
 
+def test_predictions_of_a_terabyte_are_not_read(space: Workspace, customspec: Run) -> None:
+    file = run_of(space) / "candidates" / "zero_shot@0" / "predictions" / "test" / "predictions.jsonl"
+    file.chmod(0o644)
+    os.truncate(file, 1 << 40)  # of which the disk holds a few bytes
+    ended = customspec("report", run_of(space))
+    assert ended.code == 2
+    assert "is larger than" in ended.err
+
+
 @pytest.mark.parametrize("name", ["plan.json", "results.json", "evidence.json", "candidates/zero_shot@0/prompt.json"])
 @pytest.mark.parametrize("what", ["pipe", "folder", "link"])
 def test_what_is_no_file_is_told(space: Workspace, customspec: Run, name: str, what: str) -> None:

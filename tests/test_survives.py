@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import json
 import logging
 import os
@@ -9,13 +11,12 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from killing import Killing
 from test_endings import BROKEN, install
 
 from customspec.machine import detect
@@ -28,24 +29,7 @@ Command = Callable[..., Ended]
 LORA = "techniques: [{lora: {r: 2, lora_dropout: 0.2, max_steps: 6, eval_steps: 2}}]"
 
 
-# --- killed
-
-
-class Killing:
-    """`customspec run` in children that are killed at an operation; the store stays between them."""
-
-    def __init__(self, root: Path) -> None:
-        script = Path(__file__).with_name("killing.py")
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        self.process = subprocess.Popen([sys.executable, str(script), str(root)], text=True, env=environment, **pipes)
-
-    def run(self, event: str = "-", number: int = 1, suffix: str = "-") -> tuple[int, dict[str, str]]:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        print(event, number, suffix, file=self.process.stdin, flush=True)
-        code, found = json.loads(self.process.stdout.readline())
-        return code, found
+# --- killed, or with a disk that fails
 
 
 @pytest.fixture
@@ -104,6 +88,43 @@ def test_killed_at_the_worst_moments_a_run_goes_on_to_the_same_bytes(killing: Ki
 @pytest.mark.faults
 def test_killed_at_every_chosen_moment_a_run_goes_on_to_the_same_bytes(killing: Killing, workspace: Workspace) -> None:
     survives(killing, workspace.root, list(POINTS))
+
+
+FAILING = {
+    "predictions": ("open", 1, "predictions.jsonl"),
+    "predictions, put on the disk": ("open", 2, "predictions.jsonl"),
+    "weights of a checkpoint, put on the disk": ("open", 1, "weights.safetensors"),
+    "a checkpoint's optimizer": ("open", 1, "optimizer.json"),
+    "the second checkpoint's rename": ("os.rename", 2, "checkpoints/"),
+    "an adapter, put on the disk": ("open", 2, "adapter_config.json"),
+    "the training's rename": ("os.rename", 3, "objects/"),
+}
+QUICKLY = ["predictions", "the second checkpoint's rename"]
+
+
+def ends_and_goes_on(killing: Killing, root: Path, points: list[str], errors: list[int]) -> None:
+    _, expected = killing.run()
+    for point, error in itertools.product(points, errors):
+        forget(root)
+        assert killing.run(*FAILING[point], error) == (4, {}), f"{point}: {error}"
+        assert list((root / ".customspec" / "tmp").iterdir()) == [], point
+        kept = [folder.name for folder in (root / ".customspec" / "checkpoints").glob("*/*")]
+        assert kept == (["00000001"] if "second" in point else []), point
+        assert killing.run() == (0, expected), point
+
+
+@pytest.mark.slow
+def test_a_disk_that_fails_under_predictions_and_checkpoints_ends_the_run_which_goes_on(
+    killing: Killing, workspace: Workspace
+) -> None:
+    ends_and_goes_on(killing, workspace.root, QUICKLY, [errno.EIO])
+
+
+@pytest.mark.faults
+def test_a_disk_that_fails_under_any_chosen_file_ends_the_run_which_goes_on(
+    killing: Killing, workspace: Workspace
+) -> None:
+    ends_and_goes_on(killing, workspace.root, list(FAILING), [errno.EIO, errno.ENOSPC])
 
 
 @pytest.mark.faults

@@ -9,7 +9,9 @@ import shlex
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 
@@ -79,6 +81,9 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "1"  # libraries ask at their import
     _log_to_terminal()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal may know less than Unicode
     sys.exit(_run(arguments))
 
 
@@ -97,15 +102,19 @@ def _run(arguments: list[str] | None) -> int:
     except click.exceptions.Exit as ended:
         return ended.exit_code
     except click.ClickException as wrong:
-        wrong.show()
+        with suppress(BrokenPipeError):
+            wrong.show()
         return Exit.BAD_INPUT
     except CustomspecError as error:
         return _tell(error)
     except MemoryError:
         return _tell(MachineError("not enough memory for this command; finished steps are kept"))
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone; there is nobody left to tell
-        return Exit.DONE
+        return _unheard()
+    except SystemExit as ended:  # click's own way to end then is that of a step that failed
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
+        return _unheard()
     except OSError as error:
         return _tell(_of_the_system(error))
     except (KeyboardInterrupt, click.Abort):
@@ -114,7 +123,17 @@ def _run(arguments: list[str] | None) -> int:
         return _interrupted("terminated", Exit.TERMINATED, arguments)
 
 
+def _unheard() -> int:
+    """As a program ends that a pipe without a reader ends: how it would have ended, nobody knows."""
+    from customspec.report.logs import unheard
+
+    for stream in (sys.stdout, sys.stderr):
+        unheard(stream)
+    return Exit.UNHEARD
+
+
 def _tell(error: CustomspecError) -> int:
+    from customspec.report.logs import tell
     from customspec.report.text import escape
 
     if isinstance(error, SpecError):
@@ -122,23 +141,25 @@ def _tell(error: CustomspecError) -> int:
 
         show_problems(error.problems)
     else:
-        click.echo(f"error: {escape(str(error))}", err=True)
+        tell(f"error: {escape(str(error))}")
     return error.exit
 
 
 def _of_the_system(error: OSError) -> MachineError:
     from customspec.store import trouble
 
-    fault = trouble(error, Path.cwd())
+    fault = trouble(error, Path.cwd(), None)
     return fault or MachineError(f"{error.filename or 'the system'}: {error.strerror or error}")
 
 
 def _interrupted(how: str, code: Exit, arguments: list[str] | None) -> int:
+    from customspec.report.logs import tell
+    from customspec.report.text import escape
+
     command = shlex.join(["customspec", *(sys.argv[1:] if arguments is None else arguments)])
-    click.echo(
+    tell(
         f"{how}: finished steps are kept, and a training as far as it came; run the same command again to continue: "
-        f"{command}",
-        err=True,
+        f"{escape(command)}"
     )
     return code
 

@@ -9,10 +9,9 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import click
-
 from customspec.compiler.repair import repaired
 from customspec.errors import Problem, RefusedError
+from customspec.report.logs import tell
 from customspec.report.text import escape
 
 BOM = b"\xef\xbb\xbf"
@@ -32,7 +31,7 @@ def fix(spec: Path, problems_of: Callable[[str], Sequence[Problem]]) -> bool:
     if better == text:
         return False
     replace(spec, before, before[: len(before) - len(before.removeprefix(BOM))] + better.encode())
-    click.echo(_difference(str(spec), text, better), err=True)
+    tell(_difference(str(spec), text, better))
     return True
 
 

@@ -38,9 +38,15 @@ def read_lock(file: Path) -> Mapping[str, Section]:
     data = read(file).data
     specs = data.get("specs")
     sections = specs if data.get("lock") == LOCK and isinstance(specs, dict) else {"": None}
-    if not all(isinstance(part, dict) and isinstance(part.get("steps"), dict) for part in sections.values()):
+    if not all(map(_is_section, sections.values())):
         raise UsageError(f"{file} is no lock of this version; make it anew with `customspec lock`")
     return dict(sections)
+
+
+def _is_section(part: object) -> bool:
+    if not (isinstance(part, dict) and isinstance(part.get("steps"), dict) and isinstance(part.get("models"), dict)):
+        return False
+    return all(isinstance(model, dict) for model in part["models"].values())
 
 
 def locked_section(spec: Path) -> Section:

@@ -15,10 +15,11 @@ from customspec.errors import Problem
 
 def show_problems(problems: Sequence[Problem]) -> None:
     """Problems with excerpts, on stderr; colour on a terminal only."""
+    from customspec.report.logs import tell
     from customspec.report.problems import render
 
     color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-    click.echo(render(problems, _texts(problems), color=color), err=True, color=color)
+    tell(render(problems, _texts(problems), color=color))
 
 
 def show_json(value: object) -> None:
@@ -27,12 +28,16 @@ def show_json(value: object) -> None:
 
 
 def _texts(problems: Sequence[Problem]) -> dict[str, str]:
-    files = {problem.location.file for problem in problems}
-    return {file: _text(Path(file)) for file in files if Path(file).is_file()}
+    texts = ((file, _text(Path(file))) for file in {problem.location.file for problem in problems})
+    return {file: text for file, text in texts if text is not None}
 
 
-def _text(path: Path) -> str:
+def _text(path: Path) -> str | None:
+    """The beginning of a file, as long as a spec may be; None where there is none, as for `--set`."""
     try:
-        return path.read_bytes()[: 1 << 20].decode("utf-8-sig", errors="replace")
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            return file.read(1 << 20).decode("utf-8-sig", errors="replace")
     except OSError:
-        return ""
+        return None

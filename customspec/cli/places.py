@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from customspec.inputs.paths import STORE_FOLDER
+
 STORE_VARIABLE = "CUSTOMSPEC_STORE"
-STORE_FOLDER = ".customspec"
 
 
 def store_root(spec: Path, store: Path | None) -> Path:

@@ -20,6 +20,7 @@ from rich.progress import (
 )
 
 from customspec.hookspecs import Progress as Following
+from customspec.report.logs import tell
 from customspec.report.text import escape
 
 QUIET_SECONDS = 10.0  # between two plain lines of one step
@@ -29,7 +30,7 @@ QUIET_SECONDS = 10.0  # between two plain lines of one step
 def watching() -> Iterator[Following]:
     """Bars where stderr is a terminal, plain lines elsewhere."""
     if not sys.stderr.isatty():
-        yield Lines(sys.stderr.write)
+        yield Lines(tell)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -85,7 +86,7 @@ class Lines:
 
     def started(self, step: str, total: int | None) -> None:
         self._began[step] = self._written[step] = time.monotonic()
-        self._write(f"{escape(step)}: started\n")
+        self._write(f"{escape(step)}: started")
 
     def progress(
         self, step: str, done: int, total: int | None, note: str = "", values: Mapping[str, float] | None = None
@@ -96,7 +97,7 @@ class Lines:
         self._written[step] = now
         rate = done / (now - self._began[step])
         left = f", {(total - done) / rate:.0f} s left" if total else ""
-        self._write(f"{escape(step)}: {done}/{total or '?'} at {rate:.1f}/s{left} {note}\n")
+        self._write(f"{escape(step)}: {done}/{total or '?'} at {rate:.1f}/s{left} {note}")
 
     def finished(
         self,
@@ -106,7 +107,7 @@ class Lines:
         reason: str | None = None,
         values: Mapping[str, Any] | None = None,
     ) -> None:
-        self._write(ended(step, status, seconds, reason) + "\n")
+        self._write(ended(step, status, seconds, reason))
 
 
 def ended(step: str, status: str, seconds: float, reason: str | None) -> str:

@@ -69,8 +69,8 @@ def _named(candidate: str, plan: Plan) -> str:
 def reopened(
     chosen: ChosenCandidate, does: str, device: str, store: Path | None, allowed: tuple[Path, ...]
 ) -> Iterator[Reopened]:
-    """The candidate ready to be used, for as long as the `with` block; progress is shown. Its plan leads where its spec
-    may lead, and into the folders that are allowed."""
+    """The candidate ready to be used, for as long as the `with` block; progress is shown. Its plan leads where
+    `roots_of_run` says, and into the folders that are allowed."""
     root = store or store_of(chosen.run)
     machine = detect(device)
     roots = roots_of_run(chosen.plan, chosen.run, (*allowed, *configured_roots()))

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import click
 
-from customspec.cli.places import STORE_FOLDER, STORE_VARIABLE, store_root
+from customspec.cli.places import STORE_VARIABLE, store_root
 from customspec.cli.roots import roots_of
 from customspec.cli.specs import read_document
 from customspec.errors import CustomspecError, UsageError
 from customspec.inputs.documents import RESULTS
+from customspec.inputs.paths import STORE_FOLDER
 from customspec.report.finished import Finished, read_finished
 
 RUN = "a run folder, a run's id, or a spec (its latest run)"
@@ -70,9 +71,9 @@ def reading(run: Path) -> Iterator[None]:
         raise UsageError(f"{run} is no run folder that can be read: {reason}") from error
 
 
-def read_named(named: str, store: Path | None) -> Finished:
+def read_named(named: str, store: Path | None, allowed: Sequence[Path] = ()) -> Finished:
     """A run by what it is called on the command line. Raises UsageError."""
-    folder = find_run(named, store)
+    folder = find_run(named, store, allowed)
     with reading(folder):
         return read_finished(folder)
 

@@ -26,4 +26,4 @@ def read_document(path: Path, sets: Sequence[str] = ()) -> Document:
 
 
 def _key_path(key: str) -> KeyPath:
-    return tuple(int(part) if part.isdecimal() else part for part in key.split("."))
+    return tuple(int(part) if part.isdecimal() and len(part) < 10 else part for part in key.split("."))

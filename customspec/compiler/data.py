@@ -41,7 +41,8 @@ def resolve_data(spec: Spec, local: LocalFiles, problems: Problems) -> ResolvedD
     rows = None
     if given is not None and _check_columns(spec.data, given, problems):
         rows = _divide(given, rule, problems, local.remembered)
-    return ResolvedData(files, _digests(spec.data, files, local.digests), rule, rows, given, unresolved)
+    readable: Files = files if len(problems) == before else {}  # of what cannot be read nobody asks for the digest
+    return ResolvedData(files, _digests(spec.data, readable, local.digests), rule, rows, given, unresolved)
 
 
 def chooses_by_validation(data: ResolvedData) -> bool:

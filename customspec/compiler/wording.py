@@ -31,11 +31,13 @@ EXPECTED: Mapping[str, str] = {
     "too_short": "a list with at least {min_length} item",
     "too_long": "a list with at most {max_length} items",
 }
+REVISION = r"^\w[\w+-]*(\.[\w+-]+)*(/\w[\w+-]*(\.[\w+-]+)*)*$"
 PATTERNS: Mapping[str, str] = {
     r"^[a-z0-9][a-z0-9._-]{0,63}$": "a name of a-z 0-9 . _ - that begins with a letter or digit, 64 at most",
     r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$": "a name of A-Z a-z 0-9 . _ -, 64 at most",
-    r"^[\w.-]+/[\w.-]+$": "`owner/name`",
+    r"^\w[\w.-]*/\w[\w.-]*$": "`owner/name`",
     r"^[A-Za-z_]\w*$": "the name of an installed package",
+    REVISION: "the name of a commit, tag or branch",
 }
 BOOLEANS: Mapping[str, str] = {
     "yes": "true",
@@ -100,7 +102,8 @@ def remedy(error: ErrorDetails) -> str | None:
     if kind == "string_type" and isinstance(value, int | float):
         return f'quote it: "{_plain(value)}"'
     if kind == "string_pattern_mismatch":
-        return _other_name(str(error["ctx"]["pattern"]), str(value))
+        pattern = str(error["ctx"]["pattern"])
+        return None if pattern == REVISION else _other_name(pattern, str(value))
     if kind in {"int_type", "float_type"} and isinstance(value, list) and value:
         return "write one value; for several, make each an entry with an `id` of its own"
     if kind == "tuple_type":

@@ -22,6 +22,7 @@ _MOST_BY_NAME = MappingProxyType(
     }
 )
 _LAYERS = frozenset({"num_hidden_layers", "n_layer", "n_layers", "num_layers"})
+_LAYERS_OF_PARTS = frozenset({"decoder_layers", "encoder_layers", "num_decoder_layers", "num_encoder_layers", "depth"})
 _SIZES = _LAYERS | {
     *("vocab_size", "hidden_size", "n_embd", "d_model", "head_dim", "intermediate_size", "n_inner", "ffn_dim"),
     *("num_attention_heads", "n_head", "n_heads", "num_key_value_heads", "max_position_embeddings", "n_positions"),
@@ -72,6 +73,16 @@ def _entries(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield from part.items()
 
 
+def _all_entries(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Those of every model in it: of pictures and sounds, too."""
+    open_parts: list[Mapping[str, Any]] = [config]
+    while open_parts:
+        for key, value in open_parts.pop().items():
+            yield key, value
+            if isinstance(value, dict):
+                open_parts.append(value)
+
+
 def _is_size(value: object) -> bool:
     return value is None or (type(value) is int and 0 < value <= _MOST_SIZE)
 
@@ -84,7 +95,7 @@ def _wrong(label: str, key: str, expected: str, value: object) -> ModelError:
 
 def check_layers(config: Mapping[str, Any], label: str, tensors: int) -> None:
     """A model is laid out from its config before its weights are seen: one that is much too large is never done."""
-    for key, value in _entries(config):
-        if key in _LAYERS and isinstance(value, int) and value > tensors:
+    for key, value in _all_entries(config):
+        if key in _LAYERS | _LAYERS_OF_PARTS and isinstance(value, int) and value > tensors:
             message = f"{label}/config.json promises {value} layers; the weights are {tensors} tensors"
             raise ModelError(Code.MODEL_UNUSABLE, message)

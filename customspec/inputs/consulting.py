@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from customspec.errors import PluginError
 from customspec.inputs.checksummed import read_checksummed, write_checksummed
 from customspec.plan import digest
 
 LIBRARIES = ("peft", "transformers")  # whose versions an answer may depend on
+CPU: Final = 240  # seconds of computing; the largest models there are take a minute
+MEMORY: Final = 32 << 30  # bytes
 
 
 def consult(technique: str, distribution: str, question: Mapping[str, Any], cache: Path) -> Mapping[str, Any]:
@@ -34,9 +37,12 @@ def consult(technique: str, distribution: str, question: Mapping[str, Any], cach
 
 
 def _ask(technique: str, distribution: str, question: Mapping[str, Any]) -> str:
-    command = [sys.executable, "-P", "-m", "customspec.ml.consulting", technique]
+    command = [sys.executable, "-P", "-m", "customspec.ml.consulting", technique, str(CPU), str(MEMORY)]
     quiet = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
     ended = subprocess.run(command, input=json.dumps(question), capture_output=True, text=True, env=quiet, check=False)
+    if ended.returncode in {-signal.SIGXCPU, -signal.SIGKILL, -signal.SIGABRT}:
+        limit = "it asks for too much time or memory"
+        raise PluginError(f"plugin {distribution}: technique `{technique}` gave no answer: {limit}")
     if ended.returncode:
         reason = (ended.stderr.strip().splitlines() or ["it ended without a word"])[-1]
         raise PluginError(f"plugin {distribution}: technique `{technique}` gave no answer: {reason}")

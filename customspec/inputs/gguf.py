@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import mmap
 import struct
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 from typing import Final
@@ -14,9 +15,11 @@ from typing import Final
 MAX_KEYS: Final = 100_000
 MAX_TENSORS: Final = 1_000_000
 MAX_DIMENSIONS: Final = 4
-MAX_ITEMS: Final = 1 << 24  # of one array; the largest vocabularies have a few hundred thousand tokens
+MAX_ITEMS: Final = 1 << 23  # of all arrays; the largest vocabularies have a few hundred thousand tokens
 STRING, ARRAY = 8, 9
 SIZES: Final = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}  # bytes, by value type
+WHOLE: Final = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 10: "<Q", 11: "<q"}  # value types
+ALIGNMENT, LAYERS = b"general.alignment", b".block_count"
 
 
 class GgufError(ValueError):
@@ -35,8 +38,12 @@ class _Walk:
     """One way through the header, from its beginning to the tensors' data."""
 
     def __init__(self, content: mmap.mmap) -> None:
+        from gguf.constants import GGML_QUANT_SIZES
+
         self.content = content
         self.at = 0
+        self.items = 0
+        self.sizes: dict[int, tuple[int, int]] = {**GGML_QUANT_SIZES}  # numbers of a block, and its bytes
 
     def check(self) -> None:
         if self._bytes(4) != b"GGUF":
@@ -47,45 +54,58 @@ class _Walk:
         tensors, keys = self._number("<Q"), self._number("<Q")
         if keys > MAX_KEYS or tensors > MAX_TENSORS:
             raise GgufError(f"it promises {keys} keys and {tensors} tensors")
-        names = set()
+        told: dict[bytes, int | None] = {}
         for _ in range(keys):
-            names.add(self._string())
-            self._value(self._number("<I"))
-        if len(names) < keys:
+            name = self._string()
+            told[name] = self._value(self._number("<I"))
+        if len(told) < keys:
             raise GgufError("a key stands in it twice")
-        offsets = [self._tensor() for _ in range(tensors)]
-        if max(offsets, default=0) > len(self.content) - self.at:
+        _check_layers(told, tensors)
+        self._check_tensors(tensors, _alignment(told))
+
+    def _check_tensors(self, count: int, alignment: int) -> None:
+        found = dict(self._tensor() for _ in range(count))
+        if len(found) < count:
+            raise GgufError("a tensor stands in it twice")
+        begin = -(-self.at // alignment) * alignment
+        if found and begin + max(found.values()) > len(self.content):
             raise GgufError("a tensor lies behind the end of the file; was the copy interrupted?")
 
-    def _value(self, kind: int) -> None:
+    def _value(self, kind: int) -> int | None:
+        """Passes over a value; a whole number is told."""
         if kind == STRING:
             self._string()
         elif kind == ARRAY:
             self._array()
+        elif kind in WHOLE:
+            return self._number(WHOLE[kind])
         elif kind in SIZES:
             self._bytes(SIZES[kind])
         else:
             raise GgufError(f"a value is of the unknown type {kind}")
+        return None
 
     def _array(self) -> None:
         kind, count = self._number("<I"), self._number("<Q")
-        if count > MAX_ITEMS or kind == ARRAY:
+        self.items += count
+        if self.items > MAX_ITEMS or kind == ARRAY:
             raise GgufError(f"an array in it has {count} items of type {kind}")
         if kind in SIZES:
             self._bytes(SIZES[kind] * count)
         for _ in range(count if kind not in SIZES else 0):
             self._value(kind)
 
-    def _tensor(self) -> int:
-        self._string()
+    def _tensor(self) -> tuple[bytes, int]:
+        """A tensor's name, and where it ends behind the beginning of the data."""
+        name = self._string()
         dimensions = self._number("<I")
         if dimensions > MAX_DIMENSIONS:
             raise GgufError(f"a tensor in it has {dimensions} dimensions")
         shape = [self._number("<Q") for _ in range(dimensions)]
         if prod(shape) > 8 * 8 * len(self.content):  # no type has less than an eighth of a byte for a number
             raise GgufError("a tensor is larger than the file")
-        self._bytes(4)  # its type
-        return self._number("<Q")
+        numbers, size = self.sizes.get(self._number("<I"), (1, 0))  # what is unknown is refused by its reader
+        return name, self._number("<Q") + prod(shape) // numbers * size
 
     def _string(self) -> bytes:
         return self._bytes(self._number("<Q"))
@@ -99,3 +119,18 @@ class _Walk:
             raise GgufError("it is cut off within its header")
         self.at += count
         return found
+
+
+def _alignment(told: Mapping[bytes, int | None]) -> int:
+    """Bytes, of which the data begin at a multiple."""
+    found = told.get(ALIGNMENT, 32)
+    if found is None or not 0 < found <= 1 << 16:
+        raise GgufError(f"its alignment is {found}")
+    return found
+
+
+def _check_layers(told: Mapping[bytes, int | None], tensors: int) -> None:
+    """A model is laid out from these keys before its weights are seen: one that is much too large is never done."""
+    for name, value in told.items():
+        if name.endswith(LAYERS) and value is not None and not 0 < value <= tensors:
+            raise GgufError(f"it promises {value} layers; it has {tensors} tensors")

@@ -8,8 +8,10 @@ from typing import BinaryIO, Final
 
 from customspec.inputs.gguf import SIZES, STRING
 from customspec.inputs.models import ModelFiles
+from customspec.inputs.regular import read_regular
 
 _MOST: Final = 1 << 16  # bytes of one text
+_MOST_CARD: Final = 4 << 20  # bytes
 
 
 def licence_of(files: ModelFiles) -> str | None:
@@ -23,6 +25,7 @@ def _in_card(card: Path) -> str | None:
     from huggingface_hub.repocard import metadata_load
 
     try:
+        read_regular(card, _MOST_CARD, follow=True)  # a pipe would be waited for
         licence = (metadata_load(card) or {}).get("license")
     except Exception:  # no card, or one whose YAML is not read: its faults are not ours
         return None
@@ -35,7 +38,7 @@ def _in_gguf(file: Path) -> str | None:
     try:
         with file.open("rb") as stream:
             return _licence(stream)
-    except (OSError, struct.error):
+    except (OSError, OverflowError, struct.error):
         return None
 
 

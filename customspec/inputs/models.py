@@ -11,6 +11,7 @@ from customspec.errors import Code, Exit, first_line
 from customspec.inputs.configs import check_config, check_layers, most_bytes, read_object
 from customspec.inputs.digests import Digests, folder_digest
 from customspec.inputs.paths import ALLOWING, Roots, resolved
+from customspec.inputs.regular import is_hollow
 from customspec.inputs.unusable import ModelError
 from customspec.inputs.weights import check_safetensors
 from customspec.spec import BaseModelSpec
@@ -161,6 +162,7 @@ def _gguf_or_folder(path: Path, label: str, digests: Digests, roots: Roots) -> M
     with path.open("rb") as file:
         if file.read(4) != b"GGUF":
             raise ModelError(Code.MODEL_UNUSABLE, f"{label} is not a GGUF file: its first bytes are not `GGUF`")
+    _check_filled(path, label)
     return ModelFiles("gguf", path, label, digests.sha256(path))
 
 
@@ -203,6 +205,12 @@ def _check_files(folder: Path, label: str, roots: Roots) -> None:
             raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{path.name} is larger than {most >> 20} MiB")
         if not whole.is_file():
             raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{path.name} is not a regular file")
+        _check_filled(path, f"{label}/{path.name}")
+
+
+def _check_filled(path: Path, label: str) -> None:
+    if is_hollow(path):
+        raise ModelError(Code.MODEL_UNUSABLE, f"{label} is nearly empty: most of it was never written")
 
 
 def _weight_files(folder: Path, label: str) -> list[Path]:
@@ -233,6 +241,8 @@ def _shards(folder: Path, label: str) -> list[str]:
     for name in names:
         if Path(name).name != name:  # the digest covers what lies in the folder itself
             raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{INDEX} names a shard outside the folder: {name}")
+        if not name.endswith(_WEIGHTS):
+            raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{INDEX} names a shard that is no safetensors file: {name}")
         if not (folder / name).is_file():
             raise ModelError(Code.MODEL_UNUSABLE, f"model folder {label} lacks the shard {name}")
     return names

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from customspec.errors import Code
 
+STORE_FOLDER: Final = ".customspec"  # beside a spec, where the person names no other store
 ALLOWING = "files elsewhere are allowed by who runs it: `--allow-root FOLDER`, or `allow_roots` in the configuration"
 
 

@@ -12,7 +12,7 @@ T = TypeVar("T")
 FLOOR: Final = 10.0  # seconds of computing, for all texts together
 PER_SECOND: Final = 100_000  # characters that take a second more; the slowest tokenizers manage ten times as many
 SHORT: Final = 64  # characters; the library's own limit ends these soon enough, and a thread takes longer than they do
-LOOK: Final = 0.25  # seconds between two looks at the clock
+LOOK: Final = 0.25  # seconds between two looks at the clocks
 
 
 class TooSlowError(Exception):
@@ -34,18 +34,29 @@ class Patience:
         """
         self._given += characters
         allowed = FLOOR + self._given / PER_SECOND - self._spent
-        began = time.process_time()
+        watch = _Watch()
         try:
             if allowed <= 0:
                 raise TooSlowError
-            return call() if characters <= SHORT else _until(began + allowed, call)
+            return call() if characters <= SHORT else _until(watch, allowed, call)
         finally:
-            self._spent += time.process_time() - began
+            self._spent += watch.seconds
 
 
-def _until(deadline: float, call: Callable[[], T]) -> T:
-    """Wait for the call until `deadline`, counted in this process's CPU time, so that a busy machine does not shorten
-    it."""
+class _Watch:
+    """Seconds of computing since it was made, at most: by the clock of this process's computing, of which a machine
+    that is busy with others takes none, and by the one on the wall, which goes no faster when another tokenizer that
+    was given up computes on beside this one."""
+
+    def __init__(self) -> None:
+        self._computed, self._passed = time.process_time(), time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return min(time.process_time() - self._computed, time.monotonic() - self._passed)
+
+
+def _until(watch: _Watch, allowed: float, call: Callable[[], T]) -> T:
     found: list[T] = []
     failed: list[BaseException] = []
     done = threading.Event()
@@ -59,7 +70,7 @@ def _until(deadline: float, call: Callable[[], T]) -> T:
 
     threading.Thread(target=work, daemon=True).start()
     while not done.wait(LOOK):
-        if time.process_time() > deadline:
+        if watch.seconds > allowed:
             raise TooSlowError
     if failed:
         raise failed[0]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from stat import S_ISREG
 from typing import Final
 
 MOST: Final = 256 * 2**20  # bytes
+HOLLOW: Final = 2**30  # bytes; a smaller file is read in a second, whatever is in it
+EXTENTS: Final = 10_000  # are looked at, at most
 
 
 def read_regular(path: Path, most: int = MOST, *, follow: bool = False) -> bytes:
@@ -28,6 +31,30 @@ def read_regular(path: Path, most: int = MOST, *, follow: bool = False) -> bytes
         if status.st_size > most or len(content) > most:
             raise OSError(errno.EFBIG, f"is larger than {most} bytes", str(path))
     return content
+
+
+def is_hollow(path: Path) -> bool:
+    """Whether a large file is holes for the most part: a few blocks on the disk, which would be read for hours. A file
+    system that tells of no holes has none. Raises OSError."""
+    if path.stat().st_size < HOLLOW or not hasattr(os, "SEEK_DATA"):
+        return False
+    with path.open("rb") as file:
+        return sum(_data_sizes(file.fileno())) * 8 < path.stat().st_size
+
+
+def _data_sizes(descriptor: int) -> Iterator[int]:
+    """The bytes of each part of a file that is no hole; the rest of the file after so many."""
+    end = 0
+    for _ in range(EXTENTS):
+        try:
+            start = os.lseek(descriptor, end, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # nothing but a hole is left
+                return
+            raise
+        end = os.lseek(descriptor, start, os.SEEK_HOLE)
+        yield end - start
+    yield os.fstat(descriptor).st_size - end
 
 
 def clear_away(path: Path) -> None:

@@ -14,12 +14,14 @@ from customspec.inputs.unusable import ModelError
 
 MOST_HEADER = 16 << 20  # bytes; a hundred thousand tensors fill as many
 _DIMENSIONS = 16
-_BITS = MappingProxyType(
+_BITS = MappingProxyType(  # all that the library reads
     {
-        **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2"), 8),
+        "F4": 4,
+        **dict.fromkeys(("F6_E2M3", "F6_E3M2"), 6),
+        **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"), 8),
         **dict.fromkeys(("U16", "I16", "F16", "BF16"), 16),
         **dict.fromkeys(("U32", "I32", "F32"), 32),
-        **dict.fromkeys(("U64", "I64", "F64"), 64),
+        **dict.fromkeys(("U64", "I64", "F64", "C64"), 64),
     }
 )
 
@@ -49,14 +51,19 @@ def check_safetensors(path: Path, label: str) -> Mapping[str, Any]:
 def _data_bytes(tensors: Mapping[str, Any], size: int) -> int:
     """The bytes behind the header. Raises ValueError unless each tensor fills its place, one after another."""
     end = 0
-    for entry in sorted(tensors.values(), key=lambda entry: [int(place) for place in entry["data_offsets"]]):
-        start, stop = entry["data_offsets"]
-        bits = _BITS.get(entry["dtype"])
+    for start, stop, entry in sorted(map(_placed, tensors.values()), key=lambda placed: placed[:2]):
         numbers = _numbers(entry["shape"], max(size, stop - start) * 8)
-        if start != end or stop < start or not (bits is None or numbers * bits == (stop - start) * 8):
+        if start != end or stop < start or numbers * _BITS[entry["dtype"]] != (stop - start) * 8:
             raise ValueError("a tensor does not fill its place")
         end = stop
     return end
+
+
+def _placed(entry: Mapping[str, Any]) -> tuple[int, int, Mapping[str, Any]]:
+    start, stop = entry["data_offsets"]
+    if type(start) is not int or type(stop) is not int:
+        raise ValueError("a place is no whole number")
+    return start, stop, entry
 
 
 def _numbers(shape: list[int], most: int) -> int:

@@ -157,7 +157,11 @@ class Course(TrainerCallback):
         """The keeper has seen the step: what it found is part of the moment; time to write, perhaps."""
         self._moment = replace(self._now(step), rows=self._moment.rows, looked=True)
         if self.plan is not None and step > self._written and self._is_time(self.plan.seconds):
-            self.write()
+            self.stop.changing(True)  # dropped by a late signal, it would only be written again before the end
+            try:
+                self.write()
+            finally:
+                self.stop.changing(False)
         self.stop.check()
 
     def _is_time(self, seconds: float) -> bool:

@@ -1,4 +1,5 @@
-"""`python -m customspec.ml.consulting TECHNIQUE`: a technique's answer to the question on stdin, as JSON on stdout.
+"""`python -m customspec.ml.consulting TECHNIQUE CPU MEMORY`: a technique's answer to the question on stdin, as JSON on
+stdout, within so many seconds of computing and bytes.
 
 Runs as a process of its own, so that commands that only look never import torch.
 """
@@ -10,6 +11,7 @@ import sys
 from typing import cast
 
 from customspec.hookspecs import Consulting
+from customspec.ml.helper import limit
 from customspec.registry import discover
 
 
@@ -21,4 +23,5 @@ def main(technique: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    limit(*map(int, sys.argv[2:]))
+    sys.exit(main(sys.argv[1]))

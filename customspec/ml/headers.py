@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +33,7 @@ from customspec.header import Linear, ModelHeader
 from customspec.inputs.gguf import check_gguf
 from customspec.inputs.models import ModelError, weight_shapes
 from customspec.inputs.vetting import code_named_in, vetted
+from customspec.ml.helper import limit
 from customspec.ml.tokenizing import try_tokenizer
 from customspec.ml.wholeness import fault_of_shapes
 
@@ -105,14 +105,6 @@ def _leave_out(file: Path, tokens: set[int]) -> None:
     tokenizer = json.loads(file.read_bytes())
     tokenizer["added_tokens"] = [one for one in tokenizer.get("added_tokens") or () if one["id"] not in tokens]
     file.write_text(json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8")
-
-
-def _limit() -> None:
-    """A header that would take more is no header: the process ends, and says so by its signal."""
-    for what, most in ((resource.RLIMIT_CPU, CPU), (resource.RLIMIT_DATA, MEMORY)):
-        soft, hard = resource.getrlimit(what)
-        known = [limit for limit in (most, soft, hard) if limit != resource.RLIM_INFINITY]
-        resource.setrlimit(what, (min(known), hard))
 
 
 def _config(where: dict[str, Any]) -> PreTrainedConfig:
@@ -203,5 +195,5 @@ def main(source: str, target: str) -> int:
 
 
 if __name__ == "__main__":
-    _limit()
+    limit(CPU, MEMORY)  # a header that would take more is no header
     sys.exit(main(*sys.argv[1:]))

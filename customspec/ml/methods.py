@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 import torch
 from peft import PeftConfig, get_peft_model
@@ -22,8 +23,17 @@ OURS = frozenset(
 )
 
 
+# files, other models and modules, which PEFT would open, fetch or import by the names that stand there
+NAMING: Final = re.compile(
+    r"\w+_(path|file|folder|dir|kwargs|model)|adapters|auto_mapping|(megatron|tokenizer)_\w+", re.IGNORECASE
+)
+
+
 def configuration(method: str, config: Mapping[str, Any]) -> PeftConfig:
-    """PEFT's configuration of a method. Raises what PEFT raises of values that do not fit."""
+    """PEFT's configuration of a method. Raises ValueError for options that name files, models or code, and what PEFT
+    raises of values that do not fit."""
+    if named := next(_naming(config), None):
+        raise ValueError(f"`{named}` names a file, a model or code, which no spec may do")
     return PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(method)](task_type="CAUSAL_LM", **config)
 
 
@@ -39,11 +49,26 @@ def look(method: str, config: Mapping[str, Any], model: Mapping[str, Any]) -> di
     for name in config:
         if name not in options:
             return _unknown(name, method, options)
+        if named := next(_naming({name: config[name]}), None):
+            message = f"{method}: `{named}` names a file, a model or code, which no spec may do"
+            return {"message": message, "option": "config", "item": name}
     try:
         made = configuration(method, config)
     except (TypeError, ValueError) as error:
         return {"message": f"{method}: {error}", "option": "config"}
     return _counted(method, made, model)
+
+
+def _naming(config: object) -> Iterator[str]:
+    """The options, inner ones too, that name what is not in the spec."""
+    if isinstance(config, list | tuple):
+        for inner in config:
+            yield from _naming(inner)
+    elif isinstance(config, Mapping):
+        for name, inner in config.items():
+            if NAMING.fullmatch(str(name)):
+                yield str(name)
+            yield from _naming(inner)
 
 
 def _unknown(name: str, method: str, options: set[str]) -> dict[str, Any]:

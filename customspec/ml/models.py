@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
+SHARD = "2GB"  # one file is one native call, which no signal ends: seconds
 _WITH_LOADING_INFO: Mapping[str, Any] = MappingProxyType({"output_loading_info": True, "ignore_mismatched_sizes": True})
 
 
@@ -84,7 +85,7 @@ def convert_gguf(file: Path, folder: Path, dtype: torch.dtype) -> None:
         loaded = AutoModelForCausalLM.from_pretrained(**where, trust_remote_code=False, **settings)
     model = _whole(loaded, file)
     _forget_quantization(model)
-    model.save_pretrained(str(folder))
+    model.save_pretrained(str(folder), max_shard_size=SHARD)
     AutoTokenizer.from_pretrained(**where, trust_remote_code=False).save_pretrained(str(folder))
 
 
@@ -95,7 +96,7 @@ def save_whole(model: nn.Module, folder: Path) -> None:
     dtype = getattr(torch, str(whole.config.dtype).removeprefix("torch."))  # saving leaves it as text
     cast_once: dict[int, torch.Tensor] = {}  # by address: tied weights stay one tensor, and are written once
     state = {name: cast_once.setdefault(part.data_ptr(), part.to(dtype)) for name, part in whole.state_dict().items()}
-    whole.save_pretrained(str(folder), state_dict=state)
+    whole.save_pretrained(str(folder), state_dict=state, max_shard_size=SHARD)
 
 
 def _forget_quantization(model: PreTrainedModel) -> None:

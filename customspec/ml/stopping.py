@@ -54,7 +54,7 @@ class Stopping:
             self._resting = False
 
     def changing(self, now: bool) -> None:
-        """Weights are being changed, from now on or no longer: not even a late signal may end that."""
+        """Weights are being changed, or written, from now on or no longer: not even a late signal may end that."""
         self._changing = now
 
     def _came(self, number: int, frame: FrameType | None) -> None:

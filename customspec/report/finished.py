@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from customspec.inputs.documents import Prediction, read_document, read_plan, read_results
+from customspec.inputs.documents import MOST, Prediction, read_document, read_plan, read_results
+from customspec.inputs.regular import read_regular
 from customspec.plan import Plan
 
 
@@ -48,8 +49,8 @@ class Finished:
             return ()
         if not file.resolve().is_relative_to(self.folder.resolve()):
             raise ValueError(f"{file} is a link that leads out of the run's folder")
-        with file.open(encoding="utf-8", newline="\n") as lines:
-            return tuple(map(json.loads, lines))
+        lines = read_regular(file, MOST, follow=True).decode().split("\n")
+        return tuple(json.loads(line) for line in lines if line)
 
 
 def read_finished(folder: Path) -> Finished:

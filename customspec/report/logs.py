@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from typing import TextIO
 
 from customspec.errors import redact
 from customspec.report.text import escape
@@ -25,4 +27,21 @@ class TerminalHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno == logging.WARNING:
-            sys.stderr.write(self.format(record) + "\n")
+            tell(self.format(record))
+
+
+def tell(text: str) -> None:
+    """Write a line to stderr. Where its reader has gone, nothing is told from then on: what a command does, and how it
+    ends, does not depend on who looks on."""
+    try:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+    except BrokenPipeError:
+        unheard(sys.stderr)
+
+
+def unheard(stream: TextIO) -> None:
+    """What is written from now on, and what waits to be, goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

@@ -101,7 +101,7 @@ def _run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     except (Exception, SystemExit) as error:
         if is_short_of_memory(error):
             raise MachineError(f"{step.id}: {SHORT}") from error
-        if (disk_fault := trouble(error, folder)) is not None:
+        if (disk_fault := trouble(error, work.cache)) is not None:
             raise disk_fault from error
         # whatever a plugin or a library raises is the step's failure; its own traceback goes to the log
         raise StepError(f"{step.id}: {failure_text(error, work.registry)}") from error

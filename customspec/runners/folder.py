@@ -19,7 +19,7 @@ from customspec.runners.evidence import evidence_of, seen_by
 from customspec.runners.outcome import Outcome, StepOutcome
 from customspec.runners.results import artifact_of, environment_of, finite, results_document
 from customspec.runners.rows import load_rows
-from customspec.runners.work import FINDING, Host, Need, asking_of, located, template_of, with_found
+from customspec.runners.work import FINDING, Host, Need, asking_of, located, prompting_of, template_of, with_found
 from customspec.saved import sealed, with_seal
 from customspec.store import Store, link_tree
 from customspec.store.occupancy import shared
@@ -56,11 +56,11 @@ def write_run(
     for candidate in plan.candidates:
         steps = [(step, outcome.steps[step.id]) for step in plan.steps if step.candidate == candidate.key]
         if steps and all(taken.result is not None for _, taken in steps):
-            target = folder / artifact_of(candidate.key)
-            _link_candidate(target, steps)
+            target, found = folder / artifact_of(candidate.key), _found(steps, plan, outcome)
+            _link_candidate(target, steps, found)
             evaluation = next(step for step, _ in reversed(steps) if step.kind == "evaluate")
             seen = seen_by(evaluation, outcome, plan, host)
-            prompt = _prompt(evaluation, _found(steps, plan, outcome), candidate, outcome, host.registry)
+            prompt = _prompt(evaluation, found, candidate, outcome, host.registry)
             _write_json(target / "prompt.json", with_seal({**prompt, "seen": seen}))
     _write_json(folder / "results.json", document)
     return document
@@ -88,13 +88,16 @@ class _Log(logging.FileHandler):
         """A log that cannot be written, on a full disk for instance, costs its lines, and no traceback is printed."""
 
 
-def _link_candidate(folder: Path, steps: list[tuple[Step, StepOutcome]]) -> None:
+def _link_candidate(folder: Path, steps: list[tuple[Step, StepOutcome]], found: Sequence[Need]) -> None:
+    """All that the candidate's own steps made, and what a search found for all seeds: it is used without the others."""
     (folder / "predictions").mkdir(parents=True)
+    for need in found:
+        link_tree(need.result.folder, folder)
     for step, taken in steps:
         assert taken.result is not None
-        if step.kind in {"train", *FINDING}:
+        if step.kind == "train":
             link_tree(taken.result.folder, folder)
-        else:
+        elif step.kind == "evaluate":
             link_tree(taken.result.folder, folder / "predictions" / step.params["split"])
 
 
@@ -114,7 +117,9 @@ def _prompt(
     demonstrations: list[dict[str, str]] = []
     if params["prompting"] is not None and data is not None:
         template = template_of(params)
-        train = tuple(template.render_all(load_rows(data.folder / "train.jsonl")))
+        technique, options = prompting_of(params, registry)
+        shows = technique is not None and technique.shots(options) > 0
+        train = tuple(template.render_all(load_rows(data.folder / "train.jsonl"))) if shows else ()
         queries = load_rows(data.folder / f"{params['split']}.jsonl")
         asking = asking_of(params, train, registry)
         shots = asking.select(template.render(queries[0]))

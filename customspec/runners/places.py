@@ -7,17 +7,21 @@ from pathlib import Path
 
 from customspec.errors import CustomspecError, RefusedError
 from customspec.inputs.models import lies_where_named
-from customspec.inputs.paths import PathError, Roots, check_tree, resolved
+from customspec.inputs.paths import STORE_FOLDER, PathError, Roots, check_tree, resolved
 from customspec.plan import Plan, Step, digest
 from customspec.source import read
 from customspec.spec import BaseModelSpec
 
 
 def roots_of_run(plan: Plan, run: Path, allowed: tuple[Path, ...]) -> Roots:
-    """The folder that the run's store lies in, or the run's own; the folder of its spec, where that is the very one
-    that was planned; and what the person allows."""
+    """The run's own folder, or the one that its store lies beside its specs in; the folder of its spec, where that is
+    the very one that was planned; and what the person allows.
+
+    A store that the person put elsewhere lies beside whatever is there: the folder around it is not the spec's.
+    """
     store = run.resolve().parent.parent
-    roots = Roots.of(store.parent if (store / "objects").is_dir() else run, allowed)
+    beside_specs = store.name == STORE_FOLDER and (store / "objects").is_dir()
+    roots = Roots.of(store.parent if beside_specs else run, allowed)
     spec = Path(plan.sources.get("spec", ""))
     if roots.hold(resolved(spec)) or not _is_planned(spec, plan):
         return roots

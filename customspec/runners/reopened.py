@@ -83,16 +83,15 @@ class Reopened:
         return with_found(step.params, [Need(one, self._found(one)) for one in finding])
 
     def _found(self, step: Step) -> Result:
-        """What a step found, from the run folder; a search serves all seeds, and its result lies with the first."""
-        folder = self.run / artifact_of(step.candidate or self.key)
-        file = folder / f"{step.kind}.json"
+        """What a step found, from the candidate's folder."""
+        file = self.artifact / f"{step.kind}.json"
         try:
             values = json.loads(read_regular(file))
             if not isinstance(values["options"], dict):
                 raise ValueError("its options are none")
         except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             raise UsageError(f"{file} is not what was found: {error}") from error
-        return Result(step.id, "", values, folder)
+        return Result(step.id, "", values, self.artifact)
 
     def _check(self, step: Step) -> None:
         """Raises RefusedError where the step would open files elsewhere."""

@@ -91,6 +91,11 @@ class Worker:
             answer: dict[str, Any] = json.loads(self._received())
         except (OSError, ValueError, EOFError) as error:
             raise WorkerDiedError(self._why()) from error
+        except BaseException:  # an interrupt: the answer that is still to come would be taken for the next one's
+            if self._process is not None:
+                self._process.kill()
+            self._forget()
+            raise
         return answer
 
     def _received(self) -> bytes:

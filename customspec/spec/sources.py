@@ -8,13 +8,17 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from customspec.spec.base import Strict, Text, Texts
 
+HubName = Annotated[str, Field(pattern=r"^\w[\w.-]*/\w[\w.-]*$")]
+# the hub's library makes a path of it, and would open what an absolute one, or `..`, leads to
+Revision = Annotated[str, Field(pattern=r"^\w[\w+-]*(\.[\w+-]+)*(/\w[\w+-]*(\.[\w+-]+)*)*$")]
+
 
 class BaseModelSpec(Strict):
     """Where the base model comes from: exactly one of `hub`, `path`, `package`."""
 
-    hub: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
+    hub: HubName | None = None
     """Repository on the Hugging Face hub, `owner/name`."""
-    revision: Text | None = None
+    revision: Revision | None = None
     """Commit, tag or branch of the hub repository."""
     path: Text | None = None
     """Folder of safetensors, or a .gguf file; relative to the spec."""
@@ -51,9 +55,9 @@ class Split(Strict):
 
     path: Texts | None = None
     """File or files: jsonl, json, csv, parquet; relative to the spec."""
-    hub: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
+    hub: HubName | None = None
     """Data set on the Hugging Face hub, `owner/name`."""
-    revision: Text | None = None
+    revision: Revision | None = None
     """Commit, tag or branch of the data set."""
     subset: Text | None = None
     """Configuration of the data set."""

@@ -15,6 +15,7 @@ from customspec.spec import Options
 
 DATA = frozenset({"const", "default", "enum", "examples"})  # keywords whose values are no schemas
 LONGEST_INTEGER = 4000  # digits; Python refuses to read more than 4300
+MOST_CHECKS = 100_000  # of one value; references to references may double them again and again
 
 
 class ValidJson:
@@ -111,19 +112,24 @@ def check_schema(schema: Mapping[str, Any]) -> None:
     """Raises ValueError for what is no JSON Schema, refers to what is not in it, or has patterns that RE2 refuses."""
     import jsonschema
 
+    if not isinstance(schema.get("$schema", ""), str):
+        raise ValueError("this is no JSON Schema: its `$schema` is no address")
     try:
         jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator).check_schema(schema)
     except jsonschema.SchemaError as error:
         place = "".join(f"[{part!r}]" for part in error.path)
         raise ValueError(f"this is no JSON Schema: {error.message}" + (f" (at {place})" if place else "")) from error
-    _check_keywords(schema)
+    resolver = _check_keywords(schema)
     try:
+        if _checks(schema, resolver, {}) > MOST_CHECKS:
+            raise ValueError(f"this JSON Schema checks a value more than {MOST_CHECKS} times: its references multiply")
         validator_of(schema).is_valid(None)
     except RecursionError as error:
         raise ValueError("this JSON Schema refers to itself without end") from error
 
 
-def _check_keywords(schema: Mapping[str, Any]) -> None:
+def _check_keywords(schema: Mapping[str, Any]) -> Any:
+    """Returns what finds the parts that `$ref` names."""
     from referencing import Registry, Resource
     from referencing.exceptions import Unresolvable
     from referencing.jsonschema import DRAFT202012
@@ -140,6 +146,29 @@ def _check_keywords(schema: Mapping[str, Any]) -> None:
                 resolver.lookup(value)
             except Unresolvable as error:
                 raise ValueError(f"`$ref: {value}` refers to nothing in the schema itself") from error
+    return resolver
+
+
+def _checks(schema: object, resolver: Any, known: dict[int, int]) -> int:
+    """How many schemas one value is checked against, at most. Raises RecursionError where there is no end."""
+    if not isinstance(schema, Mapping):
+        return 1
+    if id(schema) not in known:
+        known[id(schema)] = 1 + sum(_checks(part, resolver, known) for part in _in_place(schema, resolver))
+    return known[id(schema)]
+
+
+def _in_place(schema: Mapping[str, Any], resolver: Any) -> Iterator[object]:
+    """The schemas that the same value is checked against, too."""
+    for keyword, value in schema.items():
+        if keyword in {"allOf", "anyOf", "oneOf"} and isinstance(value, list):
+            yield from value
+        elif keyword in {"not", "if", "then", "else"}:
+            yield value
+        elif keyword == "dependentSchemas" and isinstance(value, Mapping):
+            yield from value.values()
+        elif keyword in {"$ref", "$dynamicRef"} and isinstance(value, str):
+            yield resolver.lookup(value).contents
 
 
 def _keywords(schema: object) -> Iterator[tuple[str, Any]]:

@@ -32,8 +32,12 @@ ARCHITECTURE = text("general.architecture") + struct.pack("<I", 8) + text("llama
 WHOLE = header(1, 1, ARCHITECTURE, tensor(), bytes(64))
 
 
-def array(kind: int, count: int, *items: bytes) -> bytes:
-    return text("tokens") + struct.pack("<IIQ", 9, kind, count) + b"".join(items)
+def array(kind: int, count: int, *items: bytes, name: str = "tokens") -> bytes:
+    return text(name) + struct.pack("<IIQ", 9, kind, count) + b"".join(items)
+
+
+def number(name: str, value: int) -> bytes:
+    return text(name) + struct.pack("<II", 4, value)
 
 
 BAD = {
@@ -50,6 +54,14 @@ BAD = {
     "many dimensions": header(0, 1, text("w") + struct.pack("<I", 2**31)),
     "a large tensor": header(0, 1, tensor((2**40, 2**20)), bytes(64)),
     "a tensor behind the end": header(0, 1, tensor(offset=2**50), bytes(64)),
+    "a tensor that is cut off": header(0, 1, tensor(), bytes(3)),
+    "a tensor twice": header(0, 2, tensor(), tensor(), bytes(64)),
+    "no alignment": header(1, 1, number("general.alignment", 0), tensor(), bytes(64)),
+    "an alignment of text": header(1, 1, text("general.alignment"), struct.pack("<I", 8), text("32"), tensor()),
+    "a huge alignment": header(1, 1, number("general.alignment", 2**31), tensor(), bytes(64)),
+    "a billion layers": header(1, 1, number("llama.block_count", 10**9), tensor(), bytes(64)),
+    "no layers": header(1, 1, number("llama.block_count", 0), tensor(), bytes(64)),
+    "many arrays": header(9, 0, *(array(0, 1 << 20, bytes(1 << 20), name=str(name)) for name in range(9))),
     "another version": header(0, 0, version=1),
     "big-endian": b"GGUF" + struct.pack(">IQQ", 3, 1, 1),
     "nothing": b"",
@@ -65,6 +77,8 @@ def written(folder: Path, content: bytes) -> Path:
 
 def test_a_whole_header_is_right(tmp_path: Path) -> None:
     check_gguf(written(tmp_path, WHOLE))
+    told = number("general.alignment", 64), number("llama.block_count", 1)
+    check_gguf(written(tmp_path, header(3, 1, ARCHITECTURE, *told, tensor(), bytes(64 + 16))))
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,11 @@ def test_a_folders_card_tells(tmp_path: Path, card: str | None, licence: str | N
     if card is not None:
         (tmp_path / "README.md").write_text(card)
     assert licence_of(folder(tmp_path)) == licence
+
+
+def test_a_card_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "README.md")
+    assert licence_of(folder(tmp_path)) is None
 
 
 @pytest.mark.parametrize("licence", ["apache-2.0", None])

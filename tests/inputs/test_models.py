@@ -88,6 +88,11 @@ def test_a_file_that_may_not_be_read_is_told(tmp_path: Path, find: Find) -> None
         (sharded(names=()), "names no shard"),
         (sharded(names=("one.safetensors", "../two.safetensors")), "names a shard outside the folder"),
         (sharded(names=("one.safetensors", "sub/two.safetensors")), "names a shard outside the folder"),
+        (
+            {**sharded(names=("one.safetensors", "two.bin")), "two.bin": tensors((4,))},
+            "is no safetensors file: two.bin",
+        ),
+        ({**sharded(names=("config.json",))}, r"is no safetensors file: config\.json"),
         ({**sharded(), "model.safetensors.index.json": b"{"}, "is not JSON"),
         ({**sharded(), "model.safetensors.index.json": b"[]"}, "is not a JSON object"),
         ({**sharded(), "model.safetensors.index.json": b'{"weight_map": ["a"]}'}, "names no shard"),
@@ -110,6 +115,32 @@ def test_shards_are_found_by_their_index(tmp_path: Path, find: Find) -> None:
 def test_beside_safetensors_a_pickle_is_no_obstacle(tmp_path: Path, find: Find) -> None:
     fill(tmp_path / "model", whole(**{"pytorch_model.bin": b"\x80\x04"}))
     assert found(find(path="model")).kind == "folder"
+
+
+@pytest.mark.parametrize("name", ["model.gguf", "model/model.safetensors", "model/tokenizer.model"])
+def test_a_file_of_holes_is_not_read(tmp_path: Path, find: Find, name: str) -> None:
+    fill(tmp_path / "model", whole(**{"tokenizer.model": b"x"}))
+    fill(tmp_path, {"model.gguf": b"GGUF"})
+    os.truncate(tmp_path / name, 1 << 40)  # of which the disk holds nothing
+    with pytest.raises(ModelError, match=r"is nearly empty: most of it was never written|is larger than 256 MiB"):
+        find(path=name.partition("/")[0])
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"num_hidden_layers": 3},
+        {"text_config": {"n_layer": 3}},
+        {"vision_config": {"num_hidden_layers": 10**9}},
+        {"audio_config": {"encoder": {"depth": 10**9}}},
+        {"decoder_layers": 10**9},
+    ],
+    ids=str,
+)
+def test_more_layers_than_tensors_are_never_laid_out(tmp_path: Path, find: Find, told: dict[str, Any]) -> None:
+    fill(tmp_path / "model", whole(**{"config.json": json.dumps(told).encode()}))
+    with pytest.raises(ModelError, match=r"promises \d+ layers; the weights are 2 tensors"):
+        find(path="model")
 
 
 # --- the digest

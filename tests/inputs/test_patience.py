@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
@@ -70,6 +72,28 @@ def test_time_grows_with_what_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TooSlowError):
         Patience().within(lambda: 1, 0)
     assert Patience().within(lambda: 1, 10**6) == 1
+
+
+@pytest.mark.parametrize("fast", ["process_time", "monotonic"])
+def test_nobody_pays_for_what_others_compute(monkeypatch: pytest.MonkeyPatch, fast: str) -> None:
+    """Of this process, as a tokenizer does that was given up, or beside it on the machine."""
+    passed = 0.0
+    clocks = {"process_time": lambda: passed, "monotonic": lambda: passed} | {fast: lambda: 100 * passed}
+    monkeypatch.setattr(patience, "time", SimpleNamespace(**clocks))
+    monkeypatch.setattr(patience, "LOOK", 0.001)
+    asked, left = Patience(), threading.Event()
+
+    def takes(seconds: float, *, ends: bool = True) -> None:
+        nonlocal passed
+        passed += seconds
+        if not ends:
+            left.wait(60)
+
+    for _ in range(9):
+        asked.within(lambda: takes(1.0), 65)
+    with pytest.raises(TooSlowError):
+        asked.within(lambda: takes(2.0, ends=False), 65)
+    left.set()
 
 
 def test_a_normalizer_that_looks_for_a_pattern_is_not_asked_how_long_a_text_becomes(tmp_path: Path) -> None:

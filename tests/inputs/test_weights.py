@@ -41,6 +41,11 @@ def test_a_safetensors_file_with_bytes_to_spare_is_refused(tmp_path: Path) -> No
         b'{"t": {"data_offsets": []}}',
         b'{"t": {"data_offsets": [0, "x"]}}',
         b'{"t": {"data_offsets": null}}',
+        *(
+            b'{"t": {"dtype": "F32", "shape": [0], "data_offsets": [%b]}}' % places
+            for places in (b"0, 1e400", b"NaN, NaN", b"0.0, 0.0", b"false, false", b'"0", "0"', b"0, 0, 0")
+        ),
+        b'{"t": {"dtype": "Q9", "shape": [0], "data_offsets": [0, 0]}}',
         b"[" * 100_000,
     ],
     ids=repr,

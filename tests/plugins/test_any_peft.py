@@ -46,6 +46,10 @@ def test_a_method_is_trained_and_its_adapter_is_plain_peft(workspace: Workspace,
         ("{method: FOURIERFT, config: {n_frequencies: 3}}", "10:50", "FOURIERFT has no option `n_frequencies`"),
         ("{method: VERA, config: {r: -1}}", "10:44", "VERA cannot be put on this model"),
         ("{method: LORA, config: {target_modules: [nowhere]}}", "10:44", "LORA cannot be put on this model"),
+        ("{method: LORA, config: {megatron_config: {a: 1}, megatron_core: os}}", "10:45", "`megatron_config` names a"),
+        ("{method: LORA, config: {corda_config: {cache_file: x.pt}}}", "10:45", "LORA: `cache_file` names a file"),
+        ("{method: PROMPT_TUNING, config: {tokenizer_name_or_path: a/b}}", "10:54", "`tokenizer_name_or_path` names"),
+        ("{method: XLORA, config: {adapters: {one: ../x}}}", "10:46", "`adapters` names a file, a model or code"),
     ],
 )
 def test_what_peft_does_not_know_is_told_at_its_place(
@@ -55,6 +59,25 @@ def test_what_peft_does_not_know_is_told_at_its_place(
     assert ended.code == 2
     assert message in ended.err
     assert f"spec.yaml:{place}" in ended.err
+
+
+@pytest.mark.parametrize(
+    "config", [{"prompt_tuning_init_state_dict_path": "x"}, {"adapters": {}}, {"lora_ga_config": [{"cache_file": "x"}]}]
+)
+def test_no_plan_gives_peft_the_name_of_a_file(config: dict[str, object]) -> None:
+    from customspec.ml.methods import configuration
+
+    with pytest.raises(ValueError, match="names a file, a model or code, which no spec may do"):
+        configuration("LORA", config)
+
+
+def test_a_question_that_never_ends_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from customspec.inputs import consulting
+
+    monkeypatch.setattr(consulting, "CPU", 1)  # of which importing PEFT alone takes more
+    with pytest.raises(PluginError, match="technique `peft` gave no answer: it asks for too much time or memory"):
+        consult("peft", "customspec 0", {"method": "NONE", "config": {}, "model": {}}, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_answer_is_asked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

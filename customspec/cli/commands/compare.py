@@ -11,6 +11,7 @@ import click
 from customspec.cli.options import json_option, store_option
 from customspec.cli.output import show_json
 from customspec.cli.printing import print_table
+from customspec.cli.roots import allow_root_option
 from customspec.cli.runs import read_named, reading
 from customspec.errors import Exit, UsageError
 from customspec.registry import discover
@@ -27,13 +28,14 @@ if TYPE_CHECKING:
 @click.command("compare")
 @click.argument("runs", metavar="RUN RUN…", nargs=-1, required=True)
 @store_option
+@allow_root_option
 @json_option
-def command(runs: tuple[str, ...], store: Path | None, *, as_json: bool) -> int:
+def command(runs: tuple[str, ...], store: Path | None, allow_root: tuple[Path, ...], *, as_json: bool) -> int:
     """Put runs side by side: their answers, what differed in their specs, and the verdicts on the rows they share.
 
     Each RUN is a run folder, a run's id, or a spec (its latest run).
     """
-    found = _named([read_named(named, store) for named in runs])
+    found = _named([read_named(named, store, allow_root) for named in runs])
     if len(found) < 2:
         raise UsageError("to compare takes two runs, or more")
     registry = discover()

@@ -15,6 +15,7 @@ from customspec.cli.output import show_json
 from customspec.cli.places import store_root
 from customspec.cli.planning import make_plan
 from customspec.cli.printing import print_table
+from customspec.cli.writing import write_out
 from customspec.compiler import Compiled
 from customspec.decide.prospect import MEMO
 from customspec.errors import Exit, UsageError
@@ -22,7 +23,7 @@ from customspec.machine import Machine, detect
 from customspec.plan import Plan
 from customspec.report.text import escape
 from customspec.saved import sealed
-from customspec.store import Store, store_key, writing_under
+from customspec.store import Store, store_key
 
 
 @click.command("plan")
@@ -70,8 +71,7 @@ def cached_steps(plan: Plan, store: Store, machine: Machine) -> dict[str, bool]:
 def _write(compiled: Compiled, out: Path) -> None:
     if compiled.unresolved:
         raise UsageError(f"no plan is written: {', '.join(compiled.unresolved)} is not here yet; `run` fetches it")
-    with writing_under(out):
-        out.write_text(json.dumps(sealed(compiled.plan), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_out(out, json.dumps(sealed(compiled.plan), indent=1, allow_nan=False) + "\n")
 
 
 def _print(compiled: Compiled, cached: dict[str, bool]) -> None:

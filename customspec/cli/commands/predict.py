@@ -13,12 +13,12 @@ from customspec.cli.options import device_option, store_option
 from customspec.cli.reopening import candidate_option, read_chosen, reopened
 from customspec.cli.roots import allow_root_option
 from customspec.cli.runs import run_argument
+from customspec.cli.writing import write_out
 from customspec.errors import Exit, UsageError
 from customspec.inputs.formats import read_jsonl
 from customspec.inputs.rows import RowError, read_rows
 from customspec.prompts import Row
 from customspec.runners.predict import predict
-from customspec.store import writing_under
 
 
 @click.command("predict")
@@ -51,8 +51,7 @@ def command(
     if out is None:
         click.echo(lines, nl=False)
     else:
-        with writing_under(out):
-            out.write_text(lines, encoding="utf-8")
+        write_out(out, lines)
     return Exit.DONE
 
 

@@ -8,7 +8,9 @@ import click
 
 from customspec.cli.options import json_option, store_option
 from customspec.cli.output import show_json
+from customspec.cli.roots import allow_root_option
 from customspec.cli.runs import read_named, reading, run_argument
+from customspec.cli.writing import write_out
 from customspec.errors import Exit, UsageError
 from customspec.inputs.writing import replace_file
 from customspec.store import writing_under
@@ -20,8 +22,18 @@ from customspec.store import writing_under
 @click.option("--out", type=click.Path(path_type=Path), help="Where to write; - is stdout. [report.html in the run]")
 @click.option("--base", metavar="RUN", help="Markdown: what differs from this run, in its spec and its results.")
 @store_option
+@allow_root_option
 @json_option
-def command(run: str, form: str, out: Path | None, base: str | None, store: Path | None, *, as_json: bool) -> int:
+def command(
+    run: str,
+    form: str,
+    out: Path | None,
+    base: str | None,
+    store: Path | None,
+    allow_root: tuple[Path, ...],
+    *,
+    as_json: bool,
+) -> int:
     """Write what a finished run found: the answer, its evidence, and where every number comes from.
 
     RUN is a run folder, a run's id, or a spec (its latest run).
@@ -30,7 +42,7 @@ def command(run: str, form: str, out: Path | None, base: str | None, store: Path
         raise UsageError("--base belongs to --format markdown; side by side: customspec compare")
     from customspec.report.view import view_of
 
-    finished = read_named(run, store)
+    finished = read_named(run, store, allow_root)
     with reading(finished.folder):
         view = view_of(finished)
     if as_json:
@@ -39,7 +51,7 @@ def command(run: str, form: str, out: Path | None, base: str | None, store: Path
     if form == "markdown":
         from customspec.report.markdown import markdown_of
 
-        against = None if base is None else read_named(base, store)
+        against = None if base is None else read_named(base, store, allow_root)
         with reading(finished.folder):
             text = markdown_of(view, finished, against)
         _write(text, out)
@@ -63,5 +75,4 @@ def _write(text: str, out: Path | None) -> None:
     if out is None or str(out) == "-":
         click.echo(text, nl=False)
     else:
-        with writing_under(out):
-            out.write_text(text, encoding="utf-8")
+        write_out(out, text)

@@ -28,6 +28,7 @@ from customspec.machine import Machine, detect
 from customspec.plan import Plan
 from customspec.registry import discover
 from customspec.report.curve import curve_lines
+from customspec.report.logs import tell
 from customspec.report.tables import decision_lines, results_table
 from customspec.report.text import escape
 from customspec.runners.curve import CurveRun, run_curve
@@ -102,10 +103,10 @@ def _compiled(
     if section is not None:
         check_locked(spec, section, compiled.plan)
     host = Host(Store(root), discover(), machine)
-    if calibrate(compiled.plan, host, lambda text: click.echo(escape(text), err=True)):
+    if calibrate(compiled.plan, host, lambda text: tell(escape(text))):
         compiled = make_plan(spec, root, machine, **choices)
     for note in compiled.notes:
-        click.echo(f"note: {escape(note)}", err=True)
+        tell(f"note: {escape(note)}")
     return compiled
 
 
@@ -159,7 +160,7 @@ def _execute(
         begun(plan, host.store, host.machine) as folder,
         logging_to(folder),
         watching() as display,
-        watched(plan, folder, display, watchers, lambda text: click.echo(escape(text), err=True)) as following,
+        watched(plan, folder, display, watchers, lambda text: tell(escape(text))) as following,
     ):
         limits, curve = Limits.of(plan), None
         outcome = run_plan(plan, host, following, checkpoint_seconds=checkpoint_seconds, limits=limits)
@@ -177,7 +178,7 @@ def _execute(
 def _tell(plan: Plan, ran: _Ran, *, require_goal: bool, as_json: bool) -> int:
     """Print what the run found; the exit code. Raises what interrupted it."""
     if ran.outcome.stopped is not None:
-        click.echo(f"what is finished is in the run folder: {_near(ran.folder)}", err=True)
+        tell(f"what is finished is in the run folder: {_near(ran.folder)}")
         raise ran.outcome.stopped
     if as_json:
         show_json(ran.document)

@@ -20,6 +20,7 @@ from customspec.inputs.encoding import Encoded, encode
 from customspec.inputs.models import Unresolved
 from customspec.inputs.tokens import Chat
 from customspec.machine import detect
+from customspec.report.logs import tell
 from customspec.report.text import escape
 from customspec.spec import Spec
 
@@ -50,7 +51,7 @@ def _rows(ready: Ready, spec: Spec, split: str, count: int) -> Iterator[dict[str
     if isinstance(ready.model, Unresolved):
         raise UsageError(f"{ready.model.label} is not in the local cache; `customspec run` fetches it")
     if is_fitted(ready.draft):
-        click.echo(f"{ready.key}: its prompt is fitted in a run; shown is that of its options as given", err=True)
+        tell(f"{ready.key}: its prompt is fitted in a run; shown is that of its options as given")
     examples = ready.rendered.examples.get(split, ())
     if not examples:
         raise UsageError(f"there are no {split} rows")
@@ -64,9 +65,9 @@ def _rows(ready: Ready, spec: Spec, split: str, count: int) -> Iterator[dict[str
         on_long=spec.data.on_long,
     )
     for id in encoded.dropped:
-        click.echo(f"{ready.key}, row {id}: dropped, longer than the model's context", err=True)
+        tell(f"{ready.key}, row {id}: dropped, longer than the model's context")
     for id in encoded.last_only:
-        click.echo(f"{ready.key}, row {id}: the chat template changes earlier turns; the loss sees the last", err=True)
+        tell(f"{ready.key}, row {id}: the chat template changes earlier turns; the loss sees the last")
     for row in encoded.rows:
         yield _row(ready, row, chat)
 

@@ -24,6 +24,7 @@ from customspec.runners.export.parity import Parity
 from customspec.runners.reopened import Reopened, check_there
 from customspec.runners.rows import write_lines
 from customspec.source import read
+from customspec.store import trouble
 
 CARD = "README.md"
 BUNDLE = "prompt.json"
@@ -175,6 +176,12 @@ def _drafting(out: Path) -> Iterator[Path]:
             draft.rename(out.absolute())  # onto an empty folder, too
         except OSError as error:
             raise RefusedError(f"{out} was taken meanwhile: {error.strerror}") from error
+    except CustomspecError:
+        raise
+    except Exception as error:  # safetensors tells of a full disk in words of its own
+        if (told := trouble(error, draft, "name another folder with --out")) is not None:
+            raise told from error
+        raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
