@@ -57,6 +57,12 @@ class Lazy(click.Group):
         command: click.Command = module.command
         return command
 
+    def invoke(self, context: click.Context) -> object:
+        try:
+            return super().invoke(context)
+        except BrokenPipeError:  # click would end with 1, which is a step that failed
+            return _unheard()
+
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -109,12 +115,6 @@ def _run(arguments: list[str] | None) -> int:
         return _tell(error)
     except MemoryError:
         return _tell(MachineError("not enough memory for this command; finished steps are kept"))
-    except BrokenPipeError:
-        return _unheard()
-    except SystemExit as ended:  # click's own way to end then is that of a step that failed
-        if not isinstance(ended.__context__, BrokenPipeError):
-            raise
-        return _unheard()
     except OSError as error:
         return _tell(_of_the_system(error))
     except (KeyboardInterrupt, click.Abort):
