@@ -145,6 +145,13 @@ def test_a_process_that_was_killed_is_started_again(runner: Worker) -> None:
     assert pid(runner) != first
 
 
+def test_half_of_a_character_is_no_text(runner: Worker) -> None:
+    template = Sandboxed("{{ '\\ud800' ~ a }}", runner)
+    with pytest.raises(TemplateError, match=r"it writes U\+D800, half of a surrogate pair, which is no text"):
+        template.render({"a": "x"})
+    assert Sandboxed("{{ a }}", runner).render({"a": "\U0001f600"}) == "\U0001f600"
+
+
 def test_after_an_interrupt_no_answer_is_taken_for_anothers(runner: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     template = Sandboxed("{{ a }}", runner)
 

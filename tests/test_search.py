@@ -209,7 +209,7 @@ def test_a_prompting_technique_is_searched_evaluated_and_predicts_with_what_was_
 def test_each_seed_is_used_without_the_first_whose_search_it_is(workspace: Workspace, customspec: Command) -> None:
     entry = "{few_shot: {}, search: {shots: [1, 3]}}"
     document = run(customspec, workspace.spec(f"techniques: [{entry}]", "seeds: [0, 1]"))
-    first, second = (folder_of(workspace, document, f"few_shot@{seed}") for seed in (0, 1))
+    first, second = (workspace.candidate_folder(document, f"few_shot@{seed}") for seed in (0, 1))
     assert (first / "search.json").read_bytes() == (second / "search.json").read_bytes()
     shutil.rmtree(first)
     asked = (first.parent.parent, workspace.root / "test.jsonl", "--candidate", "few_shot@1")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import click
-
 from customspec.cli.roots import roots_of
 from customspec.cli.specs import read_document
 from customspec.compiler import Compiled, compile_document, read_spec

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -21,6 +22,7 @@ from customspec.suggest import NO_KEYS, closest
 
 M = TypeVar("M", bound=BaseModel)
 MAPPINGS = {"model_type", "model_attributes_type", "dict_type"}
+MOST = 100  # problems of one part that are told at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ def validate(model: type[M], data: object, problems: Problems, at: KeyPath = (),
     try:
         return model.model_validate(data)
     except ValidationError as invalid:
-        grouped = _by_path(invalid.errors(include_url=False), data)
+        grouped = _first(_by_path(invalid.errors(include_url=False), data))
         renamed = {
             (*path[:-1], _meant(model, path))
             for path, errors in grouped.items()
@@ -49,6 +51,11 @@ def validate(model: type[M], data: object, problems: Problems, at: KeyPath = (),
             if errors[0]["type"] != "missing" or path not in renamed:  # there, by another name: one mistake, told once
                 _add(part, path, errors)
         return None
+
+
+def _first(grouped: Mapping[KeyPath, list[ErrorDetails]]) -> dict[KeyPath, list[ErrorDetails]]:
+    """As many as a person reads: to look for what each was meant to be takes its time."""
+    return dict(islice(grouped.items(), MOST))
 
 
 def _by_path(errors: Sequence[ErrorDetails], data: object) -> dict[KeyPath, list[ErrorDetails]]:

@@ -43,7 +43,7 @@ class _Walk:
         self.content = content
         self.at = 0
         self.items = 0
-        self.sizes: dict[int, tuple[int, int]] = {**GGML_QUANT_SIZES}  # numbers of a block, and its bytes
+        self.sizes = {int(kind): size for kind, size in GGML_QUANT_SIZES.items()}  # numbers of a block, and its bytes
 
     def check(self) -> None:
         if self._bytes(4) != b"GGUF":

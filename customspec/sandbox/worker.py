@@ -116,4 +116,10 @@ def _filled(template: Template | ChatTemplate, fields: Mapping[str, Any]) -> str
         if size > OUTPUT:
             raise OutputError
         parts.append(part)
-    return "".join(parts)
+    text = "".join(parts)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = f"U+{ord(text[error.start]):04X}"
+        raise ValueError(f"it writes {half}, half of a surrogate pair, which is no text") from error
+    return text

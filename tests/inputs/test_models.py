@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from model_folders import TOKENIZER, Find, fill, found, sharded, tensors, whole

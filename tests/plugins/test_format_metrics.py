@@ -95,6 +95,9 @@ def test_a_schemas_pattern_cannot_backtrack_for_ever() -> None:
     assert score("json_schema", [(json.dumps("a" * 50_000 + "!"), "")], against=against) == 0
 
 
+DOUBLING = {str(n): {"allOf": [{"$ref": f"#/$defs/{min(n + 1, 39)}"}] * 2} if n < 39 else {} for n in range(40)}
+
+
 @pytest.mark.parametrize(
     ("against", "message"),
     [
@@ -105,6 +108,8 @@ def test_a_schemas_pattern_cannot_backtrack_for_ever() -> None:
         ({"$ref": "#/$defs/none"}, "refers to nothing in the schema"),
         ({"$ref": "https://example.com/schema.json"}, "refers to nothing in the schema"),
         ({"items": {"$ref": "file:///etc/passwd"}}, "refers to nothing in the schema"),
+        ({"$schema": [1]}, r"`\$schema` is no address"),
+        ({"$defs": DOUBLING, "$ref": "#/$defs/0"}, "checks a value more than 100000 times"),
         ({"$ref": "#"}, "refers to itself without end"),
     ],
 )
