@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 import click
 
-from customspec.cli.places import STORE_FOLDER, STORE_VARIABLE
+from customspec.cli.places import STORE_VARIABLE
 from customspec.cli.roots import allow_root_option
+from customspec.inputs.paths import STORE_FOLDER
 
 F = TypeVar("F", bound=Callable[..., Any])
 

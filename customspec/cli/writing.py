@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from customspec.inputs.digests import replace_file
+from customspec.inputs.writing import replace_file
 from customspec.store import writing_under
 
 
