@@ -92,4 +92,5 @@ def test_a_row_of_two_texts_is_estimated_as_two(pairs: Workspace, customspec: Co
     ended = customspec("plan", "spec.yaml", "--json")
     assert ended.code == 0, ended.err
     two, one = (candidate["estimate"]["training_flops"] for candidate in ended.json["candidates"])
-    assert 1.5 * one < two <= 2 * one  # what all rows begin with runs once in both
+    # what all rows begin with runs once in both; in a line twice as long each token attends to twice as many
+    assert 1.5 * one < two <= 2.5 * one

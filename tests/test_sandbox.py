@@ -18,7 +18,7 @@ from customspec.sandbox.client import Worker
 from customspec.sandbox.templates import Sandboxed, SandboxedChat, TemplateLimitError, prompt_template
 from customspec.templates import Template
 
-FIELDS = {"text": "héllo\ud800\n", "words": ["one", "two"], "nested": {"a": [1, 2.5, None, True]}, "big": 10**40}
+FIELDS = {"text": "héllo\u2028\n", "words": ["one", "two"], "nested": {"a": [1, 2.5, None, True]}, "big": 10**40}
 ENDLESS = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
 SQUARES = "{% set n = namespace(i=3) %}{% for i in range(40) %}{% set n.i = n.i * n.i %}{% endfor %}"
 DOUBLING = "{% set n = namespace(t='ab') %}{% for i in range(40) %}{% set n.t = n.t ~ n.t %}{% endfor %}{{ n.t }}"

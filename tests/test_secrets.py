@@ -86,16 +86,19 @@ def contents(folder: Path) -> bytes:
 
 
 def test_a_token_of_the_environment_is_nowhere_after_a_run_that_fails(
-    workspace: Workspace, customspec: Run, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace,
+    customspec: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     from customspec.inputs import models
 
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-
-    def refused(*_: object, **__: object) -> str:
-        raise OSError(f"401 Client Error for https://user:{TOKEN}@huggingface.co/api?token={TOKEN}")
-
-    monkeypatch.setattr("huggingface_hub.snapshot_download", refused)
+    refused = tmp_path_factory.mktemp("elsewhere") / "fetcher"  # in place of the process that asks the hub
+    reason = f"401 Client Error for https://user:{TOKEN}@huggingface.co/api?token={TOKEN}"
+    refused.write_text(f"#!/bin/sh\ncat > /dev/null\necho '\"{reason}\"'\nexit 1\n")
+    refused.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(refused))
     text = workspace.spec("techniques: [zero_shot]").read_text().replace("{path: model}", "{hub: owner/tiny}")
     (workspace.root / ".customspec" / "headers").unlink()
     ended = customspec("run", workspace.write("spec.yaml", text))
