@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -98,7 +99,7 @@ def test_a_token_of_the_environment_is_nowhere_after_a_run_that_fails(
     reason = f"401 Client Error for https://user:{TOKEN}@huggingface.co/api?token={TOKEN}"
     refused.write_text(f"#!/bin/sh\ncat > /dev/null\necho '\"{reason}\"'\nexit 1\n")
     refused.chmod(0o755)
-    monkeypatch.setattr("sys.executable", str(refused))
+    monkeypatch.setattr("customspec.runners.fetching.sys", SimpleNamespace(executable=str(refused)))
     text = workspace.spec("techniques: [zero_shot]").read_text().replace("{path: model}", "{hub: owner/tiny}")
     (workspace.root / ".customspec" / "headers").unlink()
     ended = customspec("run", workspace.write("spec.yaml", text))
