@@ -32,13 +32,25 @@ techniques: [few_shot]"""
 
 
 class Sender:
-    """Sends this process a signal within the `at`th of the calls that are counted, from the moment that it is armed."""
+    """Sends this process a signal within the `at`th of the calls that are counted, from the moment that it is armed.
+    `code` is the exit code that the signal asks for."""
 
-    def __init__(self, number: signal.Signals) -> None:
-        self.number, self.at, self.count = number, 0, 0
+    def __init__(self, number: signal.Signals, code: int, patch: pytest.MonkeyPatch) -> None:
+        self.number, self.code, self._patch = number, code, patch
+        self.at = self.count = 0
 
-    def arm(self, at: int) -> None:
-        self.at, self.count = at, 0
+    def arm(self, place: Any, name: str, at: int, call: int = 1) -> None:
+        """It is armed when the function is called for the `call`th time."""
+        whole, calls = getattr(place, name), 0
+
+        def arms(*arguments: Any, **named: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == call:
+                self.at, self.count = at, 0
+            return whole(*arguments, **named)
+
+        self._patch.setattr(place, name, arms)
 
     def called(self) -> None:
         if self.at:
@@ -48,18 +60,16 @@ class Sender:
 
 
 @pytest.fixture(params=[(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"])
-def ends(request: pytest.FixtureRequest) -> Iterator[tuple[Sender, int]]:
-    """What sends the signal, and the exit code that it asks for."""
+def sender(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sender]:
     number, code = request.param
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # tests may run in a shell's background
-    yield Sender(number), code
+    yield Sender(number, code, monkeypatch)
     signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
-def forwards(ends: tuple[Sender, int]) -> Iterator[Sender]:
+def forwards(sender: Sender) -> Iterator[Sender]:
     """Counts each pass through a whole model."""
-    sender, _ = ends
 
     def passing(module: nn.Module, _: Any) -> None:
         if isinstance(module, PreTrainedModel) and module.get_output_embeddings() is not None:
@@ -71,9 +81,8 @@ def forwards(ends: tuple[Sender, int]) -> Iterator[Sender]:
 
 
 @pytest.fixture
-def tensors(ends: tuple[Sender, int], monkeypatch: pytest.MonkeyPatch) -> Sender:
+def tensors(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> Sender:
     """Counts each tensor that is read of a model's files."""
-    sender, _ = ends
     whole = core_model_loading.spawn_materialize
 
     def counted(*arguments: Any, **named: Any) -> Any:
@@ -84,25 +93,11 @@ def tensors(ends: tuple[Sender, int], monkeypatch: pytest.MonkeyPatch) -> Sender
     return sender
 
 
-def arming(patch: pytest.MonkeyPatch, place: Any, name: str, sender: Sender, at: int, call: int = 1) -> None:
-    """The sender is armed when the function is called for the `call`th time."""
-    whole, calls = getattr(place, name), 0
-
-    def arms(*arguments: Any, **named: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == call:
-            sender.arm(at)
-        return whole(*arguments, **named)
-
-    patch.setattr(place, name, arms)
-
-
-def stopped_and_continued(workspace: Workspace, customspec: Command, sender: Sender, code: int) -> None:
+def stopped_and_continued(workspace: Workspace, customspec: Command, sender: Sender) -> None:
     """The run ends at the signal, tears nothing, says what continues it; and then has the results of one that nothing
     disturbed."""
     stopped = customspec("run", "spec.yaml")
-    assert stopped.code == code, stopped.err
+    assert stopped.code == sender.code, stopped.err
     assert sender.count == sender.at, "more was begun after the signal"
     assert "run the same command again to continue: customspec run spec.yaml" in stopped.err
     assert "Traceback" not in stopped.err
@@ -124,68 +119,42 @@ def _here(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(workspace.root)
 
 
-def test_a_model_is_loaded_no_further(
-    workspace: Workspace,
-    customspec: Command,
-    ends: tuple[Sender, int],
-    tensors: Sender,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_model_is_loaded_no_further(workspace: Workspace, customspec: Command, tensors: Sender) -> None:
     workspace.spec("techniques: [zero_shot]")
-    arming(monkeypatch, evaluate, "load_candidate", tensors, at=5)
-    stopped_and_continued(workspace, customspec, tensors, ends[1])
+    tensors.arm(evaluate, "load_candidate", at=5)
+    stopped_and_continued(workspace, customspec, tensors)
     first = json.loads((workspace.root / ".customspec" / "runs" / "colours-0001" / "results.json").read_text())
     assert [(one["status"], one["reason"]) for one in first["candidates"]] == [("skipped", "the run was interrupted")]
 
 
-def test_a_gguf_file_is_converted_no_further(
-    workspace: Workspace,
-    customspec: Command,
-    ends: tuple[Sender, int],
-    tensors: Sender,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_gguf_file_is_converted_no_further(workspace: Workspace, customspec: Command, tensors: Sender) -> None:
     write_gguf(workspace.root / "tiny.gguf", workspace.root / "model")
     spec = workspace.spec("techniques: [zero_shot]")
     spec.write_text(spec.read_text().replace("path: model", "path: tiny.gguf"))
-    arming(monkeypatch, models, "convert_gguf", tensors, at=5)
-    stopped_and_continued(workspace, customspec, tensors, ends[1])
+    tensors.arm(models, "convert_gguf", at=5)
+    stopped_and_continued(workspace, customspec, tensors)
 
 
-def test_rows_are_scored_no_further(
-    workspace: Workspace,
-    customspec: Command,
-    ends: tuple[Sender, int],
-    forwards: Sender,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_rows_are_scored_no_further(workspace: Workspace, customspec: Command, forwards: Sender) -> None:
     workspace.spec(SCORED)
     # of the first candidate's validation rows: one answer to warm up, then all; then one, and all, of the test rows
-    arming(monkeypatch, evaluate, "answer", forwards, at=2, call=4)
-    stopped_and_continued(workspace, customspec, forwards, ends[1])
+    forwards.arm(evaluate, "answer", at=2, call=4)
+    stopped_and_continued(workspace, customspec, forwards)
     steps = json.loads((workspace.root / ".customspec" / "runs" / "colours-0002" / "results.json").read_text())["steps"]
     assert steps["evaluate:zero_shot@0:validation"]["status"] == "cached"
 
 
-def test_tokens_are_generated_no_further(
-    workspace: Workspace,
-    customspec: Command,
-    ends: tuple[Sender, int],
-    forwards: Sender,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_tokens_are_generated_no_further(workspace: Workspace, customspec: Command, forwards: Sender) -> None:
     workspace.spec(prompt=WRITTEN)
-    arming(monkeypatch, evaluate, "answer", forwards, at=7)
-    stopped_and_continued(workspace, customspec, forwards, ends[1])
+    forwards.arm(evaluate, "answer", at=7)
+    stopped_and_continued(workspace, customspec, forwards)
 
 
 @pytest.mark.parametrize("before", [None, "of before\n"])
 def test_new_rows_are_answered_no_further_and_no_file_is_torn(
     workspace: Workspace,
     customspec: Command,
-    ends: tuple[Sender, int],
     forwards: Sender,
-    monkeypatch: pytest.MonkeyPatch,
     before: str | None,
 ) -> None:
     workspace.spec("techniques: [zero_shot]")
@@ -193,10 +162,10 @@ def test_new_rows_are_answered_no_further_and_no_file_is_torn(
     out = workspace.root / "answers.jsonl"
     if before is not None:
         out.write_text(before)
-    arming(monkeypatch, predict, "answer", forwards, at=2)
+    forwards.arm(predict, "answer", at=2)
     command = ("predict", "spec.yaml", "test.jsonl", "--out", out)
     stopped = customspec(*command)
-    assert stopped.code == ends[1], stopped.err
+    assert stopped.code == forwards.code, stopped.err
     assert forwards.count == forwards.at
     assert (out.read_text() if out.exists() else None) == before
     assert f"customspec predict spec.yaml test.jsonl --out {out}" in stopped.err
