@@ -32,8 +32,8 @@ NAMING: Final = re.compile(
 def configuration(method: str, config: Mapping[str, Any]) -> PeftConfig:
     """PEFT's configuration of a method. Raises ValueError for options that name files, models or code, and what PEFT
     raises of values that do not fit."""
-    if named := next(_naming(config), None):
-        raise ValueError(f"`{named}` names a file, a model or code, which no spec may do")
+    if fault := _fault_of_names(config):
+        raise ValueError(fault)
     return PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(method)](task_type="CAUSAL_LM", **config)
 
 
@@ -49,14 +49,18 @@ def look(method: str, config: Mapping[str, Any], model: Mapping[str, Any]) -> di
     for name in config:
         if name not in options:
             return _unknown(name, method, options)
-        if named := next(_naming({name: config[name]}), None):
-            message = f"{method}: `{named}` names a file, a model or code, which no spec may do"
-            return {"message": message, "option": "config", "item": name}
+        if fault := _fault_of_names({name: config[name]}):
+            return {"message": f"{method}: {fault}", "option": "config", "item": name}
     try:
         made = configuration(method, config)
     except (TypeError, ValueError) as error:
         return {"message": f"{method}: {error}", "option": "config"}
     return _counted(method, made, model)
+
+
+def _fault_of_names(config: Mapping[str, Any]) -> str | None:
+    named = next(_naming(config), None)
+    return None if named is None else f"`{named}` names a file, a model or code, which no spec may do"
 
 
 def _naming(config: object) -> Iterator[str]:
