@@ -1,7 +1,7 @@
 """Every comparison with a rival, and the page that shows them.    python -m benchmarks.results --data FOLDER [--quick]
 
-Writes benchmarks/RESULTS.md. Half an hour on two quiet cores with AVX2, `--quick` (fewer
-rows, one turn) a quarter of it; any other machine has other times, which is why the page names it.
+Writes benchmarks/RESULTS.md. Half an hour on two quiet cores with AVX2, `--quick` (fewer rows, one turn) a quarter of
+it; any other machine has other times, which is why the page names it.
 """
 
 from __future__ import annotations

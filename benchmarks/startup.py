@@ -4,8 +4,8 @@
 
 Each command runs in a process of its own, first once to fill caches, then N times; the table has medians. A rival is
 a whole command, for instance `--rival "trl --help"`, looked for in the rivals' environment (`make bench-env`) and then
-on the PATH; one that is not installed is left out and named. CPU seconds are
-those of the process and its children: unlike the clock's they are nearly the same on a busy machine.
+on the PATH; one that is not installed is left out and named. CPU seconds are those of the process and its children:
+unlike the clock's they are nearly the same on a busy machine.
 """
 
 from __future__ import annotations
