@@ -96,9 +96,8 @@ def usable(machine: Machine) -> int | None:
 
 def _inputs(shape: Shape, adapted: Sequence[Linear] | None, size: int) -> float:
     """Bytes a token that linear maps keep because weights train on them or beside them, over all layers."""
-    if (
-        adapted is None
-    ):  # each once: before attention, its output, before the perceptron, its inside; and what the norms scale
+    if adapted is None:
+        # each once: before attention, its output, before the perceptron, its inside; and what the norms scale
         return size * shape.layers * (4 * shape.hidden + shape.queries + shape.inner)
     # an adapter keeps what its map reads and what comes out: measured, LoRA in float32 keeps 1.1 times that
     return size * sum(linear.inputs + linear.outputs for linear in adapted)

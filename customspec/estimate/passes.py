@@ -26,7 +26,7 @@ class Sharing:
 class PassSizes:
     """Tokens. `scored` and `generated` are what a batch may hold, in scoring and in generation."""
 
-    taught: Sharing
+    sharing: Sharing
     scored: int
     generated: int
 

@@ -82,8 +82,8 @@ class Rates:
             resident_bytes=600 * 2**20 if cpu else 0,
             activations=1.0,
             inputs=1.0,
-            apart=sizes.taught.apart,
-            line=sizes.taught.line,
+            apart=sizes.sharing.apart,
+            line=sizes.sharing.line,
             scored_tokens=sizes.scored,
             generated_tokens=sizes.generated,
         )

@@ -19,7 +19,7 @@ from customspec.inputs.encoding import Encoded
 from customspec.ml.batching import accepts, bare, shown_mask
 from customspec.ml.lines import Line
 from customspec.ml.scoring import why_not_shared
-from customspec.ml.shared_prefix import learned_length, learns_keys, learns_prompt, run_prefix
+from customspec.ml.shared_prefix import learned_length, learned_vectors, learns_keys, run_prefix
 
 IGNORED = -100  # label of a token that the loss does not see
 
@@ -55,7 +55,7 @@ class Forward:
             return cls()
         common = rows[0].prompt[: common_length([row.prompt[: _unlearned(row)] for row in rows])]
         before = len(common) + learned_length(model)
-        sharing = pass_sizes(bare(model).device.type).taught
+        sharing = pass_sizes(bare(model).device.type).sharing
         if before * (batch - 1) < sharing.apart:
             return cls()
         longest = max(len(row.prompt) + len(row.answer) for row in rows)
@@ -72,8 +72,7 @@ class Forward:
             run = self._in_line if self._fits(model, batch) else self._continued
             return run(model, batch, predicting)
         shown = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
-        if learns_prompt(model) and not learns_keys(model):
-            predicting = pad_tensor(predicting, (learned_length(model), 0))  # its logits come before the row's
+        predicting = pad_tensor(predicting, (learned_vectors(model), 0))  # their logits come before the row's
         return _kept(model, {**shown, "use_cache": False}, predicting)
 
     def _fits(self, model: nn.Module, batch: Batch) -> bool:
@@ -81,11 +80,11 @@ class Forward:
         return self.line > 0 and before + int(batch["attention_mask"].sum()) <= self.line
 
     def _in_line(self, model: nn.Module, batch: Batch, predicting: Tensor) -> Tensor:
-        base, learned = bare(model), learned_length(model)
-        keys = learned if learns_keys(model) else 0
-        line = Line.of(self.shared, batch, predicting, vectors=learned - keys, keys=keys)
+        base, vectors = bare(model), learned_vectors(model)
+        keys = learned_length(model) - vectors
+        line = Line.of(self.shared, batch, predicting, vectors=vectors, keys=keys)
         shown = {"attention_mask": shown_mask(base, line.sees), "position_ids": line.positions}
-        if line.vectors:
+        if vectors:
             own = base.get_input_embeddings()(line.tokens)
             prompt = cast(PeftModel, model).get_prompt(batch_size=1)
             fed: dict[str, Any] = {"inputs_embeds": torch.cat([prompt.to(own.dtype), own], 1)}

@@ -16,19 +16,18 @@ SHARED, FILLING = -1, -2  # in place of a row's number
 
 @dataclass(frozen=True)
 class Line:
-    """`vectors` places of a learned prompt come first and have no tokens. The length is a multiple of LINE_STEP."""
+    """The places of a learned prompt's vectors come first and have no tokens. The length is a multiple of LINE_STEP."""
 
     tokens: Tensor  # (1, length - vectors)
     positions: Tensor  # (1, length): every row's own go on from what is shared
     sees: Tensor  # (1, length, keys + length) bool
     predicting: Tensor  # (1, length) bool: in the order of the batch's
-    vectors: int
 
     @classmethod
     def of(
         cls, shared: Sequence[int], batch: Mapping[str, Tensor], predicting: Tensor, *, vectors: int, keys: int
     ) -> Line:
-        """Of a right-padded batch of rows' own tokens; learned keys, of so many tokens, are seen by all."""
+        """Of a right-padded batch of rows' own tokens, behind so many learned `vectors`, or `keys` that all see."""
         real = batch["attention_mask"].bool()
         before, own = vectors + len(shared), int(real.sum())
         filling = -(before + own) % LINE_STEP
@@ -42,5 +41,4 @@ class Line:
             positions=keys + pad_tensor(places, (0, filling))[None],
             sees=pad_tensor(sees, (keys, 0), value=True)[None],
             predicting=pad_tensor(predicting[real], (before, filling))[None],
-            vectors=vectors,
         )

@@ -149,6 +149,11 @@ def learned_length(model: nn.Module) -> int:
     return int(model.active_peft_config.num_virtual_tokens) if learns_prompt(model) else 0
 
 
+def learned_vectors(model: nn.Module) -> int:
+    """How many of them run through the layers: all, or none where they are keys and values of every layer."""
+    return 0 if learns_keys(model) else learned_length(model)
+
+
 def _limits(config: PreTrainedConfig, longest: int | None) -> Iterator[str]:
     window = _window(config)
     if window is not None and (longest is None or longest > window):

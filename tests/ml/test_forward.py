@@ -23,7 +23,7 @@ from customspec.ml.forward import Forward, collate, features_of, supervised
 from customspec.prompts import Example
 
 PAD = 0
-LINE = pass_sizes("cpu").taught.line
+LINE = pass_sizes("cpu").sharing.line
 COMMON = tuple(range(10, 40))
 ROWS = [
     Encoded(Example(f"train:{i}", None, "", ""), (*COMMON, *range(41 + i, 44 + 3 * i)), tuple(range(60, 61 + i)))
