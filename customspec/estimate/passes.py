@@ -31,7 +31,7 @@ class PassSizes:
     generated: int
 
 
-_CPU: Final = PassSizes(Sharing(apart=64, line=512), scored=1024, generated=8192)  # what its caches hold
+_CPU: Final = PassSizes(Sharing(apart=32, line=512), scored=1024, generated=8192)  # what its caches hold
 _ELSEWHERE: Final = PassSizes(Sharing(apart=2048, line=0), scored=16384, generated=16384)  # what keeps a GPU busy
 
 

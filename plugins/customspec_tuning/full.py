@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from customspec.header import ModelHeader
 from customspec.hookspecs import Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import TrainingOptions
-from customspec_tuning.recipes import epochs, waiting
+from customspec_tuning.recipes import recipe
 
 if TYPE_CHECKING:
     from torch import device, dtype, nn
@@ -32,21 +32,8 @@ class Full:
     options = FullOptions
 
     def recipe(self, options: FullOptions, model: ModelHeader, rows: int) -> Mapping[str, Any]:
-        # eight rows a step, in two halves: activations take as much memory as gradients otherwise
-        batch = options.per_device_train_batch_size or 4
-        halves = options.gradient_accumulation_steps or max(1, 8 // batch)
-        passes = epochs(rows, batch=batch * halves, steps=150, most=10)
-        return {
-            # small models take larger steps; 1e-5 and less from 10^9 parameters on (Ouyang et al. 2022, appendix C.1)
-            "learning_rate": 1e-4 if model.total_parameters < 500_000_000 else 1e-5,
-            "num_train_epochs": passes,
-            "per_device_train_batch_size": batch,
-            "gradient_accumulation_steps": halves,
-            "early_stopping_patience": waiting(options, rows, batch=batch * halves, passes=passes, tenths=4),
-            "lr_scheduler_type": "linear",
-            "warmup_steps": 0.03,
-            "weight_decay": 0.0,
-        }
+        # small models take larger steps; 1e-5 and less from 10^9 parameters on (Ouyang et al. 2022, appendix C.1)
+        return recipe(options, model, rows, rate=1e-4, wide=1e-5, steps=150, most=10)
 
     def refusal(self, options: FullOptions, model: ModelHeader) -> Refusal | None:
         return None
