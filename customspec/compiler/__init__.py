@@ -17,7 +17,7 @@ from pathlib import Path
 from customspec.compiler.candidates import Choices, Ready, Resolved, make_ready
 from customspec.compiler.costs import Shared, comparison_notes
 from customspec.compiler.data import ResolvedData, resolve_data
-from customspec.compiler.entries import Draft, check_later_work, read_entries
+from customspec.compiler.entries import Draft, check_later_work, check_number, read_entries
 from customspec.compiler.fitting import fit_notes
 from customspec.compiler.gauge import check_gauge
 from customspec.compiler.goal import check_goal, planned_claim
@@ -67,6 +67,9 @@ def read_spec(document: Document, registry: Registry) -> tuple[Spec, tuple[Draft
     """Both passes of validation. Raises SpecError with every problem of either."""
     problems = Problems(document)
     spec = validate(Spec, document.data, problems)
+    if spec is not None:
+        check_number(spec, problems)
+        problems.stop_if_any()  # to understand them all would take long
     drafts = read_entries(document.data, registry, problems)
     check_secrets(document.data, problems)
     if spec is not None:
