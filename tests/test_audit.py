@@ -26,7 +26,7 @@ GOOD = [
     "strategy: compare",
 ]
 
-MEANT = ("customspec.sandbox.worker", "customspec.ml.headers", "customspec.ml.consulting")
+MEANT = ("customspec.sandbox.worker", "customspec.ml.helper")
 
 # An audit hook cannot be taken away again, so this is a program of its own.
 PROGRAM = r"""

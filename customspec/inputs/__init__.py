@@ -2,6 +2,6 @@
 
 Paths and files         paths, regular, writing, checksummed, digests, documents, patience
 Rows                    rows, formats, strict_json, columnar, hub_rows, packed, splits, splitting, health
-Models                  models, unusable, configs, weights, gguf, headers, vetting, licence, consulting
+Models                  models, unusable, configs, weights, gguf, headers, vetting, licence, consulting, helper
 Tokens                  tokens, tokenizer_parts, chat_errors, encoding, remembered
 """

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +10,7 @@ from typing import Any, Final
 
 from customspec.errors import PluginError
 from customspec.inputs.checksummed import read_checksummed, write_checksummed
+from customspec.inputs.helper import helper
 from customspec.plan import digest
 
 LIBRARIES = ("peft", "transformers")  # whose versions an answer may depend on
@@ -37,13 +34,8 @@ def consult(technique: str, distribution: str, question: Mapping[str, Any], cach
 
 
 def _ask(technique: str, distribution: str, question: Mapping[str, Any]) -> str:
-    command = [sys.executable, "-P", "-m", "customspec.ml.consulting", technique, str(CPU), str(MEMORY)]
-    quiet = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
-    ended = subprocess.run(command, input=json.dumps(question), capture_output=True, text=True, env=quiet, check=False)
-    if ended.returncode in {-signal.SIGXCPU, -signal.SIGKILL, -signal.SIGABRT}:
-        limit = "it asks for too much time or memory"
-        raise PluginError(f"plugin {distribution}: technique `{technique}` gave no answer: {limit}")
-    if ended.returncode:
-        reason = (ended.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+    answered = helper().ask("consulting", [technique, question], cpu=CPU, memory=MEMORY)
+    if answered.code:
+        reason = "it asks for too much time or memory" if answered.asks_too_much else answered.last_words
         raise PluginError(f"plugin {distribution}: technique `{technique}` gave no answer: {reason}")
-    return ended.stdout.splitlines()[-1]
+    return answered.out.splitlines()[-1]

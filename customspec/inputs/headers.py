@@ -6,25 +6,25 @@ import json
 import logging
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from stat import S_ISREG
-from typing import Any
+from typing import Any, Final
 
 from customspec.errors import Code, Exit, MachineError
 from customspec.header import ModelHeader
 from customspec.inputs.checksummed import read_checksummed, write_checksummed
 from customspec.inputs.digests import sha256_file
+from customspec.inputs.helper import helper
 from customspec.inputs.models import ModelError, ModelFiles
 from customspec.inputs.regular import clear_away
 
 HEADER = "header.json"
 REVISION = "7"  # raised when the helper writes something else
+CPU: Final = 600  # seconds of computing; the largest models there are take a minute
+MEMORY: Final = 32 << 30  # bytes; a header that would take more is no header
 
 log = logging.getLogger("customspec")
 
@@ -96,17 +96,15 @@ def _digests(folder: Path) -> dict[str, str]:
 
 
 def _run_helper(files: ModelFiles, folder: Path) -> None:
-    command = [sys.executable, "-P", "-m", "customspec.ml.headers", str(files.path), str(folder)]
-    quiet = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "TQDM_DISABLE": "1"}
-    ended = subprocess.run(command, capture_output=True, text=True, errors="replace", env=quiet, check=False)
-    if ended.returncode == 0:
+    answered = helper().ask("headers", [str(files.path), str(folder)], cpu=CPU, memory=MEMORY)
+    if answered.code == 0:
         return
-    if ended.returncode in {-signal.SIGXCPU, -signal.SIGKILL, -signal.SIGABRT}:
+    if answered.asks_too_much:
         message = f"the header of {files.label} cannot be read: it asks for too much time or memory"
         raise ModelError(Code.MODEL_UNUSABLE, message)
     try:
-        fault = json.loads(ended.stdout.strip().splitlines()[-1])
+        fault = json.loads(answered.out.strip().splitlines()[-1])
     except (ValueError, IndexError):
-        reason = (ended.stderr.strip().splitlines() or ["it ended without a word"])[-1]
-        raise ModelError(Code.MODEL_UNUSABLE, f"the header of {files.label} cannot be read: {reason}") from None
+        message = f"the header of {files.label} cannot be read: {answered.last_words}"
+        raise ModelError(Code.MODEL_UNUSABLE, message) from None
     raise ModelError(Code(fault["code"]), f"{files.label}: {fault['message']}", exit=Exit(fault["exit"]))

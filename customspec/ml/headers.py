@@ -1,7 +1,6 @@
-"""The header reader: `python -m customspec.ml.headers MODEL FOLDER` writes header.json and the tokenizer's files.
+"""The header reader, in the helper process: commands that only look never import torch.
 
-Runs as a process of its own, so that commands that only look never import torch. A model that cannot be used is
-told as one line of JSON on stdout and exit code 1.
+A model that cannot be used is told as one line of JSON on stdout and exit code 1.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import torch
 from transformers import (
@@ -33,13 +32,10 @@ from customspec.header import Linear, ModelHeader
 from customspec.inputs.gguf import check_gguf
 from customspec.inputs.models import ModelError, weight_shapes
 from customspec.inputs.vetting import code_named_in, vetted
-from customspec.ml.helper import limit
 from customspec.ml.tokenizing import try_tokenizer
 from customspec.ml.wholeness import fault_of_shapes
 
 UNBOUNDED = 1 << 20  # tokens; state-space models name no limit
-CPU: Final = 600  # seconds; the largest models there are take a minute
-MEMORY: Final = 32 << 30  # bytes
 
 
 def read_header(path: Path) -> tuple[ModelHeader, PreTrainedTokenizerBase]:
@@ -192,8 +188,3 @@ def main(source: str, target: str) -> int:
     known = {"header": header.to_json(), "code": code}
     (Path(target) / "header.json").write_text(json.dumps(known), encoding="utf-8")
     return 0
-
-
-if __name__ == "__main__":
-    limit(CPU, MEMORY)  # a header that would take more is no header
-    sys.exit(main(*sys.argv[1:]))

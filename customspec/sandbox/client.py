@@ -54,7 +54,7 @@ class Worker:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/", env=environment
         )
         self._owner = os.getpid()
-        self._end = weakref.finalize(self, _end, self._process)
+        self._end = weakref.finalize(self, end, self._process)
 
     def ask(
         self, kind: str, source: str, rows: Sequence[Mapping[str, Any]], cpu: float, *, each: bool = False
@@ -149,8 +149,9 @@ def _folders() -> list[str]:
     return sorted({str(Path(spec.origin or "").parents[1]) for spec in found if spec is not None})
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    for pipe in (process.stdin, process.stdout):
+def end(process: subprocess.Popen[Any]) -> None:
+    """End a process that ends with its input, and wait for it."""
+    for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe is not None:
             try:
                 pipe.close()
@@ -159,7 +160,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     _ended(process)  # the end of its input ends it
 
 
-def _ended(process: subprocess.Popen[bytes]) -> int:
+def _ended(process: subprocess.Popen[Any]) -> int:
     """The exit code of a process that is about to end; if it does not, it is killed."""
     try:
         return process.wait(timeout=PATIENCE)

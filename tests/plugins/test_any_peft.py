@@ -74,9 +74,10 @@ def test_no_plan_gives_peft_the_name_of_a_file(config: dict[str, object]) -> Non
 def test_a_question_that_never_ends_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from customspec.inputs import consulting
 
-    monkeypatch.setattr(consulting, "CPU", 1)  # of which importing PEFT alone takes more
+    monkeypatch.setattr(consulting, "CPU", 1)
+    deep = {"model_type": "llama", "num_hidden_layers": 10**5}
     with pytest.raises(PluginError, match="technique `peft` gave no answer: it asks for too much time or memory"):
-        consult("peft", "customspec 0", {"method": "NONE", "config": {}, "model": {}}, tmp_path)
+        consult("peft", "customspec 0", {"method": "LORA", "config": {}, "model": deep}, tmp_path)
     assert not list(tmp_path.iterdir())
 
 

@@ -1,0 +1,127 @@
+"""The way to the helper process, which imports what is heavy: started at the first question, once for all."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from customspec.sandbox.client import end
+
+QUIET: Final = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "TQDM_DISABLE": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """How the process that was asked ended, below zero for a signal, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def asks_too_much(self) -> bool:
+        """Whether it was ended for its time or its memory."""
+        return self.code in {-signal.SIGXCPU, -signal.SIGKILL, -signal.SIGABRT}
+
+    @property
+    def last_words(self) -> str:
+        """The last line of what it complained of."""
+        return (self.err.strip().splitlines() or ["it ended without a word"])[-1]
+
+
+class Helper:
+    """One helper process. Requests from several threads take turns."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+        self._interpreter: Mapping[str, str] = {}
+        self._owner = 0
+        self._lock = threading.Lock()
+        self._end: weakref.finalize[Any, Any] | None = None
+
+    def ask(self, program: str, arguments: Sequence[Any], *, cpu: int, memory: int) -> Answered:
+        """What `customspec.ml.<program>` answers, within `cpu` seconds of computing and `memory` bytes."""
+        question = {
+            "program": program,
+            "arguments": arguments,
+            "folder": str(Path.cwd()),
+            "environment": {**os.environ, **QUIET},
+            "cpu": cpu,
+            "memory": memory,
+        }
+        with self._lock:
+            reply = self._exchange(json.dumps(question) + "\n")
+            if reply is None:  # it has just ended of its own
+                reply = self._exchange(json.dumps(question) + "\n")
+            return Answered(**json.loads(reply)) if reply else self._broken()
+
+    def _exchange(self, line: str) -> str | None:
+        """The reply; None from a process that has ended."""
+        process = self._running()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(line)
+            process.stdin.flush()
+            reply = process.stdout.readline()
+        except BrokenPipeError:
+            reply = ""
+        except BaseException:  # an interrupt: the answer that is still to come would be taken for the next one's
+            os.killpg(process.pid, signal.SIGKILL)
+            self._forget()
+            raise
+        if not reply:
+            process.wait()
+        return reply or None
+
+    def _running(self) -> subprocess.Popen[str]:
+        """The process; another one where there is none, or where it would find other packages."""
+        process, environment = self._process, {**os.environ, **QUIET}
+        interpreter = {name: value for name, value in environment.items() if name.startswith("PYTHON")}
+        ours = self._owner == os.getpid() and self._interpreter == interpreter
+        if process is not None and ours and process.poll() is None:
+            return process
+        self._forget()
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "customspec.ml.helper"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env=environment,
+            process_group=0,  # it and what it asks end together
+        )
+        self._process, self._interpreter, self._owner = process, interpreter, os.getpid()
+        self._end = weakref.finalize(self, end, process)
+        return process
+
+    def _broken(self) -> Answered:
+        """Its own last words, where not even a second one answers."""
+        process = self._process
+        assert process is not None
+        assert process.stderr is not None
+        told = process.stderr.read()
+        self._forget()
+        return Answered(process.wait(), "", told)
+
+    def _forget(self) -> None:
+        if self._end is not None and self._owner == os.getpid():
+            self._end()
+        self._process, self._end = None, None
+
+
+@cache
+def helper() -> Helper:
+    """The one helper of this process: it holds no results, and starting it takes seconds."""
+    return Helper()
