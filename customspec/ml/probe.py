@@ -25,6 +25,7 @@ RANK = 8
 LONGEST = 64  # tokens of a row: every model's context holds so many
 SIDE = 1024  # of the square matrix product
 WEIGHTS = 2**22  # that the optimizer is tried on
+ENOUGH = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,15 +146,20 @@ def _optimizer(device: str) -> float:
 
 
 def _best(run: Callable[[], object], times: int = 3) -> float:
-    """Seconds of the fastest of some runs, after one that warms up."""
-    seconds = []
-    for _ in range(times + 1):
-        _wait()
-        began = time.perf_counter()
-        run()
-        _wait()
-        seconds.append(time.perf_counter() - began)
-    return min(seconds[1:])
+    """Seconds of the fastest of some runs, after one that warms up. Long ones vary little: ENOUGH seconds will do."""
+    _timed(run)
+    seconds: list[float] = []
+    while len(seconds) < times and sum(seconds) < ENOUGH:
+        seconds.append(_timed(run))
+    return min(seconds)
+
+
+def _timed(run: Callable[[], object]) -> float:
+    _wait()
+    began = time.perf_counter()
+    run()
+    _wait()
+    return time.perf_counter() - began
 
 
 def _wait() -> None:
