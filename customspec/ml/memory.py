@@ -7,6 +7,7 @@ import gc
 import logging
 import sys
 from collections.abc import Callable
+from functools import cache
 from typing import TypeVar
 
 import torch
@@ -82,9 +83,16 @@ def cuda_allocated(device: str | None = None) -> int:
     return int(torch.cuda.memory_allocated(device))
 
 
+@cache
+def _keep_libraries() -> None:
+    """What is there before the first step are libraries: to look through them again takes a quarter of a second."""
+    gc.freeze()
+
+
 def release() -> None:
     """Give freed memory back to the system, so that the next step's peak is its own."""
     gc.collect()  # a Trainer and its model refer to each other
+    _keep_libraries()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     if sys.platform == "linux":
