@@ -74,3 +74,23 @@ def test_a_process_that_cannot_start_is_told_with_its_last_words(
     monkeypatch.setattr(sys, "executable", interpreter(tmp_path, script))
     answered = ask(helper, tiny_folder, tmp_path / "folder")
     assert (answered.code, answered.out, answered.last_words) == (3, "", "no such library")
+
+
+def test_an_interrupt_ends_what_was_asked(helper: Helper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = f"sleep 600 & echo $! > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/asked; wait"
+    monkeypatch.setattr(sys, "executable", interpreter(tmp_path, script))
+
+    def interrupt(*_: object) -> None:
+        if (tmp_path / "asked").is_file():
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            helper.ask("headers", [], cpu=1, memory=1)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    asked = Path("/proc") / (tmp_path / "asked").read_text().strip() / "stat"
+    assert not asked.exists() or asked.read_text().split()[2] == "Z"
