@@ -10,6 +10,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -77,7 +78,8 @@ class Helper:
         except BrokenPipeError:
             reply = ""
         except BaseException:  # an interrupt: the answer that is still to come would be taken for the next one's
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             self._forget()
             raise
         if not reply:
