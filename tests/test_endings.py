@@ -130,6 +130,7 @@ def test_a_stopped_run_keeps_what_was_finished_and_continues(
         (["run", "missing.yaml"], "missing.yaml"),
         (["run", "spec.yaml", "--set", "goal"], "--set needs KEY=VALUE"),
         (["run", "spec.yaml", "--only", "lorra"], "no candidate `lorra`"),
+        (["run", "spec.yaml", "--only", "zero_sht"], "did you mean `zero_shot`?"),
         (["run", "spec.yaml", "--device", "tpu"], "tpu"),
         (["run", "notes.json"], "notes.json is no plan"),
         (["techniques", "lorra"], "did you mean `lora`?"),
@@ -160,6 +161,20 @@ class TestInit:
         assert 'user: "{{ text }}"' in text
         assert "choices: from_data" in text
         assert customspec("validate", workspace.root / "spec.yaml").code == 0
+
+    def test_of_columns_it_takes_those_that_a_template_can_name(
+        self, workspace: Workspace, customspec: Command
+    ) -> None:
+        workspace.write("named.csv", "Full Name,facts,label\na,b,c\nd,e,f\n")
+        assert customspec("init", workspace.root, "--train", "named.csv", "--test", "named.csv").code == 0
+        assert 'user: "{{ facts }}"' in (workspace.root / "spec.yaml").read_text()
+        (workspace.root / "spec.yaml").unlink()
+        workspace.write("odd.csv", "a;b\nc;d\n")
+        ended = customspec("init", workspace.root, "--train", "odd.csv", "--test", "odd.csv")
+        assert (ended.code, "no template can name the column `a;b`" in ended.err) == (2, True)
+        ended = customspec("init", workspace.root, "--train", "named.csv")
+        assert (ended.code, "no such file: data/test.jsonl" in ended.err) == (2, True)
+        assert not (workspace.root / "spec.yaml").exists()
 
     def test_never_overwrites(self, workspace: Workspace, customspec: Command) -> None:
         workspace.spec("techniques: [zero_shot]")

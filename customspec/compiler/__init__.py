@@ -44,6 +44,7 @@ from customspec.registry import Registry
 from customspec.sandbox.client import worker
 from customspec.source import Document, KeyPath
 from customspec.spec import BaseModelSpec, Spec
+from customspec.suggest import closest
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,9 @@ def _only(drafts: tuple[Draft, ...], only: Sequence[str], document: Document) ->
     for name in only:
         if name not in known:
             message = f"no candidate `{name}`; there are: {', '.join(sorted(known))}"
-            problems.add(Code.NOTHING_TO_RUN, ("techniques",), message)
+            meant = closest(name, known)
+            hint = f"did you mean `{meant}`?" if meant else None
+            problems.add(Code.NOTHING_TO_RUN, ("techniques",), message, hint=hint)
     problems.stop_if_any()
     return tuple(draft for draft in drafts if not only or draft.id in only)
 

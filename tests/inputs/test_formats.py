@@ -74,6 +74,7 @@ JSONL = {
         "CS404 t:2:3: expected an object on each line, found a list | is this a JSON list? Name the file .json",
     ),
     "a text": ('"a"\n', "CS404 t:1:1: expected an object on each line, found text"),
+    "a word": ("not json\n", "CS404 t:1:1: expected an object on each line, found `n`"),
     "a number": ("-1\n", "CS404 t:1:1: expected an object on each line, found a number"),
     "a boolean": ("false\n", "CS404 t:1:1: expected an object on each line, found a boolean"),
     "null": ("null\n", "CS404 t:1:1: expected an object on each line, found null"),

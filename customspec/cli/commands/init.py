@@ -28,7 +28,9 @@ MODEL_LINES = {
 @click.command("init")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path())
 @click.option("--name", help="Name of the spec.")
-@click.option("--model", help="owner/name on the hub, a folder or .gguf file, or package:FILE.gguf.")
+@click.option(
+    "--model", help="owner/name on the hub, a folder or .gguf file, or PACKAGE:FILE.gguf, PACKAGE being installed."
+)
 @click.option("--train", help="File with training rows, relative to DIR.")
 @click.option("--test", help="File with test rows, relative to DIR.")
 @click.option("--user", help="Template of the user's message, for instance '{{ text }}'.")
@@ -50,7 +52,9 @@ def _ask(folder: Path, answers: dict[str, str | None], task: str | None) -> dict
     test = _answer("test", answers["test"], "File with test rows", "data/test.jsonl")
     train = _answer("train", answers["train"], "File with training rows", "data/train.jsonl")
     rows = _first_rows(folder / train, train)
-    columns = list(rows[0].fields)
+    if not (folder / test).is_file():
+        raise UsageError(f"no such file: {test}; name the file with test rows with --test")
+    columns = _usable(list(rows[0].fields), train)
     user = _answer("user", answers["user"], "Template of the user's message", f"{{{{ {columns[0]} }}}}")
     answer = _answer("answer", answers["answer"], "Template of the answer", f"{{{{ {columns[-1]} }}}}")
     default = re.sub(r"[^a-z0-9._-]+", "-", folder.resolve().name.lower()).strip("._-") or "first"
@@ -64,6 +68,15 @@ def _ask(folder: Path, answers: dict[str, str | None], task: str | None) -> dict
         "task": task or _guess_task(rows, answer),
         "shots": min(8, len(rows)),
     }
+
+
+def _usable(columns: list[str], file: str) -> list[str]:
+    """Columns that a template can name."""
+    usable = [column for column in columns if column.isidentifier()]
+    if not usable:
+        found = ", ".join(f"`{column}`" for column in columns)
+        raise UsageError(f"{file}: no template can name the column {found}: letters, digits and _ only, commas between")
+    return usable
 
 
 def _answer(name: str, given: str | None, question: str, default: str) -> str:

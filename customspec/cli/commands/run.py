@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -93,7 +93,18 @@ def command(
     seconds = 60 * checkpoint_minutes
     with writing_under(root):
         ran = _execute(plan, Host(Store(root), discover(), machine), watchers, after, seconds)
-        return _tell(plan, ran, require_goal=require_goal, as_json=as_json)
+        code = _tell(plan, ran, require_goal=require_goal, as_json=as_json)
+    if shortened := _shortened(choices):
+        tell(f"a short run, to try the spec: {shortened}; its numbers say little")
+    return code
+
+
+def _shortened(choices: Mapping[str, Any]) -> str:
+    """What the command line has left out of a run; empty where it left out nothing."""
+    limit, steps = choices["limit"], choices["max_steps"]
+    parts = [f"at most {limit} rows of each split"] if limit else []
+    parts += [f"at most {steps} steps of each training"] if steps else []
+    return " and ".join(parts)
 
 
 def _compiled(
