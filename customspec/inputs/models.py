@@ -155,11 +155,13 @@ def _in_package(package: str, file: str) -> tuple[Path, Path]:
 
 
 def _meant(package: str) -> str | None:
-    """An installed package of nearly that name: what is mistyped is nothing to install."""
+    """An installed package of nearly that name that holds a model: what is mistyped is nothing to install."""
     from importlib.metadata import packages_distributions
 
     nearest = closest(package, packages_distributions(), {})
-    return f"did you mean `{nearest}`?" if nearest else None
+    spec = find_spec(nearest) if nearest else None
+    folders = (spec and spec.submodule_search_locations) or ()
+    return f"did you mean `{nearest}`?" if any(any(Path(folder).glob("*.gguf")) for folder in folders) else None
 
 
 def _gguf_or_folder(path: Path, label: str, digests: Digests, roots: Roots) -> ModelFiles:

