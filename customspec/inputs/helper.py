@@ -52,23 +52,17 @@ class Helper:
 
     def ask(self, program: str, arguments: Sequence[Any], *, cpu: int, memory: int) -> Answered:
         """What `customspec.ml.<program>` answers, within `cpu` seconds of computing and `memory` bytes."""
-        question = {
-            "program": program,
-            "arguments": arguments,
-            "folder": str(Path.cwd()),
-            "environment": {**os.environ, **QUIET},
-            "cpu": cpu,
-            "memory": memory,
-        }
+        environment = {**os.environ, **QUIET}
+        asked = {"program": program, "arguments": arguments, "folder": str(Path.cwd()), "environment": environment}
+        line = json.dumps({**asked, "cpu": cpu, "memory": memory}) + "\n"
         with self._lock:
-            reply = self._exchange(json.dumps(question) + "\n")
-            if reply is None:  # it has just ended of its own
-                reply = self._exchange(json.dumps(question) + "\n")
+            # an empty reply: it has just ended of its own
+            reply = self._exchange(line, environment) or self._exchange(line, environment)
             return Answered(**json.loads(reply)) if reply else self._broken()
 
-    def _exchange(self, line: str) -> str | None:
-        """The reply; None from a process that has ended."""
-        process = self._running()
+    def _exchange(self, line: str, environment: Mapping[str, str]) -> str:
+        """The reply; empty from a process that has ended."""
+        process = self._running(environment)
         assert process.stdin is not None
         assert process.stdout is not None
         try:
@@ -84,11 +78,11 @@ class Helper:
             raise
         if not reply:
             process.wait()
-        return reply or None
+        return reply
 
-    def _running(self) -> subprocess.Popen[str]:
+    def _running(self, environment: Mapping[str, str]) -> subprocess.Popen[str]:
         """The process; another one where there is none, or where it would find other packages."""
-        process, environment = self._process, {**os.environ, **QUIET}
+        process = self._process
         interpreter = {name: value for name, value in environment.items() if name.startswith("PYTHON")}
         ours = self._owner == os.getpid() and self._interpreter == interpreter
         if process is not None and ours and process.poll() is None:

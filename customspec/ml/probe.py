@@ -25,7 +25,7 @@ RANK = 8
 LONGEST = 64  # tokens of a row: every model's context holds so many
 SIDE = 1024  # of the square matrix product
 WEIGHTS = 2**22  # that the optimizer is tried on
-ENOUGH = 1.0
+ENOUGH = 1.0  # seconds of timed runs
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class PTuning(BesideQuantized, PeftAdapter):
     options = PTuningOptions
 
     def recipe(self, options: PTuningOptions, model: ModelHeader, rows: int) -> Mapping[str, Any]:
-        # at which the vectors move as far in a step as under prompt tuning: `benchmarks.rates`
+        # small: at which the vectors go about as far in 25 steps as under prompt tuning: `benchmarks.rates`
         return recipe(options, model, rows, rate=1e-4, wide=3e-5, steps=250, most=20, patience=6)
 
     def refusal(self, options: PTuningOptions, model: ModelHeader) -> Refusal | None:
