@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 from customspec import machine as machines
+from customspec.compiler.curve import curve_parts
 from customspec.estimate.memory import usable
 from customspec.estimate.rates import UNKNOWN
+from plans import compiled
 from support import Ended, Workspace, colours
 
 Command = Callable[..., Ended]
 LORA = "techniques: [zero_shot, {lora: {r: 2}}]"
+SEARCH = "techniques: [zero_shot, {lora: {r: 2}, search: {learning_rate: [1e-3, 1e-2]}}]"
 GIVEN = "techniques: [zero_shot, {lora: {r: 2, per_device_train_batch_size: 8}}]"
 
 
@@ -65,6 +68,30 @@ def test_an_open_batch_becomes_the_largest_that_fits_with_as_many_rows_a_step(
     assert peaks(customspec, spec)[1] == four
     said = customspec("plan", spec, "--device", "cpu").out
     assert "note: lora@0: per_device_train_batch_size: 4 with gradient_accumulation_steps: 2, to fit" in said
+
+
+def test_every_trial_of_a_search_takes_the_batch_that_fits(
+    workspace: Workspace, customspec: Command, shrink: Callable[[int], None]
+) -> None:
+    spec = workspace.spec(SEARCH)
+    shrink(peaks(customspec, spec, "--set", "techniques.1.lora.per_device_train_batch_size=4")[1])
+    plan = customspec("plan", spec, "--json", "--device", "cpu").json
+    searched, trained = (step for step in plan["steps"] if step["kind"] in {"search", "train"})
+    assert batch(searched["params"]["technique"]["options"]) == (4, 2)
+    assert batch(trained["params"]["technique"]["options"]) == (4, 2)
+
+
+def test_every_size_of_a_learning_curve_takes_the_batch_that_fits(workspace: Workspace) -> None:
+    spec = workspace.spec(LORA)
+    candidate = compiled(spec, machine=replace(UNKNOWN, memory_bytes=2**40)).plan.candidates[1]
+    room = int(candidate.estimate["peak_memory_bytes"] or 0) - 1
+    smaller = compiled(spec, machine=replace(UNKNOWN, memory_bytes=room))
+    (train,) = (step for step in smaller.plan.steps if step.kind == "train")
+    taken = batch(train.params["technique"]["options"])
+    assert taken[0] < 8
+    for part in curve_parts(smaller, "lora@0", (25, 50)):
+        (train,) = (step for step in part.steps if step.kind == "train")
+        assert batch(train.params["technique"]["options"]) == taken
 
 
 def test_a_given_batch_is_refused_at_its_place_and_told_which_one_fits(

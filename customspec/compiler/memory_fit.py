@@ -9,10 +9,13 @@ from customspec.compiler.candidates import Ready
 from customspec.compiler.costs import estimate_of
 from customspec.compiler.models import ResolvedModel
 from customspec.compiler.problems import Problems
+from customspec.compiler.search import varied
 from customspec.errors import Code, Exit
 from customspec.estimate.predicted import BYTES
 from customspec.report.quantities import size
 from customspec.spec import TrainingOptions
+
+BATCH = ("per_device_train_batch_size", "gradient_accumulation_steps")
 
 
 def make_room(ready: Sequence[Ready], problems: Problems) -> tuple[list[Ready], tuple[str, ...]]:
@@ -24,7 +27,7 @@ def make_room(ready: Sequence[Ready], problems: Problems) -> tuple[list[Ready], 
         if not _lacks(one):
             fitting.append(one)
         elif smaller is not None and _is_open(one):
-            fitting.append(replace(one, options=smaller))
+            fitting.append(_with_batch(one, smaller))
             notes.append(f"{one.key}: {_batches(smaller)}, to fit {size(one.room)} of memory")
         else:
             _refuse(one, smaller, ready, problems)
@@ -40,7 +43,15 @@ def _is_open(ready: Ready) -> bool:
     """Whether the person left batch and accumulation to the plan."""
     given = ready.draft.main.options
     assert isinstance(given, TrainingOptions)
-    return given.per_device_train_batch_size is None and given.gradient_accumulation_steps is None
+    return all(getattr(given, option) is None for option in BATCH)
+
+
+def _with_batch(ready: Ready, smaller: TrainingOptions) -> Ready:
+    """The candidate as if the person had asked for this batch: trials of a search, and sizes of a learning curve, have
+    recipes of their own, and are to keep it."""
+    main = ready.draft.main
+    given = varied(main.technique.options, main.options, smaller.model_dump(include=set(BATCH)))
+    return replace(ready, draft=replace(ready.draft, tuning=replace(main, options=given)), options=smaller)
 
 
 def _smaller_batch(ready: Ready) -> TrainingOptions | None:
