@@ -10,7 +10,7 @@ from customspec.hookspecs import Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import TrainingOptions
 from customspec_tuning.adapter import BesideQuantized, MergingAdapter
 from customspec_tuning.recipes import recipe
-from customspec_tuning.targets import ALL_LINEAR, Targets, linears, refusal
+from customspec_tuning.targets import ALL_LINEAR, Targets, is_targeted, linears, refusal
 
 if TYPE_CHECKING:
     from torch import nn
@@ -54,8 +54,8 @@ class Ia3(BesideQuantized, MergingAdapter):
 
         from customspec.ml.adapters import attach, linear_names
 
-        given = options.target_modules
-        modules = linear_names(model) if isinstance(given, str) else list(given)
+        # whole names: `c_proj` alone does not tell whether it closes a block
+        modules = [name for name in linear_names(model) if is_targeted(name, options.target_modules)]
         return attach(
             model,
             IA3Config(
@@ -67,7 +67,7 @@ class Ia3(BesideQuantized, MergingAdapter):
 
 
 def _closes_a_block(name: str) -> bool:
-    """Whether it is the last map of a feed-forward block, whose inputs the paper rescales."""
+    """Whether a map, by its whole name, is the last of a feed-forward block, whose inputs the paper rescales."""
     return f".{name}".endswith(_LAST)
 
 

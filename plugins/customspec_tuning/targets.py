@@ -32,8 +32,13 @@ def linears(targets: Targets, model: ModelHeader) -> Sequence[Linear]:
 
 
 def matching(name: str, model: ModelHeader) -> list[Linear]:
+    """The modules that a name targets."""
+    return [linear for linear in model.linears if is_targeted(linear.name, (name,))]
+
+
+def is_targeted(module: str, targets: Targets) -> bool:
     """PEFT's rule: a module is targeted by its whole name or by its end, from a dot on."""
-    return [linear for linear in model.linears if linear.name == name or linear.name.endswith(f".{name}")]
+    return isinstance(targets, str) or any(module == name or module.endswith(f".{name}") for name in targets)
 
 
 def refusal(targets: Targets, model: ModelHeader, *, plain: bool = False) -> Refusal | None:

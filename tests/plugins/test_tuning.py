@@ -22,6 +22,7 @@ from customspec.ml.training import seed_everything, train
 from customspec.prompts import Example
 from customspec.spec import TrainingOptions
 from customspec_tuning.full import Full, FullOptions
+from customspec_tuning.ia3 import Ia3, Ia3Options
 from customspec_tuning.ln_tuning import LnTuning, LnTuningOptions
 from customspec_tuning.lora import Lora, LoraOptions
 from support import make_model
@@ -307,6 +308,29 @@ def test_a_recipe_fills_options_that_are_valid_and_enough_to_train(
     assert filled.per_device_train_batch_size
     assert getattr(filled, "lora_alpha", 16) == 16
     assert technique.refusal(filled, header(folders["gpt2"])) is None
+
+
+# --- IA3
+
+
+@pytest.mark.parametrize("name", ["c_proj", "mlp.c_proj", "attn.c_proj", "h.1.mlp.c_proj"])
+def test_ia3_rescales_what_the_last_map_of_a_block_takes_in_however_it_was_named(
+    folders: dict[str, Path], tmp_path: Path, name: str
+) -> None:
+    options = Ia3Options(target_modules=(name,))
+    model = Ia3().adapt(options, load_model(folders["gpt2"], torch.float32), TASK)
+    assert Ia3().trainable_parameters(options, header(folders["gpt2"])) == trainable(model)
+    factors = [(name, value.numel()) for name, value in model.named_parameters() if value.requires_grad]
+    assert factors
+    assert all(count == (128 if ".mlp." in name else 32) for name, count in factors)  # inputs, else outputs
+    with torch.no_grad():
+        for value in model.parameters():
+            if value.requires_grad:
+                value.mul_(torch.linspace(0.5, 2, value.numel()).view_as(value))
+    expected = logits(model)
+    Ia3().save(model, tmp_path)
+    base = load_model(folders["gpt2"], torch.float32)
+    assert difference(logits(PeftModel.from_pretrained(base, str(tmp_path))), expected) <= 1e-6
 
 
 # --- LN tuning
