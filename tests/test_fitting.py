@@ -309,6 +309,35 @@ def customspec_watchers():
 """
 
 
+NAMED = """
+from customspec.hookspecs import hookimpl
+from customspec_prompting.few_shot import FewShot
+
+
+class Named(FewShot):
+    name, summary = "named", "Rows that were found."
+
+    def fit(self, options, rows, scorer, seed):
+        scorer({"select": "fixed", "rows": [2]}, rows[:1])
+        return {"select": "fixed", "rows": [3, 1]}
+
+
+@hookimpl
+def customspec_techniques():
+    return [Named()]
+"""
+
+
+def test_what_is_as_by_default_was_not_written_when_a_fit_is_looked_at(
+    workspace: Workspace, customspec: Command, install: Install
+) -> None:
+    install("acme-named", "named", NAMED)
+    ended = customspec("run", workspace.spec("techniques: [named, {id: six, named: {shots: 6}}]"), "--json")
+    named, six = ended.json["candidates"]
+    assert named["fit"]["options"] == {"select": "fixed", "rows": [3, 1]}
+    assert six["reason"].endswith("options that it refuses itself: `select: fixed` shows exactly the `rows`")
+
+
 # ------------------------------------------------------------------------------------------------------------- mistakes
 
 

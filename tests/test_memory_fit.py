@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from plans import compiled
 
 from customspec import machine as machines
 from customspec.compiler.curve import curve_parts
 from customspec.estimate.memory import usable
 from customspec.estimate.rates import UNKNOWN
-from plans import compiled
 from support import Ended, Workspace, colours
 
 Command = Callable[..., Ended]

@@ -14,12 +14,12 @@ from customspec.compiler.entries import prompting_of
 from customspec.compiler.fitting import is_fitted
 from customspec.compiler.models import ResolvedModel, with_recipe
 from customspec.compiler.problems import Problems
-from customspec.compiler.search import varied
 from customspec.compiler.steps import StepInputs, candidate_steps, fit_steps
 from customspec.errors import UsageError
 from customspec.inputs.splits import shared_out
 from customspec.plan import Plan, Step, make_step
 from customspec.source import Document
+from customspec.spec import varied
 
 SPLIT = "validation"
 
@@ -83,7 +83,7 @@ def _ready(compiled: Compiled, key: str) -> Ready:
 def _chosen(ready: Ready, found: Mapping[str, Any]) -> Ready:
     """The candidate with what a search has found, and nothing left to search."""
     main = ready.draft.main
-    chosen = replace(main, options=varied(main.technique.options, main.options, found))
+    chosen = replace(main, options=varied(main.options, found))
     tuned = ready.draft.tuning is not None
     draft = replace(ready.draft, tuning=chosen) if tuned else replace(ready.draft, prompting=chosen)
     return replace(ready, draft=replace(draft, search=None)) if found else ready

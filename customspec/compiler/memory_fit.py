@@ -9,11 +9,10 @@ from customspec.compiler.candidates import Ready
 from customspec.compiler.costs import estimate_of
 from customspec.compiler.models import ResolvedModel
 from customspec.compiler.problems import Problems
-from customspec.compiler.search import varied
 from customspec.errors import Code, Exit
 from customspec.estimate.predicted import BYTES
 from customspec.report.quantities import size
-from customspec.spec import TrainingOptions
+from customspec.spec import TrainingOptions, varied
 
 BATCH = ("per_device_train_batch_size", "gradient_accumulation_steps")
 
@@ -50,7 +49,7 @@ def _with_batch(ready: Ready, smaller: TrainingOptions) -> Ready:
     """The candidate as if the person had asked for this batch: trials of a search, and sizes of a learning curve, have
     recipes of their own, and are to keep it."""
     main = ready.draft.main
-    given = varied(main.technique.options, main.options, smaller.model_dump(include=set(BATCH)))
+    given = varied(main.options, smaller.model_dump(include=set(BATCH)))
     return replace(ready, draft=replace(ready.draft, tuning=replace(main, options=given)), options=smaller)
 
 

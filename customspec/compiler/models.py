@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from customspec.compiler.entries import ChosenTechnique, Draft, blaming_plugin, tuning_of
 from customspec.compiler.local_files import LocalFiles
 from customspec.compiler.problems import Problems
-from customspec.compiler.search import varied
 from customspec.errors import Code, Exit
 from customspec.estimate import training_steps
 from customspec.estimate.rates import MEMO, Rates, memo_key
@@ -28,7 +27,7 @@ from customspec.inputs.paths import PathError
 from customspec.inputs.tokens import Chat
 from customspec.machine import Machine
 from customspec.source import KeyPath
-from customspec.spec import BaseModelSpec, Options, TrainingOptions
+from customspec.spec import BaseModelSpec, Options, TrainingOptions, varied
 from customspec.store import Store
 
 
@@ -151,13 +150,12 @@ def with_most_weights(draft: Draft, model: ResolvedModel, rows: int, problems: P
     tuning, searched = tuning_of(draft), draft.search
     if tuning is None or searched is None:
         return draft
-    technique, options = tuning
+    options = tuning[1]
     for option in searched.space:
         weighed: list[tuple[int, int, TrainingOptions]] = []
         for at, value in searched.ends(option):
             with suppress(ValidationError):
-                tried = varied(technique.options, options, {option: value})
-                assert isinstance(tried, TrainingOptions)
+                tried = varied(options, {option: value})
                 weighed += _weigh(replace(draft.main, options=tried), model, rows, at, problems)
         options = max(weighed, key=lambda one: one[:2], default=(0, 0, options))[-1]
     return replace(draft, tuning=replace(draft.main, options=options))

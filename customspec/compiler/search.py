@@ -14,7 +14,7 @@ from customspec.compiler.problems import Problems
 from customspec.compiler.wording import described, expectation
 from customspec.errors import Code, Exit
 from customspec.source import KeyPath
-from customspec.spec import Options, Range, SearchTrials
+from customspec.spec import Options, Range, SearchTrials, varied
 from customspec.suggest import closest
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _checked(
 ) -> tuple[bool, Any] | None:
     """The value as the technique's own model takes it; None with a problem added."""
     try:
-        validated = varied(main.technique.options, main.options, {option: value})
+        validated = varied(main.options, {option: value})
     except ValidationError as invalid:
         error = invalid.errors()[0]
         own = str(error["ctx"]["error"]) if error["type"] == "value_error" else None
@@ -151,25 +151,19 @@ def _checked(
     return True, getattr(validated, option)
 
 
-def varied(model: type[Options], options: Options, chosen: Mapping[str, Any]) -> Options:
-    """The options with some of them chosen otherwise. Raises ValidationError where they do not go together."""
-    given = options.model_dump(include=set(options.model_fields_set), exclude_none=True)
-    return model.model_validate({**given, **chosen})
-
-
 def with_most_shots(main: ChosenTechnique, searched: PlannedSearch) -> ChosenTechnique:
     """The draft with those of the searched options that show the most demonstrations: lengths, rows and costs are
     checked with these."""
     technique, options = main.technique, main.options
     assert technique.family == "prompting"
     for option in searched.space:
-        tried = [_try(main, options, option, value) for _, value in searched.ends(option)]
+        tried = [_try(options, option, value) for _, value in searched.ends(option)]
         options = max([one for one in tried if one is not None] or [options], key=technique.shots)
     return replace(main, options=options)
 
 
-def _try(main: ChosenTechnique, options: Options, option: str, value: Any) -> Options | None:
+def _try(options: Options, option: str, value: Any) -> Options | None:
     try:
-        return varied(main.technique.options, options, {option: value})
+        return varied(options, {option: value})
     except ValidationError:
         return None

@@ -21,7 +21,7 @@ from customspec.runners.blame import failure_text
 from customspec.runners.containment import containing
 from customspec.runners.execute import is_short_of_memory
 from customspec.runners.work import Work, prompting_of, template_of
-from customspec.spec import PromptingOptions
+from customspec.spec import PromptingOptions, varied
 
 if TYPE_CHECKING:
     from torch import nn
@@ -80,7 +80,7 @@ def checked(
     """What `fit` gave, as plain JSON. Raises UnfitError where it cannot take the place of the options given."""
     if not isinstance(found, Mapping):
         raise UnfitError(f"`fit` gives no mapping of options, but {described(found)}")
-    fitted = varied(technique, options, found, "`fit` gives")
+    fitted = replaced(options, found, "`fit` gives")
     named = technique.files(options) if isinstance(technique, ReadsFiles) else {}
     if files := [option for option in found if option in named]:
         raise UnfitError(f"`fit` gives `{files[0]}`, which names a file of the person's")
@@ -92,12 +92,10 @@ def checked(
     return fitted.model_dump(mode="json", include=set(found))
 
 
-def varied(
-    technique: PromptingTechnique, options: PromptingOptions, values: Mapping[str, Any], who: str
-) -> PromptingOptions:
+def replaced(options: PromptingOptions, values: Mapping[str, Any], who: str) -> PromptingOptions:
     """The options with these values in place of theirs. Raises UnfitError, which begins with `who`."""
     try:
-        return technique.options.model_validate({**options.model_dump(), **values})
+        return varied(options, values)
     except ValidationError as invalid:
         first = invalid.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
@@ -126,7 +124,7 @@ class Likelihoods:
 
     def validated(self, options: Mapping[str, Any]) -> PromptingOptions:
         """All options, with these in place of those given. Raises UnfitError."""
-        return varied(self.technique, self.options, options, "the scorer is asked about")
+        return replaced(self.options, options, "the scorer is asked about")
 
     def under(self, options: PromptingOptions, queries: Sequence[Example]) -> list[float]:
         """The log-likelihoods under all these options; -inf for what is too long."""

@@ -23,7 +23,7 @@ from customspec.registry import Registry
 from customspec.runners.rows import load_rows
 from customspec.runners.warm import Warm
 from customspec.sandbox.templates import prompt_template
-from customspec.spec import PromptingOptions
+from customspec.spec import PromptingOptions, as_written
 from customspec.store import Store
 
 CHECKPOINT_SECONDS = 300.0  # of training between two checkpoints
@@ -160,7 +160,7 @@ def prompting_of(
     if prompting is None:
         return None, PromptingOptions()
     technique = registry.prompting(prompting["name"])
-    return technique, technique.options.model_validate(prompting["options"])
+    return technique, as_written(technique.options.model_validate(prompting["options"]))
 
 
 def asking_of(params: Mapping[str, Any], train: tuple[Example, ...], registry: Registry) -> Asking:

@@ -23,7 +23,7 @@ from customspec.spec.entries import (
     TechniqueEntry,
 )
 from customspec.spec.goal import Budget, Cost, Goal
-from customspec.spec.options import Calibration, PromptingOptions, TrainingOptions
+from customspec.spec.options import Calibration, PromptingOptions, TrainingOptions, as_written, varied
 from customspec.spec.prompt import Generation, Prompt, PromptPatch
 from customspec.spec.sources import BaseModelSpec, DataSpec, Split
 
@@ -53,6 +53,8 @@ __all__ = [
     "Text",
     "Texts",
     "TrainingOptions",
+    "as_written",
+    "varied",
 ]
 
 LADDER = ("zero_shot", "one_shot", "few_shot", "prompt_tuning", "p_tuning", "prefix_tuning", "lora", "full")

@@ -1,14 +1,16 @@
-"""The base classes of what techniques can be told."""
+"""The base classes of what techniques can be told, and the same told otherwise."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
 from customspec.spec.base import Options
 
 Calibration = Literal["none", "length", "contextual", "pmi"]
+SomeOptions = TypeVar("SomeOptions", bound=Options)
 
 
 class PromptingOptions(Options):
@@ -52,3 +54,16 @@ class TrainingOptions(Options):
         if self.num_train_epochs is not None and self.max_steps is not None:
             raise ValueError("set either `num_train_epochs` or `max_steps`, not both")
         return self
+
+
+def varied(options: SomeOptions, chosen: Mapping[str, Any]) -> SomeOptions:
+    """The options with some of them chosen otherwise, as if a person had written these, too. Raises ValidationError
+    where they do not go together."""
+    given = options.model_dump(include=set(options.model_fields_set))
+    return type(options).model_validate({**given, **chosen})
+
+
+def as_written(options: SomeOptions) -> SomeOptions:
+    """Options of which a plan has named every one, as a person would write them: `model_fields_set` is then those that
+    are not as by default."""
+    return type(options).model_validate(options.model_dump(exclude_defaults=True))

@@ -17,6 +17,7 @@ from customspec.header import ModelHeader
 from customspec.hookspecs import GROUP, Fits, Reads
 from customspec.plan import digest
 from customspec.registry import PREFIXES, discover, metric_options
+from customspec.spec import as_written
 from customspec.testing.checks import RuleError
 from customspec.testing.rows import (
     columns_of,
@@ -113,7 +114,7 @@ def _digest(model: Any, written: Mapping[str, Any]) -> str:
 
 
 def _prompts(technique: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
-    return prompts_of(technique, technique.options.model_validate(asked["options"]), asked["rows"])
+    return prompts_of(technique, as_written(technique.options.model_validate(asked["options"])), asked["rows"])
 
 
 def prompts_of(technique: Any, options: Any, count: int) -> dict[str, Any]:

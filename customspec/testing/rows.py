@@ -10,7 +10,7 @@ from customspec.hookspecs import Answer, NeedsLikelihood, ReadsColumns, Scorer, 
 from customspec.inputs.encoding import Asking
 from customspec.plan import digest
 from customspec.prompts import Example, Message
-from customspec.runners.fitting import UnfitError, checked, varied
+from customspec.runners.fitting import UnfitError, checked, replaced
 from customspec.testing.checks import RuleError
 
 WORDS = ("amber", "teal", "", "red and blue", "violet", "ünïcödé 色", "teal", "orange\nwith a second line")
@@ -102,7 +102,7 @@ def guesses(technique: Any, options: Any, rows: Sequence[Example]) -> Scorer:
     """A scorer without a model: numbers drawn by the texts, the same in every process."""
 
     def scorer(values: Mapping[str, Any], queries: Sequence[Example], /) -> list[float]:
-        asking = Asking.of(technique, varied(technique, options, values, "the scorer is asked about"), rows, SEED)
+        asking = Asking.of(technique, replaced(options, values, "the scorer is asked about"), rows, SEED)
         asked = (asking.conversation(query, asking.select(query)) for query in queries)
         texts = [[[turn.role, turn.content] for turn in conversation] for conversation in asked]
         written = map(asking.write, queries)
