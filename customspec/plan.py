@@ -105,6 +105,13 @@ class Plan:
             if step.fingerprint != fingerprint(step.kind, step.params, [self.step(id) for id in step.needs])
         )
 
+    @property
+    def shortened(self) -> Mapping[str, int]:
+        """What the command line allowed at most: `limit` rows of each split, `max_steps` of each training."""
+        steps = [step.params for step in self.steps]
+        asked = {name: {params.get(name) for params in steps} - {None} for name in ("limit", "max_steps")}
+        return {name: max(most) for name, most in asked.items() if most}
+
     def step(self, id: str) -> Step:
         return next(step for step in self.steps if step.id == id)
 

@@ -109,7 +109,8 @@ def check_extra(kind: Kind, item: Metric | Watcher) -> None:
     extra = item.extra if isinstance(item, NeedsExtra) else None
     missing = [name for name in extra.modules if find_spec(name) is None] if extra else []
     if extra and missing:
-        needed = f"{kind} `{item.name}` needs {' and '.join(missing)}, which is not installed"
+        are = "is" if len(missing) == 1 else "are"
+        needed = f"{kind} `{item.name}` needs {' and '.join(missing)}, which {are} not installed"
         raise PluginError(f"{needed}: pip install '{extra.install}'", Code.EXTRA_MISSING)
 
 

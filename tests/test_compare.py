@@ -122,7 +122,7 @@ def test_the_comment_has_answer_results_verdicts_and_what_differs(runs: tuple[Pa
         value = candidate["metrics"]["test"]["accuracy"]["value"]
         assert re.search(rf"^\| (\*\*)?`{candidate['key']}`(\*\*)? \| .* \| {value:.3f} \[", text, re.MULTILINE)
     assert "#### Against `colours-0001`" in text
-    assert "| few\\_shot\\: shots | `2` | `1` |" in text
+    assert "| few\\_shot: shots | `2` | `1` |" in text
     assert re.search(r"^\| `one_shot@0` \| – \| 0\.\d{3} \[.*\] \| – \|", text, re.MULTILINE)
     assert text.count("<details") == text.count("</details>") == 3
     assert len(text) < 65_536  # what a comment may hold

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,19 @@ def test_the_card_has_the_numbers_of_the_results(run: Path, tmp_path: Path, cust
     for digest in (*data["params"]["splits"].values(), document["spec_digest"], document["plan_digest"]):
         assert digest in card.text
     assert "Hu et al. 2021" in card.text
+    assert '{"choice": ["warm", "cold"]}' in card.text or '{"choice": ["cold", "warm"]}' in card.text
     assert (run.parents[2] / "spec.yaml").read_text().rstrip() in card.text
+
+
+def test_the_cards_lines_load_the_adapter(
+    run: Path, tmp_path: Path, customspec: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export(customspec, run, tmp_path, "--candidate", "both@0")
+    lines = (tmp_path / "README.md").read_text().partition("```python\n")[2].partition("```")[0]
+    (tmp_path / "load.py").write_text(lines)
+    (tmp_path / "model").symlink_to(run.parents[2] / "model")  # the base, under the name that the card has for it
+    monkeypatch.chdir(tmp_path)
+    assert isinstance(runpy.run_path("load.py")["model"], PeftModel)
 
 
 def test_a_spec_that_was_changed_since_is_not_on_the_card(

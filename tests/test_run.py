@@ -193,6 +193,7 @@ def test_a_limit_and_max_steps_keep_a_run_short(workspace: Workspace, customspec
     document = run(customspec, workspace.spec(ALL), "--limit", "3", "--max-steps", "1", "--only", "lora")
     assert list(by_key(document)) == ["lora@0"]
     assert by_key(document)["lora@0"]["metrics"]["test"]["accuracy"]["n"] == 3
+    assert document["shortened"] == {"limit": 3, "max_steps": 1}
     told = customspec("run", workspace.root / "spec.yaml", "--limit", "3", "--max-steps", "1", "--only", "lora").err
     assert "a short run, to try the spec: at most 3 rows of each split and at most 1 steps of each training" in told
 

@@ -96,8 +96,9 @@ class Lines:
             return
         self._written[step] = now
         rate = done / (now - self._began[step])
-        left = f", {(total - done) / rate:.0f} s left" if total else ""
-        self._write(f"{escape(step)}: {done}/{total or '?'} at {rate:.1f}/s{left} {note}")
+        left = f", {(total - done) / rate:.0f} s left" if total and done < total else ""
+        more = f", {note}" if note else ""
+        self._write(f"{escape(step)}: {done}/{total or '?'} at {rate:.1f}/s{left}{more}")
 
     def finished(
         self,

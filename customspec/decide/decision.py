@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from customspec.decide.best import Loss, losses
 from customspec.decide.claim import Claim, claim
@@ -16,6 +16,8 @@ from customspec.spec import Cost, Goal
 
 Split = Literal["validation", "test"]
 Ending = Literal["shown", "not_shown", "not_reached", "within_margin", "undecided", "only_one", "nothing"]
+CHOICES: Final = frozenset[Ending]({"shown", "not_shown", "within_margin", "only_one"})
+"""Endings that choose a candidate; the others name the nearest one, or none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import ceil, floor, log10
 
 from customspec.spec import Goal
@@ -29,6 +30,15 @@ def decimals(value: float | None) -> str:
 
 def percent(confidence: float) -> str:
     return f"{100 * confidence:.4g} %"
+
+
+def short_run(shortened: Mapping[str, int] | None) -> str | None:
+    """That a run left out rows or steps, where it did; `shortened` is a plan's or a results document's."""
+    if not shortened:
+        return None
+    allowed = {"limit": "rows of each split", "max_steps": "steps of each training"}
+    parts = [f"at most {shortened[name]:,} {what}" for name, what in allowed.items() if name in shortened]
+    return f"a short run, to try the spec: {' and '.join(parts)}; its numbers say little"
 
 
 def amount(rows: int) -> str:

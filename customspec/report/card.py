@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from customspec import __version__
+from customspec.decide.wording import short_run
 from customspec.report.serving import Base, Form, Served
 
 WORDS: Mapping[Form, str] = {
@@ -87,6 +88,8 @@ def _lines(facts: Facts) -> Iterator[str]:
     yield f"# {document['name']}: {facts.key}\n"
     yield f"{WORDS[facts.form]} Made by customspec {__version__}, run `{document['run']}`.\n"
     yield f"**{decision['answer']}**\n" if decision["chosen_key"] == facts.key else _not_chosen(decision)
+    if short := short_run(document.get("shortened")):
+        yield f"This was {short}.\n"
     for title, lines in (
         ("Results", _results(facts)),
         ("Use", _use(facts)),
@@ -131,15 +134,36 @@ def _use(facts: Facts) -> Iterator[str]:
             yield f"{served.server}, from the folder that holds this one:\n\n```\n{served.command}\n```\n"
         else:
             yield f"{served.server}: {served.why}.\n"
+    if facts.form == "adapter":
+        yield _with_peft(facts.base)
     yield "`prompt.json` has the prompt's templates (Jinja2 over the columns), and one example as messages and as text."
     if facts.by_question:
         yield "Each question gets demonstrations of its own, out of `demonstrations.jsonl`."
     if facts.choices:
-        yield (
-            "The results are of scoring the choices by their likelihood; a server generates text. Hold it to the "
-            f'choices, in vLLM with `"structured_outputs": {{"choice": {json.dumps(list(facts.choices))}}}` in the '
-            "request; the answers are near to these results then, and need not be equal."
-        )
+        yield _choosing(facts.choices, any(one.server == "vLLM" and one.command for one in facts.served))
+
+
+def _with_peft(base: Base) -> str:
+    where = json.dumps(base.name or "FOLDER")
+    if base.name is None:
+        where += f", gguf_file={json.dumps(base.label.rpartition('/')[2])}"
+    if base.revision is not None:
+        where += f", revision={json.dumps(base.revision)}"
+    return (
+        "transformers and PEFT, from the folder that holds this README:\n\n```python\n"
+        "from peft import PeftModel\nfrom transformers import AutoModelForCausalLM\n\n"
+        f'base = AutoModelForCausalLM.from_pretrained({where})\nmodel = PeftModel.from_pretrained(base, ".")\n```\n'
+    )
+
+
+def _choosing(choices: Sequence[str], vllm: bool) -> str:
+    """How answers are held to the choices, where the results are of scoring them."""
+    asked = f'`"structured_outputs": {{"choice": {json.dumps(list(choices))}}}` in the request'
+    held = f"Hold it to the choices, in vLLM with {asked}" if vllm else "Hold it to the choices"
+    return (
+        "The results are of scoring the choices by their likelihood; a server generates text. "
+        f"{held}; the answers are near to these results then, and need not be equal."
+    )
 
 
 def _technique(facts: Facts) -> Iterator[str]:
@@ -152,7 +176,7 @@ def _base(facts: Facts) -> Iterator[str]:
     revision = "" if facts.base.revision is None else f", revision `{facts.base.revision}`"
     yield f"`{facts.base.label}`{revision}, `{facts.base_digest}`."
     yield f"Licence: {facts.licence or 'not told by its files; ask whoever published it'}."
-    if facts.base.name is None and facts.form in {"adapter", "prompt"}:
+    if facts.base.name is None and facts.form == "prompt":
         folder, file = "FOLDER", facts.base.label.rpartition("/")[2]
         yield (
             f"\nIt is a GGUF file. transformers reads it as it was read here:\n\n```python\n"

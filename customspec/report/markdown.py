@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from customspec.decide.decision import CHOICES
 from customspec.report import numbers
 from customspec.report.changes import Change, changes
 from customspec.report.finished import Finished
@@ -14,13 +15,14 @@ from customspec.report.text import clipped, escape
 View = Mapping[str, Any]
 PAIRS = 12  # lines of verdicts; the page has them all
 LONG = 80  # characters of a setting
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+!|~&$:]|(?<=www)\.)", re.IGNORECASE)
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+!|~&$]|:(?=\S)|(?<=www)\.)", re.IGNORECASE)
 
 
 def markdown_of(view: View, run: Finished, base: Finished | None = None) -> str:
     """GitHub's Markdown. Nothing that others wrote is markup in it, mentions anybody or links anywhere."""
     parts = [
         f"### {plain(view['name'])}: {plain(view['decision']['answer'])}",
+        "" if view["shortened"] is None else f"This was {view['shortened']}.",
         "\n".join(f"- {plain(reason)}" for reason in view["decision"]["reasons"]),
         *_results(view),
         *_verdicts(view),
@@ -62,17 +64,18 @@ def _results(view: View) -> Iterator[str]:
         "trained",
         "artifact",
         "memory",
-        "",
+        "status",
     )
-    yield table(head, [_result(one, metric) for one in view["candidates"]], right=range(1, 9))
+    chose = view["decision"]["ending"] in CHOICES
+    yield table(head, [_result(one, metric, chose and one["chosen"]) for one in view["candidates"]], right=range(1, 9))
 
 
-def _result(one: View, metric: str) -> list[str]:
+def _result(one: View, metric: str, chosen: bool) -> list[str]:
     cost, name = one["cost"], code(one["key"], cell=True)
     validation, test = ((one["metrics"][split] or {}).get(metric) for split in ("validation", "test"))
-    reason = f"{one['status']}: {plain(one['reason'])}" if one["reason"] else ""
+    reason = f": {plain(one['reason'])}" if one["reason"] else ""
     return [
-        f"**{name}**" if one["chosen"] else name,
+        f"**{name}**" if chosen else name,
         numbers.value(validation and validation["value"]),
         numbers.interval(test),
         numbers.seconds(cost["train_seconds"]),
@@ -81,7 +84,7 @@ def _result(one: View, metric: str) -> list[str]:
         numbers.count(cost["trainable_parameters"]),
         numbers.size(cost["artifact_bytes"]),
         numbers.size(cost["peak_memory_bytes"]),
-        reason,
+        one["status"] + reason,
     ]
 
 

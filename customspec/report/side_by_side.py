@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from customspec.decide.decision import CHOICES
 from customspec.report import numbers
 from customspec.report.tables import plain_table
 from customspec.report.text import clipped, escape
@@ -27,12 +28,13 @@ def runs_table(document: Mapping[str, Any]) -> Table:
     )
     table = plain_table("run", "candidate", *titles, "status", right=range(2, 8))
     for run in document["runs"]:
+        chosen = run["chosen_key"] if run["ending"] in CHOICES else None
         for candidate in run["candidates"]:
             cost, measured = candidate["cost"], candidate["metrics"]
             speed, validation = cost["rows_per_second"], measured["validation"]
             table.add_row(
                 escape(run["run"]),
-                ("→ " if candidate["key"] == run["chosen_key"] else "  ") + escape(candidate["key"]),
+                ("→ " if candidate["key"] == chosen else "  ") + escape(candidate["key"]),
                 numbers.value(validation and validation["value"]),
                 numbers.interval(measured["test"]),
                 numbers.seconds(cost["train_seconds"]),

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from rich.table import Table
 
+from customspec.decide.decision import CHOICES
 from customspec.decide.wording import percent
 from customspec.plan import Plan
-from customspec.report.numbers import count, seconds
+from customspec.report.numbers import count, probability, seconds
 from customspec.report.quantities import duration, operations, size
 from customspec.report.sides import from_side
 from customspec.report.text import clipped, escape
@@ -70,7 +71,8 @@ def results_table(document: Mapping[str, Any], metric: str) -> Table:
         "status",
         right=range(1, 10 if priced else 9),
     )
-    chosen = document["decision"]["chosen_key"]
+    decision = document["decision"]
+    chosen = decision["chosen_key"] if decision["ending"] in CHOICES else None
     for candidate in document["candidates"]:
         cost = candidate["cost"]
         speed = cost["rows_per_second"]
@@ -128,6 +130,8 @@ def _pair_lines(decision: Mapping[str, Any]) -> Iterator[str]:
         smallest = pair["smallest"]
         unseen = "no difference could show" if smallest is None else f"one of {smallest:.3f} would mostly show"
         hidden = f"; on {pair['n']} rows {unseen}" if pair["verdict"] == "not distinguishable" else ""
+        if hidden and (low > 0 or high < 0):
+            hidden = f"; p {probability(pair['p_holm'])} among all pairs, the interval is of this one alone{hidden}"
         yield f"against {pair['second']} on the {pair['split']} rows: {pair['verdict']}, {difference}{hidden}"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import Any
 
+from customspec.decide.wording import short_run
 from customspec.plan import Step
 from customspec.report.answers import confusion, distribution, mistakes
 from customspec.report.finished import Finished
@@ -31,6 +32,7 @@ def view_of(run: Finished) -> View:
         "name": results["name"],
         "run": results["run"],
         "decision": decision,
+        "shortened": short_run(run.plan.shortened),
         "goal": results.get("goal"),
         "strategy": results.get("strategy"),
         "metric": run.metric,

@@ -75,7 +75,7 @@ def _counter(work: Work, rows: Sequence[Encoded]) -> Callable[[int], None]:
     def count(more: int) -> None:
         nonlocal done
         done = min(done + more, len(rows))  # rows without content, for calibration, are not counted
-        work.tell(done, len(rows), "rows")
+        work.tell(done, len(rows), "")
 
     return count
 

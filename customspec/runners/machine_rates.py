@@ -28,7 +28,7 @@ def calibrate(plan: Plan, host: Host, tell: Callable[[str], None] = lambda _: No
     """Measure the machine with every model that a step is to run on. Returns whether there was anything to measure."""
     measured = False
     for model in _to_measure(plan, host.store, host.machine):
-        tell(f"measuring this machine with {model.sources['label']}, once")
+        tell(f"measuring this machine with {model.sources['label']}, once for this store: about half a minute")
         try:
             rates = _measure(_surroundings(model, host), host.machine)
         except Exception as error:

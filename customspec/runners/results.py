@@ -29,6 +29,7 @@ def results_document(plan: Plan, outcome: Outcome, machine: Machine, run: str) -
         "run": run,
         "strategy": plan.strategy,
         "goal": plan.goal,
+        "shortened": dict(plan.shortened) or None,
         "environment": environment_of(machine),
         "candidates": candidates,
         "decision": {**_decision(plan, outcome), "seeds": spread_of(candidates, plan.metrics[0])},

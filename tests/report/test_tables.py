@@ -5,6 +5,7 @@ from __future__ import annotations
 from io import StringIO
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from customspec.report.tables import decision_lines, results_table
@@ -67,6 +68,11 @@ def test_a_pair_that_is_not_distinguishable_says_what_could_have_been_seen() -> 
     assert found[3].endswith("; on 4 rows no difference could show")
 
 
+def test_an_interval_of_one_pair_beside_a_verdict_on_all_is_explained() -> None:
+    (told,) = lines(pair("b@0", "c@0", "not distinguishable", 0.3, p_holm=0.082))[2:]
+    assert "+0.300 [+0.200, +0.500]; p 0.082 among all pairs, the interval is of this one alone; on 80 rows" in told
+
+
 def test_the_spread_of_seeds_is_told_by_split() -> None:
     spread = {"seeds": [0, 1, 2], "values": [0.8, 0.9, 0.85], "min": 0.8, "max": 0.9, "sd": 0.05}
     assert lines(seeds={"lora": {"test": spread}})[2:] == [
@@ -97,7 +103,7 @@ def test_the_table_has_quality_and_every_cost() -> None:
         {"key": "full@0", "metrics": {"validation": None, "test": None}, **failed},
     ]
     out = StringIO()
-    document = {"candidates": candidates, "decision": {"chosen_key": "lora@0"}}
+    document = {"candidates": candidates, "decision": {"chosen_key": "lora@0", "ending": "shown"}}
     Console(file=out, width=200).print(results_table(document, "accuracy"))
     *_, first, second = out.getvalue().splitlines()
     assert " ".join(first.split()) == (
@@ -105,3 +111,25 @@ def test_the_table_has_quality_and_every_cost() -> None:
     )
     assert second.split()[0] == "full@0"
     assert "failed: \\x1b!" in second
+
+
+@pytest.mark.parametrize(
+    ("ending", "mark"), [("shown", "→"), ("not_shown", "→"), ("not_reached", " "), ("undecided", " ")]
+)
+def test_only_a_choice_is_marked_as_one(ending: str, mark: str) -> None:
+    unknown: dict[str, Any] = dict.fromkeys(
+        (
+            "train_seconds",
+            "rows_per_second",
+            "prompt_tokens_per_example",
+            "trainable_parameters",
+            "artifact_bytes",
+            "peak_memory_bytes",
+        )
+    )
+    only = {"key": "a@0", "metrics": {"validation": None, "test": None}, "cost": unknown, "status": "done"}
+    decision = {"chosen_key": "a@0", "ending": ending}
+    out = StringIO()
+    document = {"candidates": [{**only, "reason": None}], "decision": decision}
+    Console(file=out, width=200).print(results_table(document, "accuracy"))
+    assert out.getvalue().splitlines()[-1].startswith(f"{mark} a@0")

@@ -1,4 +1,4 @@
-"""`customspec init [DIR]`: a first spec, from flags or a few questions."""
+"""`customspec init [FOLDER]`: a first spec, from flags or a few questions."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ MODEL_LINES = {
 @click.option(
     "--model", help="owner/name on the hub, a folder or .gguf file, or PACKAGE:FILE.gguf, PACKAGE being installed."
 )
-@click.option("--train", help="File with training rows, relative to DIR.")
-@click.option("--test", help="File with test rows, relative to DIR.")
+@click.option("--train", help="File with training rows, relative to FOLDER.")
+@click.option("--test", help="File with test rows, relative to FOLDER.")
 @click.option("--user", help="Template of the user's message, for instance '{{ text }}'.")
 @click.option("--answer", help="Template of the answer, for instance '{{ label }}'.")
 @click.option("--task", type=click.Choice(["classification", "generation"]))
 def command(folder: Path, task: str | None, **answers: str | None) -> int:
-    """Write a first spec into DIR. What no flag says is asked for on a terminal, else guessed from the data."""
+    """Write a first spec into FOLDER. What no flag says is asked for on a terminal, else guessed from the data."""
     target = folder / FILE
     if target.exists():
         raise UsageError(f"{target} exists already; nothing was written")

@@ -79,6 +79,8 @@ def _print(compiled: Compiled, cached: dict[str, bool]) -> None:
 
     plan = compiled.plan
     print_table(candidates_table(plan))
+    if not all(candidate.estimate.get("calibrated") for candidate in plan.candidates):
+        click.echo("memory and time are assumed, by the kind of machine: `customspec run` measures this one first")
     for candidate in plan.candidates:
         if candidate.skipped is not None:
             click.echo(f"skipped: {candidate.key}: {candidate.skipped}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from customspec.cli.roots import roots_of
 from customspec.compiler import Compiled
 from customspec.compiler.curve import check_shares
 from customspec.compiler.locking import Section
+from customspec.decide.wording import short_run
 from customspec.errors import Exit, RefusedError, Terminated, UsageError
 from customspec.hookspecs import Watcher
 from customspec.inputs.regular import read_regular
@@ -94,17 +95,9 @@ def command(
     with writing_under(root):
         ran = _execute(plan, Host(Store(root), discover(), machine), watchers, after, seconds)
         code = _tell(plan, ran, require_goal=require_goal, as_json=as_json)
-    if shortened := _shortened(choices):
-        tell(f"a short run, to try the spec: {shortened}; its numbers say little")
+    if short := short_run(plan.shortened):
+        tell(short)
     return code
-
-
-def _shortened(choices: Mapping[str, Any]) -> str:
-    """What the command line has left out of a run; empty where it left out nothing."""
-    limit, steps = choices["limit"], choices["max_steps"]
-    parts = [f"at most {limit} rows of each split"] if limit else []
-    parts += [f"at most {steps} steps of each training"] if steps else []
-    return " and ".join(parts)
 
 
 def _compiled(
