@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmarks import versus
 
 NEW, SHOTS = 48, 3
+TEXTS = "texts as the rival's"
 
 
 def main() -> int:
@@ -31,7 +32,7 @@ def main() -> int:
     found = versus.in_turn(sides, arguments.repeats)
     theirs = _texts(found[sides[1].name][-1])
     told = {name: [run.judged(accuracy=_same(_texts(run), theirs)) for run in runs] for name, runs in found.items()}
-    versus.show(f"Generation from {SHOTS} shots, {arguments.rows} rows of E2E", model, told, sides[1].name)
+    versus.show(f"Generation from {SHOTS} shots, {arguments.rows} rows of E2E", model, told, sides[1].name, TEXTS)
     return 0
 
 

@@ -35,7 +35,7 @@ def main() -> int:
     told = {}
     for name, runs in found.items():
         accuracy = _accuracy(runs[-1], model, test, dtype)
-        told[name] = [run.judged(**accuracy) for run in runs]
+        told[name] = [run.judged(**accuracy, judged_rows=arguments.test_rows) for run in runs]
     what = f"LoRA r = 8, {arguments.rows} rows of Banking77, {arguments.epochs} epochs"
     versus.show(what, model, told, sides[1].name)
     return 0

@@ -22,6 +22,7 @@ from typing import Any
 import torch
 
 from benchmarks.techniques import INTENTS
+from customspec.decide.intervals import wilson
 from customspec.machine import cpu_dtype, cpu_name
 from customspec.ml.models import DTYPES, convert_gguf
 
@@ -103,14 +104,17 @@ def gemm() -> float:
     return 2 * SIDE**3 / best
 
 
-def show(what: str, model: Path, found: Mapping[str, Sequence[Measured]], baseline: str) -> None:
+def show(
+    what: str, model: Path, found: Mapping[str, Sequence[Measured]], baseline: str, judged: str = "accuracy"
+) -> None:
     print(f"{what}. {machine_line(model)}\n")
-    print(table(found, baseline))
+    print(table(found, baseline, judged))
 
 
-def table(found: Mapping[str, Sequence[Measured]], baseline: str) -> str:
-    """Medians over the repeats; the ratio is the median of the ratios within each turn."""
-    head = "| side | rows | rows/s | tokens/s | times the rival | GFLOP/s | of the GEMM | peak GiB | accuracy |"
+def table(found: Mapping[str, Sequence[Measured]], baseline: str, judged: str) -> str:
+    """Medians over the repeats; the ratio is the median of the ratios within each turn. `judged` says what the share of
+    right rows in the last column is a share of."""
+    head = f"| side | rows | rows/s | tokens/s | times the rival | GFLOP/s | of the GEMM | peak GiB | {judged} |"
     return "\n".join([head, "|" + "---|" * 9, *(_row(name, runs, found[baseline]) for name, runs in found.items())])
 
 
@@ -175,9 +179,14 @@ def _row(name: str, runs: Sequence[Measured], baseline: Sequence[Measured]) -> s
         f"{median(speeds) / 1e9:.0f}" if counted else "-",
         f"{100 * share:.0f} %" if counted else "-",
         f"{middle('peak_bytes') / 2**30:.2f}",
-        f"{middle('accuracy'):.2f}",
+        _share(middle("accuracy"), int(runs[0].values.get("judged_rows", runs[0].values["rows"]))),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _share(right: float, rows: int) -> str:
+    low, high = wilson(round(right * rows), rows, 0.95)
+    return f"{right:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def _called(model: Path) -> str:

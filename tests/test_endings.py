@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from customspec.report.logs import tell
-from support import Ended, Workspace
+from support import Ended, Workspace, colours
 
 Command = Callable[..., Ended]
 
@@ -161,6 +161,16 @@ class TestInit:
         assert 'user: "{{ text }}"' in text
         assert "choices: from_data" in text
         assert customspec("validate", workspace.root / "spec.yaml").code == 0
+
+    @pytest.mark.parametrize("count", [3, 5, 8, 9, 12])
+    def test_asks_for_no_more_shots_than_are_left_beside_validation(
+        self, workspace: Workspace, customspec: Command, count: int
+    ) -> None:
+        workspace.rows("few.jsonl", colours(count))
+        flags = ("--model", "./model", "--train", "few.jsonl", "--test", "test.jsonl", "--task", "classification")
+        assert customspec("init", workspace.root, *flags).code == 0
+        ended = customspec("validate", workspace.root / "spec.yaml")
+        assert ended.code == 0, ended.err
 
     def test_of_columns_it_takes_those_that_a_template_can_name(
         self, workspace: Workspace, customspec: Command

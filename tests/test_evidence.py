@@ -131,6 +131,23 @@ def test_the_claim_is_the_exact_test_of_the_chosen_candidates_test_rows(
     assert decision["ending"] == ("shown" if claim["shown"] else "not_shown")
 
 
+def test_other_claims_on_the_same_test_rows_are_counted(workspace: Workspace, customspec: Command) -> None:
+    def decision(user: str, *more: str) -> Any:
+        prompt = f'prompt: {{user: "{user}", answer: "{{{{ label }}}}", choices: from_data}}'
+        lines = ("techniques: [zero_shot]", "goal: {metric: accuracy, at_least: 0.1}")
+        return run(customspec, workspace.spec(*lines, prompt=prompt), *more)["decision"]
+
+    assert decision("{{ text }}")["earlier_claims"] == 0
+    assert decision("{{ text }}")["earlier_claims"] == 0  # the same claim, printed again
+    second = decision("Colour: {{ text }}")
+    assert (second["earlier_claims"], "1 other claim was made" in second["reasons"][-1]) == (1, True)
+    assert "2 other claims were made" in decision("{{ text }}?")["reasons"][-1]
+    unclaimed = run(customspec, workspace.spec("techniques: [zero_shot]"))["decision"]
+    assert unclaimed["earlier_claims"] is None
+    workspace.rows("test.jsonl", colours(12, 500))
+    assert decision("{{ text }}!")["earlier_claims"] == 0
+
+
 def test_every_pair_is_compared_on_both_splits_and_the_roles_are_told(
     workspace: Workspace, customspec: Command
 ) -> None:

@@ -15,6 +15,7 @@ from customspec.machine import Machine
 from customspec.plan import Candidate, Plan, Step
 from customspec.registry import Registry
 from customspec.report.logs import SafeFormatter
+from customspec.runners.earlier import with_earlier_claims
 from customspec.runners.evidence import evidence_of, seen_by
 from customspec.runners.outcome import Outcome, StepOutcome
 from customspec.runners.results import artifact_of, environment_of, finite, results_document
@@ -49,7 +50,7 @@ def write_run(
     folder: Path, plan: Plan, outcome: Outcome, host: Host, curve: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Fill a run folder; returns the results document that stands in it. `results.json` is written last."""
-    results = results_document(plan, outcome, host.machine, folder.name)
+    results = with_earlier_claims(results_document(plan, outcome, host.machine, folder.name), folder)
     document = with_seal(results if curve is None else {**results, "curve": finite(curve)})
     evidence = evidence_of(plan, outcome, document["decision"]["chosen_key"], host.registry)
     _write_json(folder / "evidence.json", with_seal(finite(evidence)))

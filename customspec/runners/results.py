@@ -26,6 +26,7 @@ def results_document(plan: Plan, outcome: Outcome, machine: Machine, run: str) -
         "name": plan.name,
         "spec_digest": plan.spec_digest,
         "plan_digest": plan.digest,
+        "test_digest": next((step.params["splits"].get("test") for step in plan.steps if step.kind == "data"), None),
         "run": run,
         "strategy": plan.strategy,
         "goal": plan.goal,

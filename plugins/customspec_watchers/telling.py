@@ -39,8 +39,10 @@ def _numbers(candidate: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for split, metrics in candidate["metrics"].items():
         for name, measured in (metrics or {}).items():
             yield f"{split}/{name}", measured["value"]
-    for name, value in candidate["cost"].items():
-        yield f"cost/{name}", value
+    costs = dict(candidate["cost"])
+    priced = costs.pop("price", None) or {}
+    yield from ((f"cost/{name}", value) for name, value in costs.items())
+    yield from ((f"cost/price/{name}", value) for name, value in priced.items())
 
 
 def _scalar(value: object) -> Scalar:

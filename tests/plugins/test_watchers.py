@@ -77,7 +77,8 @@ def trained(folder: Path) -> list[list[float]]:
 
 
 def test_tensorboard_shows_curves_metrics_and_costs(workspace: Workspace, customspec: Command) -> None:
-    document = run(customspec, workspace.spec(TECHNIQUES), "--watch", "tensorboard")
+    spec = workspace.spec(TECHNIQUES, "cost: {requests_per_month: 1000, price_per_device_hour: 2.5}")
+    document = run(customspec, spec, "--watch", "tensorboard")
     folder = workspace.run_folder(document)
     lora, zero = (read_events(folder / "tensorboard" / key) for key in ("lora@0", "zero_shot@0"))
     curve = [[event.step, pytest.approx(event.value)] for event in lora.Scalars("train/loss")]
@@ -87,7 +88,7 @@ def test_tensorboard_shows_curves_metrics_and_costs(workspace: Workspace, custom
         for name, value in numbers(candidate).items():
             assert [event.value for event in events.Scalars(name)] == [pytest.approx(value)]
     assert "train/loss" not in zero.Tags()["scalars"]
-    assert "test/accuracy" in zero.Tags()["scalars"]
+    assert {"test/accuracy", "cost/price/total"} <= set(zero.Tags()["scalars"])
 
 
 def test_tensorboard_knows_the_options(workspace: Workspace, customspec: Command) -> None:

@@ -66,7 +66,7 @@ def _ask(folder: Path, answers: dict[str, str | None], task: str | None) -> dict
         "user": user,
         "answer": answer,
         "task": task or _guess_task(rows, answer),
-        "shots": min(8, len(rows)),
+        "shots": min(8, max(1, len(rows) * 3 // 4)),  # a fifth is kept apart for validation
     }
 
 

@@ -82,7 +82,9 @@ def _uneven(facts: Facts) -> Iterator[Matches]:
     choice, count = max(facts.classes.items(), key=lambda one: one[1])
     share = count / facts.train_rows
     if share >= min(0.8, UNEVEN / len(facts.classes)):
-        sentence = f"{count} of {facts.train_rows} training rows are `{choice}`: to answer it always has that accuracy"
+        sentence = (
+            f"{count} of {facts.train_rows} training rows are `{choice}`: to answer it always is right on that share"
+        )
         yield Matches(count, f"{sentence}, {share:.2f}", ())
 
 
@@ -158,11 +160,13 @@ DATA_RULES: tuple[DataRule, ...] = (
         f"choices with fewer than {FEW} training rows",
         _rare,
         "add rows, or put rare choices together: so few can hardly be learned, or shown evenly in a prompt",
-        "Gao et al. 2021, Making Pre-trained Language Models Better Few-shot Learners: 16 rows a class",
+        "Gao et al. 2021, Making Pre-trained Language Models Better Few-shot Learners, has 16 rows a class; "
+        "the border is ours",
     ),
     DataRule(
         "uneven",
-        "one choice has three times a fair share of the training rows or more, and the goal's metric is accuracy",
+        "one choice has three times a fair share of the training rows or more, or eight tenths of them, and the goal's "
+        "metric is accuracy",
         _uneven,
         "`macro_f1` or `matthews_correlation` sees what accuracy hides",
         "He and Garcia 2009, Learning from Imbalanced Data, section 4",

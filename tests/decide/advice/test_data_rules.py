@@ -103,7 +103,7 @@ def test_good_rows_have_no_findings() -> None:
             "uneven",
             found([(text, "a") for text, _ in PLENTY[:80]] + [(text, "b") for text, _ in PLENTY[80:]]),
             80,
-            "80 of 90 training rows are `a`: to answer it always has that accuracy, 0.89",
+            "80 of 90 training rows are `a`: to answer it always is right on that share, 0.89",
             (),
         ),
         ("untested", found(test=TEST[:1]), 1, "1 of 2 choices have no test row: `b`", ()),
