@@ -20,9 +20,9 @@ HEAD = """\
 `python -m benchmarks.results --data FOLDER` writes this page; `make bench-env` makes the rivals' environment first.
 The sides run in turn, with the same model in the same type and as many threads, in processes of their own, on the same
 rows; of those a slow rival takes the first few, as `rows` says. A row costs lm-eval as much in few rows as in many;
-here what all rows begin with is run once, so that many rows cost less each. The last column
-has its 95 % interval (Wilson). Rates are medians over the turns; "times the rival" is the median of the ratios within a turn. GFLOP/s are
-those of the matrix products that ours executes, attention left out, beside a square GEMM timed just before. Peak memory
+here what all rows begin with is run once, so that many rows cost less each. Rates are medians over the turns; "times
+the rival" is the median of the ratios within a turn. GFLOP/s are those of the matrix products that ours executes,
+attention left out, beside a square GEMM timed just before. Brackets hold a 95 % interval (Wilson). Peak memory
 is the whole process's, libraries included.
 """
 TAIL = """\

@@ -27,7 +27,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What a step asks of a machine."""
+    """What a step asks of a machine: devices, and the memory of one, host or device, by the candidate's estimate."""
 
     devices: int = 0
     memory_bytes: int | None = None
@@ -108,8 +108,10 @@ class Plan:
     @property
     def shortened(self) -> Mapping[str, int]:
         """What the command line allowed at most: `limit` rows of each split, `max_steps` of each training."""
-        steps = [step.params for step in self.steps]
-        asked = {name: {params.get(name) for params in steps} - {None} for name in ("limit", "max_steps")}
+        names = ("limit", "max_steps")
+        asked: dict[str, list[int]] = {
+            name: [s.params[name] for s in self.steps if s.params.get(name)] for name in names
+        }
         return {name: max(most) for name, most in asked.items() if most}
 
     def step(self, id: str) -> Step:

@@ -37,6 +37,12 @@ MEMBERS: Mapping[str, tuple[str, ...]] = {
     "watcher": ("name", "summary", "run_started", "started", "progress", "finished", "run_finished"),
 }
 
+TOGETHER: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "tuning": (("question", "answer"), ("texts", "objective", "needs_reference"), ("memory", "remember")),
+    "metric": (("parts", "of_totals"),),
+}
+"""Optional members that count only all together, as their protocols in `hookspecs` have them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
@@ -167,11 +173,21 @@ def _one(offer: Offer, items: list[Any]) -> Any:
         raise PluginError(f"plugin {offer} promises {offer.kind} `{offer.name}` but its hook offers {len(named)} of it")
     family = getattr(named[0], "family", None) if offer.kind == "technique" else offer.kind
     missing = [name for name in MEMBERS.get(str(family), ("family",)) if getattr(named[0], name, None) is None]
+    missing = missing or _forgotten(named[0], str(family))
     if missing:
         raise PluginError(f"plugin {offer}: {offer.kind} `{offer.name}` lacks {', '.join(missing)}")
     if offer.kind != "watcher":
         _check_options(offer, named[0], family)
     return named[0]
+
+
+def _forgotten(item: Any, family: str) -> list[str]:
+    """What an optional member needs beside it: half of a pair would be passed over without a word."""
+    for together in TOGETHER.get(family, ()):
+        missing = [name for name in together if not hasattr(item, name)]
+        if len(missing) < len(together):
+            return missing
+    return []
 
 
 def _check_options(offer: Offer, item: Any, family: object) -> None:

@@ -11,7 +11,7 @@ import pytest
 from plans import FOUR, changed, compiled, fingerprints, plan_of, steps_of
 
 from customspec.errors import SpecError
-from customspec.plan import Plan
+from customspec.plan import Plan, Resources
 from customspec.registry import discover
 from support import Workspace, colours, make_model
 
@@ -57,6 +57,16 @@ def test_the_plan_is_plain_json_and_comes_back_equal(workspace: Workspace) -> No
     assert again.candidates == plan.candidates
     assert [step.gate for step in again.steps] == [step.gate for step in plan.steps]
     assert again == plan
+
+
+def test_a_step_asks_for_the_memory_that_its_candidate_is_estimated_at(workspace: Workspace) -> None:
+    plan = plan_of(workspace.spec("techniques: [zero_shot, lora]"))
+    estimates = {one.key: int(one.estimate["peak_memory_bytes"] or 0) for one in plan.candidates}
+    own = [step for step in plan.steps if step.candidate is not None]
+    assert {step.id: step.resources for step in own} == {
+        step.id: Resources(1, estimates[step.candidate or ""]) for step in own
+    }
+    assert min(estimates.values()) > 0
 
 
 def test_the_recipe_fills_what_the_spec_leaves_open(workspace: Workspace) -> None:

@@ -8,7 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from customspec import hookspecs
+from customspec.errors import PluginError
 from customspec.hookspecs import Answer
+from customspec.registry import TOGETHER
 from customspec.testing import TinyModels, check_technique
 from support import Ended, example
 
@@ -223,7 +226,6 @@ def test_nothing_is_imported_to_list_what_is_on_offer(install: Install) -> None:
 
 
 def test_the_registry_answers_for_the_family_that_is_asked_for() -> None:
-    from customspec.errors import PluginError
     from customspec.registry import discover
 
     registry = discover()
@@ -265,8 +267,27 @@ def test_the_documented_metric_is_valid_and_its_options_are_checked(install: Ins
     assert "did you mean `words`?" in ended.err
 
 
+def test_half_of_what_counts_together_is_refused(install: Install) -> None:
+    from customspec.registry import discover
+
+    half = "    def parts(self, options, answers):\n        return None\n\n    def score("
+    install("acme-brief", "metric.brief", example("brief").replace("    def score(", half))
+    with pytest.raises(PluginError, match=r"acme-brief 1\.0: metric `brief` lacks of_totals"):
+        discover().metric("brief")
+
+
+def test_all_optional_members_that_count_together_are_known() -> None:
+    found = {
+        tuple(name for name in vars(one) if not name.startswith("_"))
+        for one in vars(hookspecs).values()
+        if getattr(one, "_is_runtime_protocol", False)
+    }
+    assert {frozenset(names) for names in found if len(names) > 1} == {
+        frozenset(names) for family in TOGETHER.values() for names in family
+    }
+
+
 def test_a_metric_with_options_of_no_kind_and_a_watcher_that_lacks_a_method_are_refused(install: Install) -> None:
-    from customspec.errors import PluginError
     from customspec.registry import discover
 
     install("acme-brief", "metric.brief", example("brief").replace("options = BriefOptions", "options = dict"))

@@ -90,10 +90,11 @@ class StepInputs:
     gate: Gate | None = None
 
     def step(self, id: str, kind: Kind, params: Mapping[str, Any], needs: tuple[Step, ...]) -> Step:
-        """A step of the candidate's own, which takes a device."""
-        one, files = Resources(1), _files(self.ready)
-        key = self.ready.key
-        return make_step(id, kind, params, needs, gate=self.gate, sources=files, resources=one, candidate=key)
+        """A step of the candidate's own, which takes a device, and at most the memory of its candidate's estimate."""
+        estimate, files, key = self.ready.estimate, _files(self.ready), self.ready.key
+        memory = None if estimate is None else estimate.peak_memory_bytes
+        resources = Resources(1, None if memory is None else int(memory))
+        return make_step(id, kind, params, needs, gate=self.gate, sources=files, resources=resources, candidate=key)
 
 
 def candidate_steps(inputs: StepInputs, splits: Sequence[str], finding: tuple[Step, ...] = ()) -> tuple[Step, ...]:

@@ -1,4 +1,5 @@
-"""One step: its result from the store, or made and published. The same in any process that sees the store."""
+"""One step: its result from the store, or made and published. The same in any process that sees the store and
+the files that the steps' `sources` name."""
 
 from __future__ import annotations
 
