@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import astuple, dataclass, replace
+from functools import cached_property
 from math import ceil
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
@@ -141,25 +142,26 @@ class _Costs:
     ready: Ready
     model: ResolvedModel
     counted: Counted
-    trained: int
+    weights: int
+    """How many train."""
     options: TrainingOptions | None
 
     def estimate(self, known: Estimate) -> Estimate:
-        shape, rates, ready = self.shape, self.rates, self.ready
-        dtype = ready.choices.compute_dtype
+        shape, rates, trained = self.shape, self.rates, self.trained
+        dtype, saved = self.ready.choices.compute_dtype, self.footprint.saved
         loads = [one for name in SPLITS[1:] if (one := self.evaluation(name)) is not None]
-        footprint = self.footprint
-        adapted = footprint.adapted
-        peaks = [memory.evaluation(shape, one, self.trained, dtype, rates) for one in loads]
+        peaks = [memory.evaluation(shape, one, trained, dtype, rates) for one in loads]
         known = replace(
             known,
             prompt_tokens=self.counted.whole,
-            artifact_bytes=artifact_bytes(self.trained, shape.parameters, dtype, footprint.saved),
+            artifact_bytes=artifact_bytes(self.weights, shape.parameters, dtype, saved),
             training_flops=0.0,
-            evaluation_flops=sum(flops.evaluation(shape, one) for one in loads),
+            evaluation_flops=sum(
+                flops.evaluation(shape, one, trained, seconds.passes(shape, one, rates)) for one in loads
+            ),
             peak_memory_bytes=max(peaks),
             train_seconds=0.0,
-            evaluate_seconds=sum(seconds.evaluation(shape, one, adapted, rates) for one in loads),
+            evaluate_seconds=sum(seconds.evaluation(shape, one, trained, rates) for one in loads),
             calibrated=rates.calibrated,
         )
         training = self.training()
@@ -168,15 +170,13 @@ class _Costs:
         return replace(known, seconds=(known.train_seconds or 0.0) + (known.evaluate_seconds or 0.0))
 
     def _with_training(self, known: Estimate, load: TrainingLoad, dtype: str) -> Estimate:
-        shape, rates, adapted = self.shape, self.rates, self.footprint.adapted
-        trained = Trained(self.trained, self.per_token, adapted)
+        shape, rates, trained = self.shape, self.rates, self.trained
         peak = memory.training(shape, load, trained, dtype, rates)
-        peak += ceil(4 * self.footprint.copies * sum(linear.inputs * linear.outputs for linear in adapted))
         compared = self.evaluation("validation", limit=COMPARED)
-        looks = 0.0 if compared is None else seconds.evaluation(shape, compared, adapted, rates)
+        looks = 0.0 if compared is None else seconds.evaluation(shape, compared, trained, rates)
         return replace(
             known,
-            training_flops=flops.training(shape, load, self.per_token, rates.sharing),
+            training_flops=flops.training(shape, load, trained, rates.sharing),
             train_seconds=seconds.training(shape, load, trained, rates) + self.comparisons(load.steps) * looks,
             peak_memory_bytes=max(peak, known.peak_memory_bytes or 0),
         )
@@ -189,7 +189,7 @@ class _Costs:
     def rates(self) -> Rates:
         return self.model.rates
 
-    @property
+    @cached_property
     def footprint(self) -> Footprint:
         tuning = tuning_of(self.ready.draft)
         if tuning is None or self.options is None:
@@ -198,13 +198,17 @@ class _Costs:
         if isinstance(technique, Footprints):
             with blaming_plugin(main):
                 return technique.footprint(self.options, self.model.header_for(main, self.options))
-        whole = self.trained >= self.shape.parameters
+        whole = self.weights >= self.shape.parameters
         return Footprint() if whole else Footprint(adapted=self.model.known.header.linears)
 
     @property
-    def per_token(self) -> int:
-        """Trained weights that every token meets: a learned prompt's are met once a pass."""
-        return self.trained if self.trained >= self.shape.parameters or self.footprint.adapted else 0
+    def trained(self) -> Trained:
+        """What trains, and what lies and runs beside the base for it."""
+        adds = self.footprint
+        # a learned prompt's weights are met once a pass, and not by every token
+        met = self.weights if adds.adapted or self.weights >= self.shape.parameters else 0
+        per_token = met if adds.per_token is None else adds.per_token
+        return Trained(self.weights, per_token, adds.adapted, adds.per_pass, adds.copies, adds.frozen)
 
     @property
     def texts(self) -> int:

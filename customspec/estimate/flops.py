@@ -8,7 +8,7 @@ again for those of the weights where these are trained.
 
 from __future__ import annotations
 
-from customspec.estimate.loads import EvaluationLoad, TrainingLoad
+from customspec.estimate.loads import EvaluationLoad, Trained, TrainingLoad
 from customspec.estimate.passes import Sharing
 from customspec.estimate.shape import Shape
 
@@ -18,27 +18,28 @@ def forward(shape: Shape, tokens: float, keys: float, predicting: float) -> floa
     return tokens * (2 * shape.body + 4 * shape.layers * shape.queries * keys) + 2 * predicting * shape.head
 
 
-def evaluation(shape: Shape, load: EvaluationLoad) -> float:
-    """Every row of an evaluation."""
+def evaluation(shape: Shape, load: EvaluationLoad, trained: Trained, passes: int) -> float:
+    """Every row of an evaluation, in so many passes."""
     once = forward(shape, load.shared, load.shared, 1) if load.shared else 0.0
     width = load.own + load.tree
     rows = forward(shape, width, load.shared + width, load.predicted)
     written = load.generated * forward(shape, 1, load.shared + load.own + load.generated / 2, 1)
-    return once + load.rows * (rows + load.samples * written)
+    beside = 0 if trained.weights >= shape.parameters else 2 * trained.per_token * load.tokens
+    return once + load.rows * (rows + load.samples * written) + beside + 2 * trained.per_pass * passes
 
 
-def training_pass(shape: Shape, load: TrainingLoad, trained: int, sharing: Sharing) -> float:
-    """One forward and backward pass. `trained` are the weights that get gradients of their own from every token."""
+def training_pass(shape: Shape, load: TrainingLoad, trained: Trained, sharing: Sharing) -> float:
+    """One forward and backward pass."""
     run = load.a_pass(sharing)
     beside = run.rows * run.width
     there = forward(shape, run.once, run.once, 0) + forward(shape, beside, run.keys, load.batch * load.learned)
     attention = 4 * shape.layers * shape.queries * (run.once * run.once + beside * run.keys)
-    whole = trained >= shape.parameters
+    whole = trained.weights >= shape.parameters
     # the adapter's own products, forward and backward; a whole model's are those of its weights' gradients
-    own = there - attention if whole else 6 * trained * run.tokens
-    return 2 * there + attention + own
+    own = there - attention if whole else 6 * trained.per_token * run.tokens
+    return 2 * there + attention + own + 4 * trained.per_pass * run.launches
 
 
-def training(shape: Shape, load: TrainingLoad, trained: int, sharing: Sharing) -> float:
+def training(shape: Shape, load: TrainingLoad, trained: Trained, sharing: Sharing) -> float:
     """All passes."""
     return load.passes * training_pass(shape, load, trained, sharing)

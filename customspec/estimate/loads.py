@@ -29,6 +29,11 @@ class EvaluationLoad:
     generated: int = 0
     samples: int = 1
 
+    @property
+    def tokens(self) -> float:
+        """All that run."""
+        return self.shared + self.rows * (self.own + self.tree + self.samples * self.generated)
+
 
 @dataclass(frozen=True, slots=True)
 class Pass:
@@ -44,6 +49,11 @@ class Pass:
     def tokens(self) -> float:
         """All that run."""
         return self.once + self.rows * self.width
+
+    @property
+    def launches(self) -> int:
+        """How often the model is called."""
+        return 2 if self.once else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +89,12 @@ class TrainingLoad:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """So many `weights` train, of which every token meets `per_token`; `adapted` are the linear maps beside which
-    something trains."""
+    """So many `weights` train, and every token is multiplied with `per_token`; `adapted` are the linear maps beside
+    which something trains. The rest is as in `hookspecs.Footprint`."""
 
     weights: int
     per_token: int = 0
     adapted: Sequence[Linear] = ()
+    per_pass: float = 0.0
+    copies: float = 0.0
+    frozen: int = 0

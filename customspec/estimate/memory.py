@@ -27,12 +27,14 @@ SUMMED_AT_ONCE = 2**20  # bytes twice over, of the float32 copy of some rows of 
 def training(shape: Shape, load: TrainingLoad, trained: Trained, dtype: str, rates: Rates) -> int:
     """The model, what trains with its gradients and moments, and what the widest batch keeps."""
     size, whole = BYTES[dtype], trained.weights >= shape.parameters
-    model = MASTER * trained.weights if whole else size * shape.parameters + MASTER * trained.weights
+    beside = MASTER * (trained.weights + trained.frozen)
+    model = beside if whole else size * shape.parameters + beside
     # autocast keeps the bfloat16 copies of what trains until the pass is over
     copies = 0 if size == MASTER else size * trained.weights
     kept = rates.activations * activations(shape, load, dtype, rates.sharing)
     adapted = None if whole else trained.adapted
     kept += (1.0 if whole else rates.inputs) * inputs(shape, load, adapted, dtype, rates.sharing)
+    kept += made(load, trained, dtype, rates.sharing)
     return ceil(rates.resident_bytes + model + copies + STATE * trained.weights + kept + logits(shape, load, dtype))
 
 
@@ -54,16 +56,22 @@ def inputs(shape: Shape, load: TrainingLoad, adapted: Sequence[Linear] | None, d
     return load.a_pass(sharing, longest=True).tokens * _inputs(shape, adapted, BYTES[dtype])
 
 
+def made(load: TrainingLoad, trained: Trained, dtype: str, sharing: Sharing) -> float:
+    """Bytes of what is as large as weights, made in each call of the model and kept for the backward pass."""
+    weights = sum(linear.inputs * linear.outputs for linear in trained.adapted)
+    return BYTES[dtype] * trained.copies * weights * load.a_pass(sharing, longest=True).launches
+
+
 def logits(shape: Shape, load: TrainingLoad, dtype: str) -> float:
     """At the answers' tokens: logits, their float32 copy, log-probabilities and the gradients of each."""
     a_place = 12 if dtype == "float32" else 16
     return load.batch * load.learned * shape.vocabulary * a_place
 
 
-def evaluation(shape: Shape, load: EvaluationLoad, trained: int, dtype: str, rates: Rates) -> int:
+def evaluation(shape: Shape, load: EvaluationLoad, trained: Trained, dtype: str, rates: Rates) -> int:
     """The model, the shared tokens' keys and values, and one batch on its way through one layer."""
     size = BYTES[dtype]
-    adapter = 0 if trained >= shape.parameters else MASTER * trained
+    adapter = 0 if trained.weights >= shape.parameters else MASTER * (trained.weights + trained.frozen)
     cache = size * 2 * shape.keys * shape.layers
     width = load.longest + load.tree
     rows = rows_at_once(shape, load, rates)

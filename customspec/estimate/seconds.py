@@ -16,20 +16,25 @@ from customspec.header import Linear
 def training(shape: Shape, load: TrainingLoad, trained: Trained, rates: Rates) -> float:
     """All passes and optimizer steps; comparisons on the validation rows are evaluations of their own."""
     run = load.a_pass(rates.sharing)
-    launches = 2 if run.once else 1
-    products = flops.training_pass(shape, load, trained.per_token, rates.sharing) / rates.training
-    one = launches * rates.training_seconds + products + adapters(trained.adapted, run.tokens, launches, rates)
+    products = flops.training_pass(shape, load, trained, rates.sharing) / rates.training
+    beside = adapters(trained.adapted, run.tokens, run.launches, rates)
+    one = run.launches * rates.training_seconds + products + beside
     return load.passes * one + load.steps * trained.weights / rates.optimizer
 
 
-def evaluation(shape: Shape, load: EvaluationLoad, adapted: Sequence[Linear], rates: Rates) -> float:
+def evaluation(shape: Shape, load: EvaluationLoad, trained: Trained, rates: Rates) -> float:
     """Every row, in batches; generation goes on to the most tokens that a row may get."""
-    batches = ceil(load.rows / rows_at_once(shape, load, rates))
-    passes = (1 if load.shared else 0) + batches * (1 + load.generated)
-    tokens = load.shared + load.rows * (load.own + load.tree + load.samples * load.generated)
-    products = flops.evaluation(shape, load) / rates.forward
+    launches = passes(shape, load, rates)
+    products = flops.evaluation(shape, load, trained, launches) / rates.forward
     # a forward pass does a third of what a forward and backward pass does
-    return passes * rates.forward_seconds + products + adapters(adapted, tokens, passes, rates) / 3
+    beside = adapters(trained.adapted, load.tokens, launches, rates) / 3
+    return launches * rates.forward_seconds + products + beside
+
+
+def passes(shape: Shape, load: EvaluationLoad, rates: Rates) -> int:
+    """How often an evaluation calls the model."""
+    batches = ceil(load.rows / rows_at_once(shape, load, rates))
+    return (1 if load.shared else 0) + batches * (1 + load.generated)
 
 
 def adapters(adapted: Sequence[Linear], tokens: float, passes: float, rates: Rates) -> float:

@@ -96,14 +96,20 @@ class Footprint:
 
     `virtual_tokens` are vectors before the prompt that run through the model; `prefix_tokens` are keys and values that
     stand there and do not run. `adapted` are the linear maps that have something beside them that trains.
-    `copies`: numbers made and kept in a pass for every weight of these maps, where the technique makes their weights
-    anew. `saved`: how many numbers of 4 bytes the artifact holds, where they are not those that train.
+    `per_token`: weights that every token is multiplied with there, where they are not those that train.
+    `per_pass`: multiplications forward, whatever the number of tokens, where something as large as weights is made of
+    what trains; as many are counted backward. `copies`: numbers in the compute type that are made so and kept for the
+    backward pass, for every weight of these maps. `frozen`: numbers of 4 bytes that lie beside the base and do not
+    train. `saved`: how many numbers of 4 bytes the artifact holds, where they are not those that train.
     """
 
     virtual_tokens: int = 0
     prefix_tokens: int = 0
     adapted: Sequence[Linear] = ()
+    per_token: int | None = None
+    per_pass: float = 0.0
     copies: float = 0.0
+    frozen: int = 0
     saved: int | None = None
 
 

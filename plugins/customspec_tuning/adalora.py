@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
 
-from customspec.header import ModelHeader
-from customspec.hookspecs import Refusal, Task, TuningTechnique, hookimpl
+from customspec.header import Linear, ModelHeader
+from customspec.hookspecs import Footprint, Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import TrainingOptions
 from customspec_tuning.adapter import BesideQuantized, MergingAdapter
 from customspec_tuning.recipes import recipe
@@ -68,8 +68,12 @@ class Adalora(BesideQuantized, MergingAdapter):
         return refusal(options.target_modules, model)
 
     def trainable_parameters(self, options: AdaloraOptions, model: ModelHeader) -> int:
+        return _numbers(options.init_r, linears(options.target_modules, model))
+
+    def footprint(self, options: AdaloraOptions, model: ModelHeader) -> Footprint:
         targets = linears(options.target_modules, model)
-        return sum(options.init_r * (linear.inputs + linear.outputs + 1) for linear in targets)
+        # which maps keep their ranks is seen in training; the mean is known
+        return Footprint(adapted=targets, saved=_numbers(options.target_r, targets))
 
     def adapt(self, options: AdaloraOptions, model: PreTrainedModel, task: Task) -> nn.Module:
         from peft import AdaLoraConfig
@@ -131,6 +135,10 @@ class Adalora(BesideQuantized, MergingAdapter):
         for name, parts in memory["smoothed"].items():
             setattr(allocating.rankallocator, name, {part: tensor.to(device) for part, tensor in parts.items()})
         allocating.peft_config["default"].rank_pattern = memory["ranks"]
+
+
+def _numbers(rank: int, targets: Sequence[Linear]) -> int:
+    return sum(rank * (linear.inputs + linear.outputs + 1) for linear in targets)
 
 
 @hookimpl

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from customspec.header import ModelHeader
-from customspec.hookspecs import Refusal, Task, TuningTechnique, hookimpl
+from customspec.hookspecs import Footprint, Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import TrainingOptions
 from customspec_tuning.adapter import MergingAdapter
 from customspec_tuning.recipes import recipe
-from customspec_tuning.targets import ALL_LINEAR, Targets, linears, names, refusal, undivided
+from customspec_tuning.targets import ALL_LINEAR, Targets, linears, names, refusal, undivided, weights
 
 if TYPE_CHECKING:
     from torch import nn
@@ -54,6 +54,17 @@ class Boft(MergingAdapter):
         size = options.boft_block_size
         targets = linears(options.target_modules, model)
         return sum(linear.inputs // size * size * size + linear.outputs for linear in targets)
+
+    def footprint(self, options: BoftOptions, model: ModelHeader) -> Footprint:
+        # PEFT makes a matrix a map, inputs x inputs: its blocks between two frozen permutations, times the identity
+        targets = linears(options.target_modules, model)
+        rotation = sum(linear.inputs**2 for linear in targets)
+        products = 3 * sum(linear.inputs**3 for linear in targets)
+        blocks = options.boft_block_size * sum(linear.inputs for linear in targets)
+        kept = 2 * rotation + 4 * blocks  # blocks are kept as Cayley's transform solves for them
+        return Footprint(
+            adapted=targets, per_token=rotation, per_pass=products, copies=kept / weights(targets), frozen=rotation
+        )
 
     def adapt(self, options: BoftOptions, model: PreTrainedModel, task: Task) -> nn.Module:
         from peft import BOFTConfig

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from customspec.header import ModelHeader
-from customspec.hookspecs import Refusal, Task, TuningTechnique, hookimpl
+from customspec.hookspecs import Footprint, Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import TrainingOptions
 from customspec_tuning.adapter import BesideQuantized, MergingAdapter
 from customspec_tuning.recipes import recipe
@@ -48,6 +48,9 @@ class Ia3(BesideQuantized, MergingAdapter):
     def trainable_parameters(self, options: Ia3Options, model: ModelHeader) -> int:
         targets = linears(options.target_modules, model)
         return sum(linear.inputs if _closes_a_block(linear.name) else linear.outputs for linear in targets)
+
+    def footprint(self, options: Ia3Options, model: ModelHeader) -> Footprint:
+        return Footprint(adapted=linears(options.target_modules, model))
 
     def adapt(self, options: Ia3Options, model: PreTrainedModel, task: Task) -> nn.Module:
         from peft import IA3Config

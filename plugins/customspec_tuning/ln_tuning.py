@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from customspec.header import ModelHeader
-from customspec.hookspecs import Refusal, Task, TuningTechnique, hookimpl
+from customspec.hookspecs import Footprint, Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import TrainingOptions
 from customspec_tuning.adapter import BesideQuantized, MergingAdapter
 from customspec_tuning.recipes import recipe
@@ -47,6 +47,9 @@ class LnTuning(BesideQuantized, MergingAdapter):
     def trainable_parameters(self, options: LnTuningOptions, model: ModelHeader) -> int:
         layers = set(_layers(model))
         return sum(prod(shape) for name, shape in model.parameters.items() if name.rpartition(".")[0] in layers)
+
+    def footprint(self, options: LnTuningOptions, model: ModelHeader) -> Footprint:
+        return Footprint()  # normalizations keep what they read, trained or frozen, and multiply number by number
 
     def adapt(self, options: LnTuningOptions, model: PreTrainedModel, task: Task) -> nn.Module:
         from peft import LNTuningConfig

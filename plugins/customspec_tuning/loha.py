@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from customspec.header import ModelHeader
-from customspec.hookspecs import Refusal, Task, TuningTechnique, hookimpl
+from customspec.hookspecs import Footprint, Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import TrainingOptions
 from customspec_tuning.adapter import MergingAdapter
 from customspec_tuning.recipes import recipe
-from customspec_tuning.targets import ALL_LINEAR, Targets, linears, names, refusal
+from customspec_tuning.targets import ALL_LINEAR, Targets, linears, made_whole, names, refusal, weights
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,6 +53,10 @@ class Loha(MergingAdapter):
         return sum(
             2 * options.r * (linear.inputs + linear.outputs) for linear in linears(options.target_modules, model)
         )
+
+    def footprint(self, options: LohaOptions, model: ModelHeader) -> Footprint:
+        targets = linears(options.target_modules, model)
+        return made_whole(targets, per_pass=2 * options.r * weights(targets))
 
     def adapt(self, options: LohaOptions, model: PreTrainedModel, task: Task) -> nn.Module:
         from peft import LoHaConfig

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from customspec.header import Linear, ModelHeader
-from customspec.hookspecs import Refusal, Task, TuningTechnique, hookimpl
+from customspec.hookspecs import Footprint, Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import TrainingOptions
 from customspec_tuning.adapter import MergingAdapter
 from customspec_tuning.recipes import recipe
-from customspec_tuning.targets import ALL_LINEAR, Targets, linears, names, refusal
+from customspec_tuning.targets import ALL_LINEAR, Targets, linears, made_whole, names, refusal
 
 if TYPE_CHECKING:
     from torch import nn
@@ -56,6 +56,9 @@ class Lokr(MergingAdapter):
 
     def trainable_parameters(self, options: LokrOptions, model: ModelHeader) -> int:
         return sum(_size(options, linear) for linear in linears(options.target_modules, model))
+
+    def footprint(self, options: LokrOptions, model: ModelHeader) -> Footprint:
+        return made_whole(linears(options.target_modules, model))
 
     def adapt(self, options: LokrOptions, model: PreTrainedModel, task: Task) -> nn.Module:
         from peft import LoKrConfig

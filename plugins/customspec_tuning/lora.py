@@ -13,7 +13,7 @@ from customspec.hookspecs import Footprint, Refusal, Task, TuningTechnique, hook
 from customspec.spec import TrainingOptions
 from customspec_tuning.adapter import BesideQuantized, MergingAdapter
 from customspec_tuning.recipes import recipe
-from customspec_tuning.targets import ALL_LINEAR, Targets, linears, names, refusal
+from customspec_tuning.targets import ALL_LINEAR, Targets, linears, names, refusal, weights
 
 if TYPE_CHECKING:
     from peft import LoraConfig
@@ -87,8 +87,13 @@ class Lora(BesideQuantized, MergingAdapter):
         return magnitudes + sum(options.r * (linear.inputs + linear.outputs) for linear in targets)
 
     def footprint(self, options: LoraOptions, model: ModelHeader) -> Footprint:
-        saved = 2 * self.trainable_parameters(options, model) if options.init_lora_weights in MOVING else None
-        return Footprint(adapted=linears(options.target_modules, model), saved=saved)
+        trained, targets = self.trainable_parameters(options, model), linears(options.target_modules, model)
+        if not options.use_dora:
+            return Footprint(adapted=targets, saved=2 * trained if options.init_lora_weights in MOVING else None)
+        # norms are of whole maps, the update in them; with dropout, the base multiplies once more what is left
+        norms = options.r * sum(linear.inputs * (linear.inputs + linear.outputs) for linear in targets)
+        again = weights(targets) if options.lora_dropout else 0
+        return Footprint(adapted=targets, per_token=trained + again, per_pass=norms)
 
     def adapt(self, options: LoraOptions, model: PreTrainedModel, task: Task) -> nn.Module:
         from customspec.ml.adapters import attach

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from customspec.header import ModelHeader
-from customspec.hookspecs import Refusal, Task, TuningTechnique, hookimpl
+from customspec.hookspecs import Footprint, Refusal, Task, TuningTechnique, hookimpl
 from customspec.spec import TrainingOptions
 from customspec_tuning.adapter import BesideQuantized, MergingAdapter
 from customspec_tuning.recipes import recipe
-from customspec_tuning.targets import ALL_LINEAR, Targets, linears, names, refusal, undivided
+from customspec_tuning.targets import ALL_LINEAR, Targets, linears, names, refusal, undivided, weights
 
 if TYPE_CHECKING:
     from torch import nn
@@ -59,6 +59,14 @@ class Oft(BesideQuantized, MergingAdapter):
         free = options.oft_block_size * (options.oft_block_size - 1) // 2
         targets = linears(options.target_modules, model)
         return sum(free * (1 if options.block_share else linear.inputs // options.oft_block_size) for linear in targets)
+
+    def footprint(self, options: OftOptions, model: ModelHeader) -> Footprint:
+        size, targets = options.oft_block_size, linears(options.target_modules, model)
+        rotated = size * sum(linear.inputs for linear in targets)
+        made = len(targets) * size**2 if options.block_share else rotated
+        # a rotation is a sum of powers of what trains: three products, which keep a matrix each beside the rotation
+        kept = rotated + 3 * made
+        return Footprint(adapted=targets, per_token=rotated, per_pass=3 * size * made, copies=kept / weights(targets))
 
     def adapt(self, options: OftOptions, model: PreTrainedModel, task: Task) -> nn.Module:
         from peft import OFTConfig

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from customspec.header import Linear, ModelHeader
-from customspec.hookspecs import Refusal
+from customspec.hookspecs import Footprint, Refusal
 from customspec.spec import Texts
 from customspec.suggest import closest
 
@@ -58,6 +58,16 @@ def refusal(targets: Targets, model: ModelHeader, *, plain: bool = False) -> Ref
             return Refusal(message, option="target_modules", item=index, hint="its weight is used past the module")
     odd = [linear.name for linear in linears(targets, model) if plain and linear.transposed]
     return Refusal(f"`{odd[0]}` of {model.architecture} is a Conv1D, which this technique cannot take") if odd else None
+
+
+def weights(targets: Sequence[Linear]) -> int:
+    """How many the maps have."""
+    return sum(linear.inputs * linear.outputs for linear in targets)
+
+
+def made_whole(targets: Sequence[Linear], *, per_pass: float = 0.0) -> Footprint:
+    """Of an update that is made as one matrix, as large as the map's, in every pass."""
+    return Footprint(adapted=targets, per_token=weights(targets), per_pass=per_pass, copies=1.0)
 
 
 def names(targets: Targets) -> str | list[str]:

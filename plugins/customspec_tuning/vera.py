@@ -59,7 +59,12 @@ class Vera(BesideQuantized, MergingAdapter):
         targets = linears(options.target_modules, model)
         # one pair for all maps, as wide as the widest
         projections = options.r * (max(one.inputs for one in targets) + max(one.outputs for one in targets))
-        return Footprint(adapted=targets, saved=self.trainable_parameters(options, model) + projections)
+        return Footprint(
+            adapted=targets,
+            per_token=options.r * sum(linear.inputs + linear.outputs for linear in targets),
+            frozen=projections,
+            saved=self.trainable_parameters(options, model) + projections,
+        )
 
     def adapt(self, options: VeraOptions, model: PreTrainedModel, task: Task) -> nn.Module:
         from peft import VeraConfig

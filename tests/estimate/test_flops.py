@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from customspec.estimate import flops
-from customspec.estimate.loads import EvaluationLoad, TrainingLoad
+from customspec.estimate.loads import EvaluationLoad, Trained, TrainingLoad
 from customspec.estimate.passes import Sharing
 from customspec.estimate.shape import Shape
 from customspec.ml.headers import read_header
@@ -24,13 +24,18 @@ def test_a_forward_pass_by_hand(shape: Shape) -> None:
 def test_an_evaluation_runs_the_shared_tokens_once_and_the_tree_in_every_row(shape: Shape) -> None:
     load = EvaluationLoad(rows=4, shared=6, own=2, longest=3, tree=3, predicted=4)
     once, row = flops.forward(shape, 6, 6, 1), flops.forward(shape, 5, 11, 4)
-    assert flops.evaluation(shape, load) == once + 4 * row
+    assert flops.evaluation(shape, load, Trained(0), 3) == once + 4 * row
+    # an adapter of 30 weights, and 7 multiplications a pass, whatever runs in it
+    beside = 2 * 30 * (6 + 4 * 5) + 2 * 7 * 3
+    assert flops.evaluation(shape, load, Trained(30, 30, per_pass=7), 3) == once + 4 * row + beside
+    whole = Trained(shape.parameters, shape.parameters)  # what it multiplies are the model's own weights
+    assert flops.evaluation(shape, load, whole, 3) == once + 4 * row
 
 
 def test_generation_adds_a_token_at_a_time(shape: Shape) -> None:
     load = EvaluationLoad(rows=2, shared=0, own=4, longest=4, generated=6, samples=3)
     row, token = flops.forward(shape, 4, 4, 1), flops.forward(shape, 1, 7, 1)
-    assert flops.evaluation(shape, load) == 2 * (row + 3 * 6 * token)
+    assert flops.evaluation(shape, load, Trained(0), 1) == 2 * (row + 3 * 6 * token)
 
 
 @pytest.mark.parametrize(("batch", "tokens"), [(4, 4 * (10 + 8 + 4)), (40, 10 + 40 * (8 + 4))])
@@ -54,9 +59,18 @@ def test_frozen_maps_count_four_and_trained_ones_six(shape: Shape) -> None:
     load = TrainingLoad(steps=1, passes=1, batch=1, shared=0, own=1, longest=1, learned=0)
     run = load.a_pass(BESIDE)
     tokens, attention = run.tokens, 12 * shape.layers * shape.queries * run.tokens * run.keys
-    assert flops.training_pass(shape, load, 0, BESIDE) == 4 * 1152 * tokens + attention
-    assert flops.training_pass(shape, load, 30, BESIDE) == (4 * 1152 + 6 * 30) * tokens + attention
-    assert flops.training_pass(shape, load, shape.parameters, BESIDE) == 6 * 1152 * tokens + attention
+    frozen = 4 * 1152 * tokens + attention
+    whole = Trained(shape.parameters, shape.parameters)
+    assert flops.training_pass(shape, load, Trained(0), BESIDE) == frozen
+    assert flops.training_pass(shape, load, Trained(30, 30), BESIDE) == frozen + 6 * 30 * tokens
+    assert flops.training_pass(shape, load, Trained(30, 50, per_pass=7), BESIDE) == frozen + 6 * 50 * tokens + 4 * 7
+    assert flops.training_pass(shape, load, whole, BESIDE) == 6 * 1152 * tokens + attention
+
+
+def test_what_a_pass_makes_is_made_for_the_shared_tokens_too(shape: Shape) -> None:
+    load = TrainingLoad(steps=1, passes=1, batch=40, shared=10, own=8, longest=16, learned=2)
+    alone = flops.training_pass(shape, load, Trained(0), BESIDE)
+    assert flops.training_pass(shape, load, Trained(0, per_pass=7), BESIDE) == alone + 2 * 4 * 7
 
 
 @pytest.mark.parametrize("architecture", ["llama", "qwen2", "gpt2", "opt"])

@@ -48,6 +48,19 @@ def test_what_adapted_maps_keep(shape: Shape) -> None:
     assert memory.inputs(shape, LOAD, None, "float32", BESIDE) == 16 * 4 * 2 * (4 * 8 + 8 + 16)
 
 
+@pytest.mark.parametrize(("dtype", "size"), [("float32", 4), ("bfloat16", 2)])
+def test_what_a_pass_makes_in_place_of_weights_is_kept_in_each(
+    shape: Shape, rates: Rates, dtype: str, size: int
+) -> None:
+    up = Linear("0.mlp.up", 8, 16)
+    plain, anew = Trained(50, adapted=(up,)), Trained(50, adapted=(up,), copies=1.5, frozen=10)
+    grown = memory.training(shape, LOAD, anew, dtype, rates) - memory.training(shape, LOAD, plain, dtype, rates)
+    assert grown == size * 1.5 * 128 + 4 * 10
+    apart = replace(LOAD, batch=4, shared=30)
+    assert apart.a_pass(rates.sharing).launches == 2
+    assert memory.made(apart, anew, dtype, rates.sharing) == 2 * size * 1.5 * 128
+
+
 def test_rows_that_share_keys_keep_their_own_copies_of_them(shape: Shape) -> None:
     apart = replace(LOAD, batch=4, prefix=30)
     grown = memory.activations(shape, apart, "float32", BESIDE)
@@ -59,16 +72,21 @@ def test_an_evaluation_holds_one_batch(shape: Shape, rates: Rates) -> None:
     load = EvaluationLoad(rows=1000, shared=20, own=6, longest=8, tree=2, predicted=3)
     assert memory.rows_at_once(shape, load, rates) == 10
     assert memory.rows_at_once(shape, replace(load, rows=4), rates) == 4
-    few, many = (memory.evaluation(shape, replace(load, rows=rows), 0, "float32", rates) for rows in (10, 10_000))
+    few, many = (
+        memory.evaluation(shape, replace(load, rows=rows), Trained(0), "float32", rates) for rows in (10, 10_000)
+    )
     assert few == many  # flat in rows
     assert memory.rows_at_once(shape, replace(load, generated=12), rates) == 200 // (10 + 20 + 12)
 
 
 def test_an_adapter_stands_beside_the_model_and_a_trained_model_in_its_place(shape: Shape, rates: Rates) -> None:
     load = EvaluationLoad(rows=1, shared=0, own=6, longest=8)
-    alone = memory.evaluation(shape, load, 0, "float32", rates)
-    assert memory.evaluation(shape, load, 25, "float32", rates) == alone + 100
-    assert memory.evaluation(shape, load, shape.parameters, "float32", rates) == alone
+    alone = memory.evaluation(shape, load, Trained(0), "float32", rates)
+    assert memory.evaluation(shape, load, Trained(25), "float32", rates) == alone + 100
+    assert memory.evaluation(shape, load, Trained(25, frozen=5), "bfloat16", rates) == (
+        memory.evaluation(shape, load, Trained(0), "bfloat16", rates) + 120
+    )
+    assert memory.evaluation(shape, load, Trained(shape.parameters), "float32", rates) == alone
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

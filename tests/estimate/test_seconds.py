@@ -14,24 +14,33 @@ from customspec.estimate.shape import Shape
 from customspec.header import Linear
 
 LINEARS = (Linear("0.mlp.up", 8, 16), Linear("0.mlp.down", 16, 8))
+NOTHING = Trained(0)
 
 
 def test_an_evaluation_is_its_operations_and_its_passes(shape: Shape, rates: Rates) -> None:
     load = EvaluationLoad(rows=25, shared=20, own=6, longest=8, tree=2, predicted=3)
     passes = 1 + 3  # the shared tokens, and three batches of ten rows
-    assert seconds.evaluation(shape, load, (), rates) == pytest.approx(
-        passes * 0.5 + flops.evaluation(shape, load) / 1000
+    assert seconds.passes(shape, load, rates) == passes
+    assert seconds.evaluation(shape, load, NOTHING, rates) == pytest.approx(
+        passes * 0.5 + flops.evaluation(shape, load, NOTHING, passes) / 1000
     )
     written = replace(load, generated=5, tree=0, predicted=1)
     batches = 25 // (200 // (8 + 20 + 5)) + 1
-    assert seconds.evaluation(shape, written, (), rates) == pytest.approx(
-        (1 + batches * 6) * 0.5 + flops.evaluation(shape, written) / 1000
+    passes = 1 + batches * 6
+    assert seconds.evaluation(shape, written, NOTHING, rates) == pytest.approx(
+        passes * 0.5 + flops.evaluation(shape, written, NOTHING, passes) / 1000
+    )
+    adapted = Trained(40, 40, LINEARS)
+    # two adapters; the shared tokens, and 25 rows of 6 + 5; a third of what a pass forward and backward takes
+    beside = (passes * 2 * 0.25 + (20 + 25 * 11) * 48 / 100) / 3
+    assert seconds.evaluation(shape, written, adapted, rates) == pytest.approx(
+        passes * 0.5 + flops.evaluation(shape, written, adapted, passes) / 1000 + beside
     )
 
 
 def test_a_training_is_its_passes_its_steps_and_its_adapters(shape: Shape, rates: Rates) -> None:
     load = TrainingLoad(steps=3, passes=6, batch=2, shared=0, own=6, longest=8, learned=3)
-    a_pass = 2.0 + flops.training_pass(shape, load, 0, rates.sharing) / 500
+    a_pass = 2.0 + flops.training_pass(shape, load, NOTHING, rates.sharing) / 500
     assert seconds.training(shape, load, Trained(40), rates) == pytest.approx(6 * a_pass + 3 * 40 / 10)
     beside = 2 * 0.25 + 20 * 48 / 100  # two adapters; 2 x (6 + 4) tokens, inputs and outputs of 48 together
     assert seconds.training(shape, load, Trained(40, 0, LINEARS), rates) == pytest.approx(
