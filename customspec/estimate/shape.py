@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from customspec.header import ModelHeader
 
-HEADS = ("num_attention_heads", "n_head", "num_heads")
+INNER = ("intermediate_size", "ffn_dim", "n_inner")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +32,17 @@ class Shape:
 
     @classmethod
     def of(cls, header: ModelHeader) -> Shape:
-        config: Mapping[str, Any] = header.config.get("text_config") or header.config
-        heads = int(_first(config, HEADS) or 1)
-        size = int(config.get("head_dim") or header.hidden_size // heads)
+        config = header.text_config
         widening = [linear.outputs for linear in header.linears if linear.inputs == header.hidden_size]
-        inner = int(_first(config, ("intermediate_size", "ffn_dim", "n_inner")) or max(widening, default=1))
+        inner = next((config[name] for name in INNER if isinstance(config.get(name), int)), max(widening, default=1))
         return cls(
             parameters=header.total_parameters,
             body=sum(linear.inputs * linear.outputs for linear in header.linears),
             layers=header.layers,
             hidden=header.hidden_size,
             vocabulary=header.vocabulary,
-            queries=heads * size,
-            keys=int(config.get("num_key_value_heads") or heads) * size,
+            queries=header.heads * header.head_size,
+            keys=header.key_width,
             inner=inner,
             gated=widening.count(inner) >= 2 * header.layers,
         )
-
-
-def _first(config: Mapping[str, Any], names: tuple[str, ...]) -> Any:
-    return next((config[name] for name in names if config.get(name) is not None), None)

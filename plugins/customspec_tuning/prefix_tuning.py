@@ -63,7 +63,7 @@ class PrefixTuning(BesideQuantized, PeftAdapter):
         return Refusal(f"{model.architecture} has no attention for a prefix to go into")
 
     def trainable_parameters(self, options: PrefixTuningOptions, model: ModelHeader) -> int:
-        width = _width(model)
+        width = model.key_width
         if not options.prefix_projection:
             return options.num_virtual_tokens * 2 * model.layers * width
         hidden = options.encoder_hidden_size
@@ -71,7 +71,7 @@ class PrefixTuning(BesideQuantized, PeftAdapter):
 
     def footprint(self, options: PrefixTuningOptions, model: ModelHeader) -> Footprint:
         count = options.num_virtual_tokens
-        return Footprint(prefix_tokens=count, saved=count * 2 * model.layers * _width(model))
+        return Footprint(prefix_tokens=count, saved=count * 2 * model.layers * model.key_width)
 
     def adapt(self, options: PrefixTuningOptions, model: PreTrainedModel, task: Task) -> nn.Module:
         from peft import PrefixTuningConfig
@@ -99,19 +99,6 @@ def _attends(model: ModelHeader) -> bool:
     recurrent = ("A_log", "conv1d", "time_decay")
     stateful = any(part in name for part in recurrent for name in model.parameters)
     return not stateful and any("attn" in name or "attention" in name for name in model.parameters)
-
-
-def _heads(model: ModelHeader) -> int:
-    """Attention heads, under the names that configurations use."""
-    found = [model.config.get(name) for name in ("num_attention_heads", "n_head", "num_heads")]
-    return next((int(heads) for heads in found if heads is not None), 1)
-
-
-def _width(model: ModelHeader) -> int:
-    """Numbers in the keys of one token and layer: key-value heads by head size."""
-    heads = _heads(model)
-    head = model.config.get("head_dim") or model.hidden_size // heads
-    return int(head) * int(model.config.get("num_key_value_heads") or heads)
 
 
 @hookimpl

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from customspec.estimate.shape import Shape
 from customspec.header import ModelHeader
 from customspec.ml.headers import read_header
 from customspec.registry import discover
@@ -69,6 +71,18 @@ def test_as_many_parameters_train_as_the_paper_says(llama: ModelHeader, name: st
     options = technique.options.model_validate(given)
     filled = technique.options.model_validate({**technique.recipe(options, llama, 8), **given})
     assert technique.trainable_parameters(filled, llama) == count
+
+
+@pytest.mark.parametrize("options", [{}, {"prefix_projection": True, "encoder_hidden_size": 8}], ids=str)
+def test_a_prefix_is_as_wide_as_the_keys_of_a_decoder_that_is_one_part_of_a_model(
+    llama: ModelHeader, options: dict[str, Any]
+) -> None:
+    nested = replace(llama, config={"model_type": "several", "num_attention_heads": 3, "text_config": llama.config})
+    technique = discover().tuning("prefix_tuning")
+    chosen = technique.options.model_validate(options)
+    assert technique.trainable_parameters(chosen, nested) == technique.trainable_parameters(chosen, llama)
+    assert nested.key_width == 32
+    assert Shape.of(nested) == Shape.of(llama)
 
 
 def test_every_technique_that_takes_names_of_modules_is_looked_at() -> None:
