@@ -156,6 +156,19 @@ def test_tuned_and_prompted_at_once(workspace: Workspace, customspec: Command) -
     assert costs["both@0"]["trainable_parameters"] > 0
 
 
+def test_a_prefix_may_be_made_by_a_perceptron(workspace: Workspace, customspec: Command) -> None:
+    entry = "{prefix_tuning: {prefix_projection: true, encoder_hidden_size: 8, num_virtual_tokens: 3, max_steps: 2}}"
+    document = run(customspec, workspace.spec(f"techniques: [{entry}]"))
+    (candidate,) = document["candidates"]
+    # 3 x the keys' width of 32; a map to 8, one to keys and values of two layers
+    assert candidate["cost"]["trainable_parameters"] == 3 * 32 + 33 * 8 + 9 * 2 * 2 * 32
+    text = customspec(
+        "plan", workspace.spec(f"techniques: [{entry.replace('{prefix_p', '{init_weights: text, prefix_p')}]")
+    )
+    assert text.code == 2
+    assert "`init_weights: text` sets keys and values themselves" in text.err
+
+
 def test_a_candidate_may_bring_its_own_model(workspace: Workspace, customspec: Command) -> None:
     make_model(workspace.root / "wider", hidden_size=64)
     spec = workspace.spec("techniques: [zero_shot, {id: gauge, zero_shot: {}, base_model: {path: wider}}]")

@@ -24,8 +24,9 @@ class PrefixTuningOptions(TrainingOptions):
 
     num_virtual_tokens: int = Field(30, ge=1, le=4096)
     """Learned keys and values before the first token."""
-    init_weights: Literal["text", "zero", "random"] = "text"
-    """Where they begin: at a text's own keys and values, at zero, or at random numbers."""
+    init_weights: Literal["text", "zero", "random"] | None = None
+    """Where they begin: at a text's own keys and values, at zero, or at random numbers. Absent: at a text's; with
+    `prefix_projection` at random numbers."""
     init_text: Text | None = None
     """The text to begin from, repeated or cut to the number of virtual tokens. Absent: the task's own answers,
     instruction and first rows."""
@@ -36,7 +37,7 @@ class PrefixTuningOptions(TrainingOptions):
 
     @model_validator(mode="after")
     def _text_needs_no_projection(self) -> PrefixTuningOptions:
-        if self.prefix_projection and self.init_weights == "text" and "init_weights" in self.model_fields_set:
+        if self.prefix_projection and self.init_weights == "text":
             raise ValueError("`init_weights: text` sets keys and values themselves, which `prefix_projection` makes")
         return self
 
@@ -55,7 +56,8 @@ class PrefixTuning(BesideQuantized, PeftAdapter):
     def recipe(self, options: PrefixTuningOptions, model: ModelHeader, rows: int) -> Mapping[str, Any]:
         # PEFT's comparison of methods: 42 % at 5e-3 from a text's keys and values, 19 % at 1e-3 from random ones, on 3B
         # after 5000 steps; with a twentieth of them a small model's keys, 2 large, must move by a percent a step
-        return recipe(options, model, rows, rate=2e-2, wide=5e-3, steps=250, most=20, patience=6)
+        begin = {"init_weights": _beginning(options)}
+        return {**begin, **recipe(options, model, rows, rate=2e-2, wide=5e-3, steps=250, most=20, patience=6)}
 
     def refusal(self, options: PrefixTuningOptions, model: ModelHeader) -> Refusal | None:
         if _attends(model):
@@ -86,12 +88,16 @@ class PrefixTuning(BesideQuantized, PeftAdapter):
                 num_virtual_tokens=options.num_virtual_tokens,
                 prefix_projection=options.prefix_projection,
                 encoder_hidden_size=options.encoder_hidden_size,
-                init_weights="zero" if options.init_weights == "zero" else None,
+                init_weights="zero" if _beginning(options) == "zero" else None,
             ),
         )
-        if options.init_weights == "text" and not options.prefix_projection:
+        if _beginning(options) == "text":
             set_prefix(adapted, tokens(task, options.init_text, options.num_virtual_tokens))
         return adapted
+
+
+def _beginning(options: PrefixTuningOptions) -> str:
+    return options.init_weights or ("random" if options.prefix_projection else "text")
 
 
 def _attends(model: ModelHeader) -> bool:
