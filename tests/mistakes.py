@@ -6,7 +6,10 @@ import json
 import os
 import shutil
 import struct
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from support import Workspace, colours
 
@@ -51,6 +54,7 @@ def make_folder(space: Workspace, model: Path) -> None:
     _lines(space)
     _models(space, model)
     _configured_models(space, model)
+    _gguf_models(space)
     _plugins(space)
 
 
@@ -135,15 +139,22 @@ def _models(space: Workspace, good: Path) -> None:
     header = json.dumps({"lm_head.weight": {"dtype": "F32", "shape": [300, 32], "data_offsets": [0, 38_400]}}).encode()
     truncated = _copy(space, good, "truncated") / "model.safetensors"
     truncated.write_bytes(struct.pack("<Q", len(header)) + header + bytes(20_000))
-    index = {"weight_map": {"lm_head.weight": "model-00001-of-00002.safetensors"}}
+    index = {"metadata": {}, "weight_map": {"lm_head.weight": "model-00001-of-00002.safetensors"}}
     shards = _copy(space, good, "missing_shard", "*.safetensors") / "model.safetensors.index.json"
     shards.write_text(json.dumps(index))
     pickled = _copy(space, good, "pickled_shard", "*.safetensors")
-    (pickled / "model.safetensors.index.json").write_text('{"weight_map": {"lm_head.weight": "pytorch_model.bin"}}')
+    (pickled / "model.safetensors.index.json").write_text(
+        '{"metadata": {}, "weight_map": {"lm_head.weight": "pytorch_model.bin"}}'
+    )
     (pickled / "pytorch_model.bin").write_bytes(b"\x80\x04")
     endless = _copy(space, good, "endless_offset") / "model.safetensors"
     header = b'{"lm_head.weight": {"dtype": "F32", "shape": [300, 32], "data_offsets": [0, 1e400]}}'
     endless.write_bytes(struct.pack("<Q", len(header)) + header + bytes(38_400))
+    listed = _copy(space, good, "listed_metadata") / "model.safetensors"
+    listed.write_bytes(_with_header(listed.read_bytes(), lambda told: {**told, "__metadata__": ["pt"]}))
+    bare = _copy(space, good, "bare_index") / "model.safetensors"
+    bare.rename(bare.with_name("one.safetensors"))
+    bare.with_name("model.safetensors.index.json").write_text('{"weight_map": {"lm_head.weight": "one.safetensors"}}')
     os.truncate(_copy(space, good, "of_holes") / "model.safetensors", 1 << 31)
     space.write("models/adapter/adapter_config.json", '{"peft_type": "LORA", "base_model_name_or_path": "model"}')
     of_links = _copy(space, good, "of_links", "config.json")
@@ -152,6 +163,13 @@ def _models(space: Workspace, good: Path) -> None:
     space.write("models/text.gguf", "a model, one day\n")
     space.write("site/tiny_models/__init__.py", "")
     space.write("site/tiny_models/tiny.Q8.gguf", "a model, one day\n")
+
+
+def _with_header(content: bytes, change: Callable[[dict[str, Any]], dict[str, Any]]) -> bytes:
+    """A safetensors file with another header."""
+    end = 8 + struct.unpack("<Q", content[:8])[0]
+    text = json.dumps(change(json.loads(content[8:end]))).encode()
+    return struct.pack("<Q", len(text)) + text + content[end:]
 
 
 def _configured_models(space: Workspace, good: Path) -> None:
@@ -172,8 +190,42 @@ def _configured_models(space: Workspace, good: Path) -> None:
     (_copy(space, good, "deep_config") / "config.json").write_text('{"a":' * 100_000)
     (_copy(space, good, "bad_config") / "config.json").write_text('{"model_type": "llama",')
     (_copy(space, good, "bad_chat") / "chat_template.jinja").write_text("{% for message in messages %}")
+    _change_tokenizer(_copy(space, good, "at_random"), dropout=0.5)
+    _change_tokenizer(_copy(space, good, "far_token"), vocab={"zz": 2**32 - 1})
+    (_copy(space, good, "no_tokens") / "tokenizer.json").write_text("null")
+    (_copy(space, good, "bad_map") / "special_tokens_map.json").write_text('{"eos_token": {"content": 5}}')
+    (_copy(space, good, "bad_generation") / "generation_config.json").write_text("not JSON")
     endless = "{{ messages[0].content }}{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
+    (_copy(space, good, "empty_chat") / "chat_template.jinja").write_text("")
     (_copy(space, good, "endless_chat") / "chat_template.jinja").write_text(endless)
+
+
+def _gguf_models(space: Workspace) -> None:
+    """GGUF files of a few bytes, whose headers promise what cannot be."""
+
+    def text(value: bytes, size: int | None = None) -> bytes:
+        return struct.pack("<Q", len(value) if size is None else size) + value
+
+    def key(name: bytes, kind: int, form: str, value: float) -> bytes:
+        return text(name) + struct.pack(f"<I{form}", kind, value)
+
+    def model(name: str, keys: Sequence[bytes], tensor: bytes = b"", *, keys_promised: int | None = None) -> None:
+        counts = struct.pack("<IQQ", 3, bool(tensor), len(keys) if keys_promised is None else keys_promised)
+        content = b"GGUF" + counts + b"".join(keys) + tensor
+        (space.root / "models" / f"{name}.gguf").write_bytes(content + bytes(-len(content) % 32) + bytes(64))
+
+    architecture = text(b"general.architecture") + struct.pack("<I", 8) + text(b"llama")
+    embedding = text(b"token_embd.weight") + struct.pack("<I2QIQ", 2, 4, 4, 0, 0)
+    model("many_keys", [architecture], keys_promised=2**60)
+    model("long_text", [text(b"general.architecture") + struct.pack("<I", 8) + text(b"llama", 2**60)])
+    model("many_layers", [architecture, key(b"llama.block_count", 4, "I", 10**9)], embedding)
+    model("other_width", [architecture, key(b"llama.embedding_length", 4, "I", 2**31 - 1)], embedding)
+    model("not_a_number", [architecture, key(b"llama.rope.freq_base", 6, "f", float("nan"))], embedding)
+    model("far_away", [architecture], embedding[:-8] + struct.pack("<Q", 2**62))
+    model("odd_numbers", [architecture], embedding[:-12] + struct.pack("<IQ", 99, 0))
+    escape = text(b"\x1b[2Jevil") + struct.pack("<I", 99)
+    model("odd_value", [architecture, escape], embedding)
+    model("evil_name", [text(b"general.architecture") + struct.pack("<I", 8) + text(b"\x1b[2Jevil")], embedding)
 
 
 def _drop(file: Path, name: str) -> None:
@@ -185,6 +237,14 @@ def _drop(file: Path, name: str) -> None:
 
 def _change(file: Path, **values: object) -> None:
     file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
+
+
+def _change_tokenizer(folder: Path, *, vocab: Mapping[str, int] = MappingProxyType({}), **values: object) -> None:
+    """More tokens, and other values, in the tokenizer's model."""
+    file = folder / "tokenizer.json"
+    told = json.loads(file.read_text())
+    told["model"] |= {**values, "vocab": {**told["model"]["vocab"], **vocab}}
+    file.write_text(json.dumps(told))
 
 
 def _plugins(space: Workspace) -> None:

@@ -42,7 +42,7 @@ def sharded(*, names: tuple[str, ...] = ("one.safetensors", "two.safetensors")) 
     weights = {f"t{index}": name for index, name in enumerate(names)}
     return {
         "config.json": b"{}",
-        "model.safetensors.index.json": json.dumps({"weight_map": weights}).encode(),
+        "model.safetensors.index.json": json.dumps({"metadata": {}, "weight_map": weights}).encode(),
         "one.safetensors": tensors((2, 3)),
         "two.safetensors": tensors((4,)),
     }

@@ -6,20 +6,28 @@ The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 from __future__ import annotations
 
 import mmap
+import re
 import struct
-from collections.abc import Mapping
-from math import prod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import isfinite, prod
 from pathlib import Path
 from typing import Final
 
-MAX_KEYS: Final = 100_000
+MAX_KEYS: Final = 5_000  # models have a hundred; they are looked through for each of them
 MAX_TENSORS: Final = 1_000_000
 MAX_DIMENSIONS: Final = 4
 MAX_ITEMS: Final = 1 << 23  # of all arrays; the largest vocabularies have a few hundred thousand tokens
 STRING, ARRAY = 8, 9
 SIZES: Final = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}  # bytes, by value type
-WHOLE: Final = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 10: "<Q", 11: "<q"}  # value types
-ALIGNMENT, LAYERS = b"general.alignment", b".block_count"
+NUMBERS: Final = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 10: "<Q", 11: "<q", 12: "<d"}
+ALIGNMENT, LAYERS, WIDTH, EMBEDDING = "general.alignment", "block_count", "embedding_length", "token_embd.weight"
+POSITIVE: Final = frozenset({LAYERS, WIDTH, "context_length", "vocab_size"})
+# zero where a model has none of it, such as Mamba's of heads
+COUNTS: Final = frozenset({"feed_forward_length", "attention.head_count", "attention.head_count_kv", "expert_count"})
+MOST_SIZE: Final = 2**31 - 1
+
+Told = Mapping[str, int | float | None]
 
 
 class GgufError(ValueError):
@@ -32,6 +40,16 @@ def check_gguf(path: Path) -> None:
         raise GgufError("it is cut off within its header")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         _Walk(content).check()
+
+
+@dataclass(frozen=True, slots=True)
+class _Tensor:
+    """A tensor's name, its shape (the widths of its rows first) and its place behind the beginning of the data."""
+
+    name: str
+    shape: tuple[int, ...]
+    start: int
+    stop: int
 
 
 class _Walk:
@@ -51,34 +69,30 @@ class _Walk:
         version = self._number("<I")
         if version not in {2, 3}:
             raise GgufError(f"its version is {version}; versions 2 and 3, little-endian, are read")
-        tensors, keys = self._number("<Q"), self._number("<Q")
+        tensors, keys = int(self._number("<Q")), int(self._number("<Q"))
         if keys > MAX_KEYS or tensors > MAX_TENSORS:
             raise GgufError(f"it promises {keys} keys and {tensors} tensors")
-        told: dict[bytes, int | None] = {}
+        told: dict[str, int | float | None] = {}
         for _ in range(keys):
-            name = self._string()
-            told[name] = self._value(self._number("<I"))
+            name = self._text()
+            told[name] = self._value(int(self._number("<I")))
         if len(told) < keys:
             raise GgufError("a key stands in it twice")
-        _check_layers(told, tensors)
-        self._check_tensors(tensors, _alignment(told))
-
-    def _check_tensors(self, count: int, alignment: int) -> None:
-        found = dict(self._tensor() for _ in range(count))
-        if len(found) < count:
+        _check_numbers(told)
+        found = {tensor.name: tensor for tensor in (self._tensor() for _ in range(tensors))}
+        if len(found) < tensors:
             raise GgufError("a tensor stands in it twice")
-        begin = -(-self.at // alignment) * alignment
-        if found and begin + max(found.values()) > len(self.content):
-            raise GgufError("a tensor lies behind the end of the file; was the copy interrupted?")
+        _check_places(found.values(), self.at, len(self.content), _alignment(told))
+        _check_sizes(told, found)
 
-    def _value(self, kind: int) -> int | None:
-        """Passes over a value; a whole number is told."""
+    def _value(self, kind: int) -> int | float | None:
+        """Passes over a value; a number is told."""
         if kind == STRING:
-            self._string()
+            self._text()
         elif kind == ARRAY:
             self._array()
-        elif kind in WHOLE:
-            return self._number(WHOLE[kind])
+        elif kind in NUMBERS:
+            return self._number(NUMBERS[kind])
         elif kind in SIZES:
             self._bytes(SIZES[kind])
         else:
@@ -86,7 +100,7 @@ class _Walk:
         return None
 
     def _array(self) -> None:
-        kind, count = self._number("<I"), self._number("<Q")
+        kind, count = int(self._number("<I")), int(self._number("<Q"))
         self.items += count
         if self.items > MAX_ITEMS or kind == ARRAY:
             raise GgufError(f"an array in it has {count} items of type {kind}")
@@ -95,23 +109,31 @@ class _Walk:
         for _ in range(count if kind not in SIZES else 0):
             self._value(kind)
 
-    def _tensor(self) -> tuple[bytes, int]:
-        """A tensor's name, and where it ends behind the beginning of the data."""
-        name = self._string()
-        dimensions = self._number("<I")
-        if dimensions > MAX_DIMENSIONS:
+    def _tensor(self) -> _Tensor:
+        name = self._text()
+        dimensions = int(self._number("<I"))
+        if not 0 < dimensions <= MAX_DIMENSIONS:
             raise GgufError(f"a tensor in it has {dimensions} dimensions")
-        shape = [self._number("<Q") for _ in range(dimensions)]
-        if prod(shape) > 8 * 8 * len(self.content):  # no type has less than an eighth of a byte for a number
-            raise GgufError("a tensor is larger than the file")
-        numbers, size = self.sizes.get(self._number("<I"), (1, 0))  # what is unknown is refused by its reader
-        return name, self._number("<Q") + prod(shape) // numbers * size
+        shape = tuple(int(self._number("<Q")) for _ in range(dimensions))
+        if not 0 < prod(shape) <= 8 * 8 * len(self.content):  # no type has less than an eighth of a byte for a number
+            raise GgufError("a tensor is larger than the file" if prod(shape) else "a tensor is empty")
+        kind = int(self._number("<I"))
+        if kind not in self.sizes:
+            raise GgufError(f"a tensor is of the unknown type {kind}")
+        numbers, size = self.sizes[kind]
+        start = int(self._number("<Q"))
+        return _Tensor(name, shape, start, start + prod(shape) // numbers * size)
 
-    def _string(self) -> bytes:
-        return self._bytes(self._number("<Q"))
+    def _text(self) -> str:
+        try:
+            return self._bytes(int(self._number("<Q"))).decode()
+        except UnicodeDecodeError as error:
+            raise GgufError("a text in it is not UTF-8") from error
 
-    def _number(self, form: str) -> int:
-        return int(struct.unpack(form, self._bytes(struct.calcsize(form)))[0])
+    def _number(self, form: str) -> int | float:
+        [number] = struct.unpack(form, self._bytes(struct.calcsize(form)))
+        assert isinstance(number, int | float)
+        return number
 
     def _bytes(self, count: int) -> bytes:
         found = self.content[self.at : self.at + count]
@@ -121,16 +143,47 @@ class _Walk:
         return found
 
 
-def _alignment(told: Mapping[bytes, int | None]) -> int:
+def _alignment(told: Told) -> int:
     """Bytes, of which the data begin at a multiple."""
     found = told.get(ALIGNMENT, 32)
-    if found is None or not 0 < found <= 1 << 16:
-        raise GgufError(f"its alignment is {found}")
+    if not isinstance(found, int) or not 0 < found <= 1 << 16:
+        raise GgufError("its alignment is no number" if found is None else f"its alignment is {found}")
     return found
 
 
-def _check_layers(told: Mapping[bytes, int | None], tensors: int) -> None:
-    """A model is laid out from these keys before its weights are seen: one that is much too large is never done."""
+def _check_numbers(told: Told) -> None:
+    """Libraries hand these on to a model as they are."""
     for name, value in told.items():
-        if name.endswith(LAYERS) and value is not None and not 0 < value <= tensors:
-            raise GgufError(f"it promises {value} layers; it has {tensors} tensors")
+        size = name.partition(".")[2]
+        least = 1 if size in POSITIVE else 0
+        if isinstance(value, float) and not isfinite(value):
+            raise GgufError(f"its `{name}` is {value}")
+        if size not in POSITIVE | COUNTS or value is None:  # some models tell them by layer
+            continue
+        if not isinstance(value, int) or not least <= value <= MOST_SIZE:
+            raise GgufError(f"its `{name}` is {value}, not a whole number from {least} to {MOST_SIZE}")
+
+
+def _check_places(tensors: Iterable[_Tensor], header: int, size: int, alignment: int) -> None:
+    end = 0
+    for tensor in sorted(tensors, key=lambda tensor: tensor.start):
+        if tensor.start % alignment:
+            raise GgufError(f"a tensor does not begin at a multiple of {alignment} bytes")
+        if tensor.start < end:
+            raise GgufError("two tensors share a place")
+        end = tensor.stop
+    if -(-header // alignment) * alignment + end > size:
+        raise GgufError("a tensor lies behind the end of the file; was the copy interrupted?")
+
+
+def _check_sizes(told: Told, tensors: Mapping[str, _Tensor]) -> None:
+    """A model is laid out from these keys before its weights are seen: one that is much too large is never done."""
+    blocks = {int(found[1]) for name in tensors if (found := re.match(r"blk\.([0-9]{1,9})\.", name))}
+    most = max(blocks) + 1 if blocks else len(tensors)
+    for name, value in told.items():
+        size = name.partition(".")[2]
+        if size == LAYERS and value is not None and value > most:
+            raise GgufError(f"it promises {value} layers; its tensors are of {most}")
+        width = next(iter(tensors[EMBEDDING].shape), 1) if EMBEDDING in tensors else value
+        if size == WIDTH and value not in {None, width}:
+            raise GgufError(f"its `{name}` is {value}; its tokens' vectors are of {width} numbers")

@@ -37,7 +37,7 @@ class Answered:
     @property
     def last_words(self) -> str:
         """The last line of what it complained of."""
-        return (self.err.strip().splitlines() or ["it ended without a word"])[-1]
+        return (self.err.strip().splitlines() or ["it ended without a word"])[-1].strip()
 
 
 class Helper:

@@ -26,6 +26,7 @@ __all__ = [
     "fetch_snapshot",
     "find_model",
     "lies_where_named",
+    "weight_files",
     "weight_shapes",
 ]
 
@@ -61,7 +62,9 @@ def find_model(ref: BaseModelSpec, roots: Roots, digests: Digests) -> ModelFiles
         return _find(ref, roots, digests)
     except OSError as error:
         named = ref.hub or ref.package or ref.path
-        raise ModelError(Code.MODEL_MISSING, f"model {named} cannot be read: {error.strerror}") from error
+        file = Path(str(error.filename)).name if error.filename else ""
+        where = f"model {named}" if file in {"", Path(str(named)).name} else f"{file} of model {named}"
+        raise ModelError(Code.MODEL_MISSING, f"{where} cannot be read: {error.strerror}") from error
 
 
 def _find(ref: BaseModelSpec, roots: Roots, digests: Digests) -> ModelFiles | Unresolved:
@@ -105,7 +108,7 @@ def cached_snapshot(hub: str, revision: str | None) -> Path | None:
 
     try:
         found = snapshot_download(hub, revision=revision, local_files_only=True, cache_dir=constants.HF_HUB_CACHE)
-        _weight_files(Path(found), hub)  # another program may have fetched the config or the tokenizer alone
+        weight_files(Path(found), hub)  # another program may have fetched the config or the tokenizer alone
     except (LocalEntryNotFoundError, HFValidationError, ModelError, OSError):
         return None
     return Path(found)
@@ -125,7 +128,7 @@ def fetch_snapshot(hub: str, revision: str | None) -> Path:
             f"model {hub} is not in the local cache and cannot be fetched: {first_line(error)}",
             hint="check the name and the network, or HF_HUB_OFFLINE",
         ) from error
-    _weight_files(Path(found), hub)
+    weight_files(Path(found), hub)
     return Path(found)
 
 
@@ -183,7 +186,7 @@ def _folder(folder: Path, label: str, digests: Digests, roots: Roots) -> ModelFi
         raise ModelError(Code.MODEL_UNUSABLE, message, hint="name the model that the adapter was made for")
     if not (folder / "config.json").is_file():
         raise ModelError(Code.MODEL_UNUSABLE, f"model folder {label} has no config.json")
-    shards = _weight_files(folder, label)
+    shards = weight_files(folder, label)
     config = read_object(folder / "config.json", label)
     check_config(config, label)
     check_layers(config, label, sum(len(check_safetensors(shard, f"{label}/{shard.name}")) for shard in shards))
@@ -223,7 +226,8 @@ def _check_filled(path: Path, label: str) -> None:
         raise ModelError(Code.MODEL_UNUSABLE, f"{label} is nearly empty: most of it was never written")
 
 
-def _weight_files(folder: Path, label: str) -> list[Path]:
+def weight_files(folder: Path, label: str) -> list[Path]:
+    """The safetensors files that transformers would load. Raises ModelError."""
     if (folder / WEIGHTS).is_file():  # where there are both, transformers takes this one
         return [folder / WEIGHTS]
     if (folder / INDEX).is_file():
@@ -239,12 +243,15 @@ def _weight_files(folder: Path, label: str) -> list[Path]:
 
 def weight_shapes(folder: Path, label: str) -> dict[str, tuple[int, ...]]:
     """The shape of each tensor that transformers would load from the folder, by its name there. Raises ModelError."""
-    headers = (check_safetensors(shard, f"{label}/{shard.name}") for shard in _weight_files(folder, label))
+    headers = (check_safetensors(shard, f"{label}/{shard.name}") for shard in weight_files(folder, label))
     return {name: tuple(entry["shape"]) for header in headers for name, entry in header.items()}
 
 
 def _shards(folder: Path, label: str) -> list[str]:
-    listed = read_object(folder / INDEX, label).get("weight_map")
+    index = read_object(folder / INDEX, label)
+    if not isinstance(index.get("metadata"), dict):
+        raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{INDEX} has no `metadata`, which transformers looks for")
+    listed = index.get("weight_map")
     names = sorted({str(name) for name in listed.values()}) if isinstance(listed, dict) else []
     if not names:
         raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{INDEX} names no shard")

@@ -39,6 +39,8 @@ def fault_of_parts(tokenizer: Mapping[str, Any]) -> str | None:
     for part in parts(tokenizer["pre_tokenizer"]):
         if part["type"] not in _PRE_TOKENIZERS:
             return f"customspec knows no pre-tokenizer {part['type']}"
+    if tokenizer.get("model", {}).get("dropout"):
+        return "its tokenizer is not used: it leaves out merges at random, so that a text is never read twice alike"
     if replaces_by_pattern(tokenizer.get("decoder")):
         return "its decoder is not used: it looks for a pattern in what a model writes"
     return None

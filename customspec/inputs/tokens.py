@@ -203,12 +203,14 @@ class Chat:
         with contained():
             return [list(one.ids) for one in self._patience.within(call, sum(map(len, texts)))]
 
-    def decode(self, ids: Sequence[int]) -> str:
-        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True))
+    def decode(self, ids: Sequence[int], *, special: bool = False) -> str:
+        """The tokens as text, with special tokens or without. Raises ChatError."""
+        with contained():
+            return str(self.tokenizer.decode(list(ids), skip_special_tokens=not special))
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
-        """Each token as text, for people."""
-        return [str(self.tokenizer.decode([id], skip_special_tokens=False)) for id in ids]
+        """Each token as text, for people. Raises ChatError."""
+        return [self.decode([id], special=True) for id in ids]
 
     def _id(self, token: str) -> int:
         found = self.tokenizer.token_to_id(token)
@@ -235,6 +237,8 @@ class Chat:
             again, self.template.render_each([self._fields(m, options) for m in merged]), strict=True
         ):
             found[place] = text
+        if options["add_generation_prompt"] and "" in found:
+            found = [text or TemplateError("nothing is left of it") for text in found]
         return [text if isinstance(text, str) else _refusal(text) for text in found]
 
     def _fields(self, messages: Sequence[Message], options: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,13 @@ _CODE: Final = re.compile(
     r"|megatron_\w+|(use_)?kernels?(_\w+)?|__\w+__"
 )
 _CHOICE: Final = re.compile(r"\w*_implementation(_internal)?")
-_KNOWN_CHOICES: Final = (None, True, False, "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention")
+_KNOWN_CHOICES: Final = (None, True, False, "eager", "sdpa")
+# named by folders from other machines: what is not installed here fails, and what is compiled takes minutes
+_OTHER_CHOICES: Final = frozenset({*(f"flash_attention_{number}" for number in (2, 3, 4)), "flex_attention"})
+# of classifiers, of which as many as a file says are made anew with each copy of a config, and of what a call returns
+_UNWANTED: Final = frozenset(
+    {"num_labels", "id2label", "label2id", "return_dict", "output_attentions", "output_hidden_states", "torchscript"}
+)
 _FILE: Final = re.compile(r"\w+_file|transformers_weights")
 _DEPTH: Final = 32
 _NULL: Final = (None, False, "megatron.core")  # what PEFT writes where nothing is meant
@@ -70,6 +76,8 @@ def _read(path: Path) -> Any:
         value = json.loads(path.read_bytes())
     except RecursionError as error:
         raise ValueError(f"{path.name} is nested too deeply") from error
+    except ValueError as error:
+        raise ValueError(f"{path.name} is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise ValueError(f"{path.name} is not a JSON object")
     return value
@@ -88,7 +96,7 @@ def _without_code(value: Any, depth: int = 0) -> tuple[Any, list[str]]:
     for key, inner in value.items():
         if _names_code(key, inner):
             found.append(key)
-        elif not _names_a_file(key, inner):
+        elif not _is_left_out(key, inner):
             kept[key], keys = _without_code(inner, depth + 1)
             found += keys
     return kept, found
@@ -96,12 +104,15 @@ def _without_code(value: Any, depth: int = 0) -> tuple[Any, list[str]]:
 
 def _names_code(key: str, value: Any) -> bool:
     if _CHOICE.fullmatch(key):
-        return value not in _KNOWN_CHOICES if isinstance(value, str) else isinstance(value, dict | list)
+        known = value in _KNOWN_CHOICES or value in _OTHER_CHOICES if isinstance(value, str) else True
+        return not known or isinstance(value, dict | list)
     if key == "tokenizer_class":
         return not (value is None or re.fullmatch(r"\w*(Tokenizer|TokenizerFast|Backend)", str(value)))
     return _CODE.fullmatch(key) is not None and value not in _NULL
 
 
-def _names_a_file(key: str, value: Any) -> bool:
-    """A path on the machine that the folder was made on, or on purpose one on this machine."""
-    return _FILE.fullmatch(key) is not None and isinstance(value, str)
+def _is_left_out(key: str, value: Any) -> bool:
+    """Whether it is of no use here. A path leads to another machine's file, or on purpose to one of this machine."""
+    path = _FILE.fullmatch(key) is not None and isinstance(value, str)
+    attention = _CHOICE.fullmatch(key) is not None and isinstance(value, str) and value in _OTHER_CHOICES
+    return path or attention or key in _UNWANTED

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError, safe_open
 from transformers import (
     CONFIG_MAPPING,
     MODEL_FOR_CAUSAL_LM_MAPPING,
@@ -20,21 +22,25 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
+    GenerationConfig,
     PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 from transformers import __version__ as transformers_version
 from transformers.pytorch_utils import Conv1D
+from transformers.utils import GENERATION_CONFIG_NAME
 
 from customspec.errors import Code, first_line
 from customspec.header import Linear, ModelHeader
+from customspec.inputs.chat_errors import is_panic
 from customspec.inputs.gguf import check_gguf
-from customspec.inputs.models import ModelError, weight_shapes
+from customspec.inputs.models import ModelError, weight_files, weight_shapes
 from customspec.inputs.vetting import code_named_in, vetted
 from customspec.ml.tokenizing import try_tokenizer
 from customspec.ml.wholeness import fault_of_shapes
 
+LONGEST = 300  # characters of a message; libraries quote what they do not like, however long
 UNBOUNDED = 1 << 20  # tokens; state-space models name no limit
 
 
@@ -51,12 +57,34 @@ def read_header(path: Path) -> tuple[ModelHeader, PreTrainedTokenizerBase]:
         model: PreTrainedModel = AutoModelForCausalLM.from_config(config)
     tokenizer = _tokenizer(where)
     header = _header(model, config, tokenizer)
-    used = len(tokenizer) - len(_beyond(tokenizer, header.vocabulary))
-    if used > header.vocabulary:
-        raise ModelError(Code.MODEL_UNUSABLE, f"its tokenizer has {used} tokens, the model embeds {header.vocabulary}")
-    if path.is_dir() and (fault := fault_of_shapes(type(model), config, weight_shapes(path, str(path)))):
+    if fault := _fault_of_tokens(tokenizer, header.vocabulary):
         raise ModelError(Code.MODEL_UNUSABLE, fault)
+    if path.is_dir():
+        _check_folder(path, type(model), config)
     return header, tokenizer
+
+
+def _fault_of_tokens(tokenizer: PreTrainedTokenizerBase, embedded: int) -> str | None:
+    used = len(tokenizer) - len(_beyond(tokenizer, embedded))
+    if used > embedded:
+        return f"its tokenizer has {used} tokens, the model embeds {embedded}"
+    added = tokenizer.get_added_vocab()
+    last = max((number for token, number in tokenizer.get_vocab().items() if token not in added), default=0)
+    return f"its tokenizer has a token of number {last}, the model embeds {embedded}" if last >= embedded else None
+
+
+def _check_folder(folder: Path, kind: type[PreTrainedModel], config: PreTrainedConfig) -> None:
+    """What loading the model would stumble over. Raises ModelError."""
+    if fault := fault_of_shapes(kind, config, weight_shapes(folder, str(folder))):
+        raise ModelError(Code.MODEL_UNUSABLE, fault)
+    for shard in weight_files(folder, str(folder)):
+        try:
+            with safe_open(shard, framework="pt"):
+                pass
+        except SafetensorError as error:
+            raise ModelError(Code.MODEL_UNUSABLE, f"{shard.name}: {first_line(error)}") from error
+    if (folder / GENERATION_CONFIG_NAME).is_file():
+        GenerationConfig.from_pretrained(folder, local_files_only=True)
 
 
 def _read(source: Path) -> tuple[ModelHeader, PreTrainedTokenizerBase, tuple[str, ...]]:
@@ -106,7 +134,10 @@ def _leave_out(file: Path, tokens: set[int]) -> None:
 def _config(where: dict[str, Any]) -> PreTrainedConfig:
     try:
         config = AutoConfig.from_pretrained(**where, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
+    except StrictDataclassError as error:  # its last line says which of config.json's values, and why
+        reason = re.sub(r"^\w+Error: ", "", str(error).strip().splitlines()[-1].strip())
+        raise ModelError(Code.MODEL_UNUSABLE, reason) from error
+    except (OSError, ValueError) as error:
         reason = first_line(error)
         if unknown := re.search(r"model type `(\w+)` but Transformers does not", reason):
             reason = f"transformers {transformers_version} knows no architecture `{unknown[1]}`"
@@ -124,8 +155,8 @@ def _config(where: dict[str, Any]) -> PreTrainedConfig:
 def _tokenizer(where: dict[str, Any]) -> PreTrainedTokenizerBase:
     try:
         tokenizer = AutoTokenizer.from_pretrained(**where, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        reason = first_line(error)
+    except Exception as error:  # tokenizers raises nothing more special
+        reason = _said(error)
         if "backend tokenizer" in reason:  # its first line ends before the reasons, which are about installing packages
             reason = "the folder holds no tokenizer.json and nothing to make one of"
         raise ModelError(Code.MODEL_UNUSABLE, f"no usable tokenizer: {reason}") from error
@@ -165,26 +196,40 @@ def _linear(name: str, module: torch.nn.Linear | Conv1D) -> Linear:
     return Linear(name, second, first)
 
 
+def _said(error: BaseException) -> str:
+    """What a library says; where it says it to programs more than to people, the kind of error as well."""
+    plain = isinstance(error, OSError | ValueError | ImportError) or type(error) is Exception
+    return first_line(error) if plain else f"{type(error).__name__}: {first_line(error)}"
+
+
 def _refuse(error: ModelError) -> int:
-    sys.stdout.write(json.dumps({"code": error.code, "message": str(error), "exit": error.exit}) + "\n")
+    message = str(error) if len(str(error)) <= LONGEST else str(error)[:LONGEST] + "…"
+    sys.stdout.write(json.dumps({"code": error.code, "message": message, "exit": error.exit}) + "\n")
     return 1
+
+
+def _write(source: Path, target: Path) -> None:
+    header, tokenizer, code = _read(source)
+    tokenizer.save_pretrained(target)
+    if not (target / "tokenizer.json").is_file():
+        raise ModelError(Code.MODEL_UNUSABLE, "its tokenizer cannot be written as tokenizer.json")
+    if beyond := _beyond(tokenizer, header.vocabulary):
+        _leave_out(target / "tokenizer.json", beyond)
+    try_tokenizer(target / "tokenizer.json")
+    known = {"header": header.to_json(), "code": code}
+    (target / "header.json").write_text(json.dumps(known), encoding="utf-8")
 
 
 def main(source: str, target: str) -> int:
     """Write the header and tokenizer of `source` into the folder `target`; 1 and a line of JSON when it cannot be."""
     try:
-        header, tokenizer, code = _read(Path(source))
+        _write(Path(source), Path(target))
     except ModelError as error:
         return _refuse(error)
-    tokenizer.save_pretrained(target)
-    if not (Path(target) / "tokenizer.json").is_file():
-        return _refuse(ModelError(Code.MODEL_UNUSABLE, "its tokenizer cannot be written as tokenizer.json"))
-    if beyond := _beyond(tokenizer, header.vocabulary):
-        _leave_out(Path(target) / "tokenizer.json", beyond)
-    try:
-        try_tokenizer(Path(target) / "tokenizer.json")
-    except ModelError as error:
-        return _refuse(error)
-    known = {"header": header.to_json(), "code": code}
-    (Path(target) / "header.json").write_text(json.dumps(known), encoding="utf-8")
+    except MemoryError:
+        return _refuse(ModelError(Code.MODEL_UNUSABLE, "it cannot be read: it asks for too much memory"))
+    except BaseException as error:  # libraries raise what a stranger's numbers happen to lead to
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
+        return _refuse(ModelError(Code.MODEL_UNUSABLE, f"transformers cannot use it: {_said(error)}"))
     return 0

@@ -25,8 +25,9 @@ PROGRAMS: Final = ("headers", "consulting")
 
 
 def limit(cpu: int, memory: int) -> None:
-    """From now on this process may compute for `cpu` seconds in all and hold `memory` bytes: one that takes more ends,
-    and says so by its signal."""
+    """From now on this process may compute for `cpu` seconds in all and hold `memory` bytes, and three quarters of the
+    machine's at most: one that takes more ends, and says so by its signal."""
+    memory = min(memory, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * 3 // 4)
     for what, most in ((resource.RLIMIT_CPU, cpu), (resource.RLIMIT_DATA, memory)):
         soft, hard = resource.getrlimit(what)
         known = [bound for bound in (most, soft, hard) if bound != resource.RLIM_INFINITY]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, GgufConfig
 
-from customspec.errors import MachineError
+from customspec.errors import MachineError, first_line
 from customspec.inputs.gguf import check_gguf
 from customspec.inputs.vetting import vetted
 from customspec.ml.quiet import quietly, swallowing_bars
@@ -43,10 +45,20 @@ def load_model(
     if quantization is not None:
         # quantized where they are put, one after another: the whole model in `dtype` is never there
         settings |= {"quantization_config": _bits_and_bytes(quantization, dtype), "device_map": {"": device}}
-    with vetted(folder) as view:
+    with vetted(folder) as view, _told(folder):
         model = _whole(AutoModelForCausalLM.from_pretrained(str(view), trust_remote_code=False, **settings), folder)
     model.config.name_or_path = model.name_or_path = str(folder)
     return cast("PreTrainedModel", model.eval() if quantization is not None else model.eval().to(device))
+
+
+@contextmanager
+def _told(where: Path) -> Iterator[None]:
+    """What transformers raises of a stranger's numbers, as a MachineError."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, SafetensorError) as error:
+        reason = f"transformers cannot load it: {type(error).__name__}: {first_line(error)}"
+        raise MachineError(f"the model {where} cannot be used: {reason}") from error
 
 
 def _whole(loaded: object, where: Path) -> PreTrainedModel:
@@ -80,7 +92,7 @@ def convert_gguf(file: Path, folder: Path, dtype: torch.dtype) -> None:
         "gguf_file": file.name,
         "local_files_only": True,
     }
-    with swallowing_bars():
+    with swallowing_bars(), _told(file):
         settings = {"dtype": dtype, "quantization_config": GgufConfig(dequantize=True), **_WITH_LOADING_INFO}
         loaded = AutoModelForCausalLM.from_pretrained(**where, trust_remote_code=False, **settings)
     model = _whole(loaded, file)

@@ -37,13 +37,19 @@ def try_tokenizer(file: Path) -> None:
         raise ModelError(Code.MODEL_UNUSABLE, fault)
     try:
         with _limited():
-            tokens = len(Tokenizer.from_file(str(file)).encode(PROBE).ids)
+            tokens = _try(Tokenizer.from_file(str(file)))
     except BaseException as error:
         if not is_panic(error) and not isinstance(error, Exception):
             raise
         raise ModelError(Code.MODEL_UNUSABLE, "its tokenizer fails on a text of plain characters") from error
     if tokens > _MOST_TOKENS * len(PROBE):
         raise ModelError(Code.MODEL_UNUSABLE, f"its tokenizer makes {tokens} tokens of {len(PROBE)} characters")
+
+
+def _try(tokenizer: Tokenizer) -> int:
+    """How many tokens the probe has. Every token of the vocabulary is written as text, too."""
+    tokenizer.decode_batch([[id] for id in tokenizer.get_vocab().values()], skip_special_tokens=False)
+    return len(tokenizer.encode(PROBE).ids)
 
 
 @contextmanager

@@ -58,10 +58,10 @@ def seen_by(step: Step, outcome: Outcome, plan: Plan, host: Host) -> Any:
         _, chat = work.header_and_chat
         query = next(row for row in work.rows(params["split"]) if row.id == first)
         encoded = encode_rows(params, (query,), work, reserve=reserve_of(params, chat)).rows[0]
+        text = chat.decode(encoded.prompt, special=True)
     except CustomspecError as error:  # the model has gone since: what was measured still holds
         log.warning("the prompt of %s cannot be shown: %s", step.id, error)
         return None
-    text = chat.tokenizer.decode(list(encoded.prompt), skip_special_tokens=False)
     return {"split": params["split"], "row": first, "text": text, "tokens": len(encoded.prompt)}
 
 

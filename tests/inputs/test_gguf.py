@@ -40,7 +40,33 @@ def number(name: str, value: int) -> bytes:
     return text(name) + struct.pack("<II", 4, value)
 
 
+def fraction(name: str, value: float) -> bytes:
+    return text(name) + struct.pack("<If", 6, value)
+
+
+def named(name: str, shape: tuple[int, ...] = (2, 2), kind: int = 0, offset: int = 0) -> bytes:
+    return text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, kind, offset)
+
+
+EMBEDDING = named("token_embd.weight", (2, 4))
 BAD = {
+    "an infinite number": header(1, 0, fraction("llama.rope.freq_base", float("inf"))),
+    "no number": header(1, 0, fraction("llama.attention.layer_norm_rms_epsilon", float("nan"))),
+    "a size that is a fraction": header(1, 0, fraction("llama.block_count", 2.0)),
+    "no context": header(1, 0, number("llama.context_length", 0)),
+    "heads below zero": header(1, 0, text("llama.attention.head_count") + struct.pack("<Ii", 5, -1)),
+    "a huge layer": header(1, 0, number("llama.feed_forward_length", 2**31)),
+    "more layers than its tensors": header(
+        1, 2, number("llama.block_count", 2), named("blk.0.a"), named("b", offset=32), bytes(64)
+    ),
+    "vectors of another width": header(1, 1, number("llama.embedding_length", 4), EMBEDDING, bytes(64)),
+    "a name that is not UTF-8": header(0, 1, struct.pack("<Q", 1) + b"\xff" + tensor()[9:], bytes(64)),
+    "a text that is not UTF-8": header(1, 0, text("a") + struct.pack("<IQ", 8, 1) + b"\xff"),
+    "an empty tensor": header(0, 1, tensor((0, 2)), bytes(64)),
+    "a tensor without dimensions": header(0, 1, tensor(()), bytes(64)),
+    "an unknown type of tensor": header(0, 1, named("w", kind=99), bytes(64)),
+    "tensors in one place": header(0, 2, named("a", (4, 4)), named("b", offset=32), bytes(128)),
+    "a tensor between the places": header(0, 1, tensor(offset=16), bytes(64)),
     "no key is there": header(HUGE, 0),
     "many keys": header(10**6, 0, bytes(1000)),
     "many tensors": header(0, HUGE, bytes(1000)),
@@ -79,6 +105,10 @@ def test_a_whole_header_is_right(tmp_path: Path) -> None:
     check_gguf(written(tmp_path, WHOLE))
     told = number("general.alignment", 64), number("llama.block_count", 1)
     check_gguf(written(tmp_path, header(3, 1, ARCHITECTURE, *told, tensor(), bytes(64 + 16))))
+    width, none = number("llama.embedding_length", 2), number("mamba.attention.head_count", 0)
+    layers = number("llama.block_count", 2)
+    tensors = EMBEDDING, named("blk.1.a", offset=32)
+    check_gguf(written(tmp_path, header(4, 2, ARCHITECTURE, width, none, layers, *tensors, bytes(32 + 64))))
 
 
 @pytest.mark.parametrize("name", BAD)

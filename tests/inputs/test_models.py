@@ -98,7 +98,8 @@ def test_a_file_that_may_not_be_read_is_told(tmp_path: Path, find: Find) -> None
         ({**sharded(names=("config.json",))}, r"is no safetensors file: config\.json"),
         ({**sharded(), "model.safetensors.index.json": b"{"}, "is not JSON"),
         ({**sharded(), "model.safetensors.index.json": b"[]"}, "is not a JSON object"),
-        ({**sharded(), "model.safetensors.index.json": b'{"weight_map": ["a"]}'}, "names no shard"),
+        ({**sharded(), "model.safetensors.index.json": b'{"metadata": {}, "weight_map": ["a"]}'}, "names no shard"),
+        ({**sharded(), "model.safetensors.index.json": b'{"weight_map": {"a": "b"}}'}, "has no `metadata`"),
     ],
 )
 def test_a_folder_that_cannot_be_used_says_why(

@@ -108,3 +108,18 @@ def test_what_is_no_plain_object_is_refused(tmp_path: Path, text: str) -> None:
     model = folder_of(tmp_path / "model", config__json=text)
     with pytest.raises(ValueError, match=r"nested too deeply|not a JSON object|Expecting"), vetted(model):
         pass
+
+
+def test_what_is_of_no_use_here_is_left_out_and_is_no_code(tmp_path: Path) -> None:
+    other = {"_attn_implementation": "flex_attention", "text_config": {"attn_implementation": "flash_attention_2"}}
+    labels = {"num_labels": 10**9, "id2label": {"0": "a"}, "label2id": {"a": 0}}
+    model = folder_of(tmp_path / "model", config__json={"hidden_size": 8, **other, **labels, "return_dict": False})
+    assert code_named_in(model) == ()
+    with vetted(model) as view:
+        assert json.loads((view / "config.json").read_text()) == {"hidden_size": 8, "text_config": {}}
+
+
+def test_a_file_that_is_not_json_is_named(tmp_path: Path) -> None:
+    model = folder_of(tmp_path / "model", generation_config__json="{")
+    with pytest.raises(ValueError, match=r"^generation_config\.json is not JSON: "), vetted(model):
+        pass

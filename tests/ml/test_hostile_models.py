@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from gguf_files import write_gguf
 
-from customspec.ml.headers import read_header
-from customspec.ml.models import load_model
+from customspec.errors import MachineError
+from customspec.ml.headers import main, read_header
+from customspec.ml.models import convert_gguf, load_model
 
 IDS = torch.tensor([[5, 6, 7, 8]])
 HOSTILE = {
@@ -46,6 +49,48 @@ def test_a_hostile_folder_loads_as_the_plain_model_that_it_is(hostile: Path, tin
     assert model.name_or_path == str(hostile)
     assert not (tmp_path / "ran").exists()
     assert not any("evil" in name for name in sys.modules)
+
+
+STRANGE: dict[str, tuple[str, dict[str, object]]] = {
+    "rope": ("config.json", {"rope_scaling": {"rope_type": "__class__"}}),
+    "heads": ("config.json", {"num_attention_heads": 5}),
+    "parts": ("config.json", {"text_config": {"a": 1}}),
+    "methods": ("config.json", {"to_dict": "x"}),
+    "activation": ("config.json", {"hidden_act": "os.system"}),
+    "type": ("config.json", {"dtype": "os.system"}),
+    "padding": ("config.json", {"pad_token_id": 10**6}),
+    "positions": ("config.json", {"model_type": "gptj", "architectures": ["GPTJForCausalLM"], "n_positions": 2**40}),
+    "generation": ("generation_config.json", {"compile_config": {"a": 1}}),
+    "special tokens": ("special_tokens_map.json", {"eos_token": {"content": 5}}),
+    "tokens": ("tokenizer_config.json", {"extra_special_tokens": [1, 2]}),
+    "tokenizer": ("tokenizer.json", {"pre_tokenizer": {"type": "Evil"}}),
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_whatever_libraries_raise_is_told_in_a_line(
+    tiny_folder: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(tiny_folder, tmp_path / "model")
+    (tmp_path / "target").mkdir()
+    file, values = STRANGE[name]
+    path = tmp_path / "model" / file
+    document = json.loads(path.read_text()) if path.is_file() else {}
+    path.write_text(json.dumps({**document, **values}))
+    assert main(str(tmp_path / "model"), str(tmp_path / "target")) == 1
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (told["code"], told["exit"]) == ("CS502", 4)
+    assert 10 < len(told["message"]) <= 301
+    assert not (tmp_path / "target" / "header.json").exists()
+
+
+def test_numbers_that_do_not_fit_a_gguf_file_end_with_a_sentence(tiny_folder: Path, tmp_path: Path) -> None:
+    content = write_gguf(tmp_path / "tiny.gguf", tiny_folder).read_bytes()
+    at = content.index(b"llama.attention.head_count_kv") + len("llama.attention.head_count_kv") + 4
+    (tmp_path / "odd.gguf").write_bytes(content[:at] + struct.pack("<I", 3) + content[at + 4 :])
+    with pytest.raises(MachineError, match=r"odd\.gguf cannot be used: transformers cannot load it: ValueError: "):
+        convert_gguf(tmp_path / "odd.gguf", tmp_path / "folder", torch.float32)
+    assert not (tmp_path / "folder").exists()
 
 
 def test_what_is_saved_of_it_names_no_code(hostile: Path, tmp_path: Path) -> None:

@@ -52,6 +52,22 @@ def test_one_whose_pattern_never_ends_is_refused(file: Path) -> None:
     assert caught.value.code == Code.MODEL_UNUSABLE
 
 
+def test_one_that_breaks_where_tokens_become_text_is_refused(file: Path) -> None:
+    change(file, decoder={"type": "Strip", "content": "a", "start": 10**9, "stop": 10**9})
+    with pytest.raises(ModelError, match="its tokenizer fails on a text of plain characters"):
+        try_tokenizer(file)
+    special = json.loads((file.parent / "tokenizer_config.json").read_text())["eos_token"]
+    letter = json.loads(file.read_text())["model"]["vocab"]["a"]
+    with pytest.raises(ChatError, match="the model's tokenizer breaks on a text"):
+        Chat(file.parent, None, {"eos_token": special}, special).pieces([letter])
+
+
+def test_one_that_leaves_out_merges_at_random_is_refused(file: Path) -> None:
+    change(file, model={**json.loads(file.read_text())["model"], "dropout": 0.1})
+    with pytest.raises(ModelError, match="a text is never read twice alike"):
+        try_tokenizer(file)
+
+
 def test_a_break_on_a_later_text_is_told_in_a_sentence(file: Path) -> None:
     change(file, pre_tokenizer=PATTERN)
     special = json.loads((file.parent / "tokenizer_config.json").read_text())["eos_token"]
