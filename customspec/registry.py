@@ -16,6 +16,7 @@ from customspec.errors import Code, PluginError
 from customspec.hookspecs import (
     CONTRACT,
     GROUP,
+    Extra,
     HasOptions,
     Metric,
     NeedsExtra,
@@ -110,10 +111,10 @@ def metric_options(metric: Metric) -> type[Options]:
     return metric.options if isinstance(metric, HasOptions) else Options
 
 
-def check_extra(kind: Kind, item: Metric | Watcher) -> None:
-    """Raises PluginError where a module that the metric or watcher needs is not installed; nothing is imported."""
+def check_extra(kind: Kind, item: Technique | Metric | Watcher) -> None:
+    """Raises PluginError where a module that the plugin needs is not installed; nothing is imported."""
     extra = item.extra if isinstance(item, NeedsExtra) else None
-    missing = [name for name in extra.modules if find_spec(name) is None] if extra else []
+    missing = [name for name in extra.modules if find_spec(name) is None] if isinstance(extra, Extra) else []
     if extra and missing:
         are = "is" if len(missing) == 1 else "are"
         needed = f"{kind} `{item.name}` needs {' and '.join(missing)}, which {are} not installed"

@@ -215,6 +215,33 @@ def test_a_plugins_own_checks_are_told_at_the_option(
     assert ended.code == 2
 
 
+MISSING = 'Extra(("no_such_module",), "acme-echo[all]")'
+
+
+def test_what_a_technique_needs_and_is_not_there_is_told_with_what_brings_it(
+    install: Install, validate: Command, customspec: Command
+) -> None:
+    needing = GOOD.replace("NAME", "echo").replace("    def shots", f"    extra = {MISSING}\n\n        def shots", 1)
+    install("acme-echo", "echo", needing.replace("import hookimpl", "import Extra, hookimpl"))
+    ended = validate("techniques: [echo, zero_shot]")
+    needed = "technique `echo` needs no_such_module, which is not installed: pip install 'acme-echo[all]'"
+    assert (ended.code, first(ended)) == (4, f"spec.yaml:10:14: CS702 {needed}")
+    assert f"\n\nunusable: {needed}\n" in customspec("techniques", "echo").out
+    assert validate("techniques: [zero_shot]").code == 0
+
+
+@pytest.mark.parametrize(("extra", "brings"), [(MISSING, "acme-echo[all]"), ('"retrieval"', "customspec[retrieval]")])
+def test_a_refusal_names_what_would_mend_it_once_installed(
+    install: Install, validate: Command, extra: str, brings: str
+) -> None:
+    refusal = f"def refusal(self, options, rows): return Refusal('too bare', extra={extra})"
+    refusing = GOOD.replace("NAME", "echo").replace("    def shots", f"    {refusal}\n\n        def shots", 1)
+    install("acme-echo", "echo", refusing.replace("import hookimpl", "import Extra, Refusal, hookimpl"))
+    ended = validate("techniques: [echo]")
+    assert (ended.code, first(ended)) == (4, "spec.yaml:10:14: CS702 technique `echo`: too bare")
+    assert f"pip install '{brings}'" in ended.err
+
+
 def test_nothing_is_imported_to_list_what_is_on_offer(install: Install) -> None:
     from customspec.registry import discover
 

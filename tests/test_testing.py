@@ -6,12 +6,12 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from customspec.cli.commands.plugin_new import new
-from customspec.hookspecs import Technique
+from customspec.hookspecs import Extra, Technique
 from customspec.testing import ConformanceError, Outcome, TinyModels, check_technique, checks_of
 from customspec.testing.tuning import RULES
 
@@ -235,6 +235,18 @@ def test_rows_that_an_extra_is_missing_for_are_no_fault(changed: Make, models: T
     found = outcome(technique, "takes_rows", models)
     assert (found.status, found.problem) == ("skipped", "too few rows: pip install 'customspec[gone]'")
     assert outcome(technique, "read", models).status == "skipped"
+
+
+@pytest.mark.parametrize("family", ["prompting", "tuning"])
+def test_a_technique_whose_extra_is_missing_is_skipped(changed: Make, models: TinyModels, family: str) -> None:
+    technique = changed(family)
+    cast(Any, technique).extra = Extra(("no_such_module",), "acme[words]")
+    problem = f"technique `{technique.name}` needs no_such_module, which is not installed: pip install 'acme[words]'"
+    found = {check.name: check.outcome() for check in checks_of(technique, architectures=("llama",), models=models)}
+    assert found["members"].status == "ok"
+    rules = ("options_as_json", "determinism")
+    assert [(found[name].status, found[name].problem) for name in rules] == [("skipped", problem)] * 2
+    assert not [name for name, one in found.items() if one.status == "wrong"]
 
 
 @pytest.mark.parametrize(("rule", "old", "replacement", "problem"), LLAMA)

@@ -13,7 +13,7 @@ from customspec.compiler.search import PlannedSearch, read_search, with_most_sho
 from customspec.compiler.validation import not_a_mapping, validate
 from customspec.errors import Code, CustomspecError, Exit, PluginError
 from customspec.hookspecs import PromptingTechnique, Technique, TuningTechnique
-from customspec.registry import Offer, Registry
+from customspec.registry import Offer, Registry, check_extra
 from customspec.source import KeyPath
 from customspec.spec import LADDER, RESERVED, Options, PromptingOptions, Spec, TechniqueEntry, TrainingOptions
 from customspec.suggest import NAMES, NO_KEYS, closest
@@ -192,6 +192,7 @@ def _choose(name: str, raw: object, at: KeyPath, registry: Registry, problems: P
         return None
     try:
         offer, technique = registry.offer("technique", name), registry.technique(name)
+        check_extra("technique", technique)
     except PluginError as unusable:
         problems.add(unusable.code, at, str(unusable), key=True, exit=Exit.ENVIRONMENT)
         return None

@@ -185,11 +185,11 @@ def refuse(refusal: Refusal, chosen: ChosenTechnique, problems: Problems) -> Non
     path = path if refusal.item is None else (*path, refusal.item)
     code = Code.MODEL_REFUSES_TECHNIQUE if chosen.technique.family == "tuning" else Code.WRONG_VALUE
     problems.add(
-        code if refusal.extra is None else Code.EXTRA_MISSING,
+        code if refusal.install is None else Code.EXTRA_MISSING,
         path,
         f"technique `{chosen.technique.name}`: {refusal.message}",
-        hint=refusal.hint if refusal.extra is None else f"pip install 'customspec[{refusal.extra}]'",
+        hint=refusal.hint if refusal.install is None else f"pip install '{refusal.install}'",
         key=refusal.option is None or isinstance(refusal.item, str),  # a string names an option of options
         # an option that is wrong can be mended in the spec; a model that cannot be taken, or a missing extra, cannot
-        exit=Exit.BAD_INPUT if refusal.option and refusal.extra is None else Exit.ENVIRONMENT,
+        exit=Exit.BAD_INPUT if refusal.option and refusal.install is None else Exit.ENVIRONMENT,
     )

@@ -101,7 +101,7 @@ Technique = PromptingTechnique | TuningTechnique
 
 @runtime_checkable
 class NeedsExtra(Protocol):
-    """A metric or watcher may need an extra: where it is missing, a person is told before anything runs."""
+    """A plugin may need an extra: where it is missing, a person is told before anything runs."""
 
     @property
     def extra(self) -> Extra:

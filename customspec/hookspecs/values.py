@@ -14,17 +14,33 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Extra:
+    """What a plugin needs beyond what its distribution always brings.
+
+    `modules` are top-level modules, looked for and not imported; `install` is the requirement that brings them.
+    """
+
+    modules: tuple[str, ...]
+    install: str
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """Why a technique cannot take a model or rows. `option` is the option at fault, `item` its place in a list.
 
-    `extra` is the extra of customspec whose installation would mend it.
+    `extra` is what would mend it once installed: an `Extra`, or the name of an extra of customspec.
     """
 
     message: str
     option: str | None = None
     item: int | str | None = None
     hint: str | None = None
-    extra: str | None = None
+    extra: Extra | str | None = None
+
+    @property
+    def install(self) -> str | None:
+        """The requirement that would mend it."""
+        return self.extra.install if isinstance(self.extra, Extra) else self.extra and f"customspec[{self.extra}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +127,6 @@ class Footprint:
     copies: float = 0.0
     frozen: int = 0
     saved: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Extra:
-    """What a metric or watcher needs beyond what its distribution always brings.
-
-    `modules` are top-level modules, looked for and not imported; `install` is the requirement that brings them.
-    """
-
-    modules: tuple[str, ...]
-    install: str
 
 
 @dataclass(frozen=True, slots=True)

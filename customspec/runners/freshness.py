@@ -11,7 +11,7 @@ from customspec.inputs.digests import Digests, folder_digest, path_digest
 from customspec.inputs.models import ModelError, ModelFiles, find_model
 from customspec.inputs.paths import Roots, resolved
 from customspec.plan import Plan, Step, canonical, digest
-from customspec.registry import Kind, Registry
+from customspec.registry import Kind, Registry, check_extra
 from customspec.runners.metrics import Scoring
 from customspec.source import read
 from customspec.spec import BaseModelSpec
@@ -24,6 +24,8 @@ def check_fresh(plan: Plan, registry: Registry, cache: Path, roots: Roots) -> No
     _refuse([*edited, *_spec(plan), *strays])  # before any of its paths is opened
     _refuse([*_inputs(plan, Digests(cache), roots), *_plugins(plan, registry)])
     for step in plan.steps:
+        for named in (*_named(step, "technique"), *_named(step, "prompting")):
+            check_extra("technique", registry.technique(named["name"]))
         for named in step.params.get("metrics", ()):
             _check_metric(named, registry)
 

@@ -57,8 +57,8 @@ def _takes_rows(subject: Subject) -> None:
         if refusal is not None:
             well_said(refusal, type(subject.options))
     taken = refusals[-1]
-    if taken is not None and taken.extra is not None:
-        raise SkipTest(f"{taken.message}: pip install 'customspec[{taken.extra}]'")
+    if taken is not None and taken.install is not None:
+        raise SkipTest(f"{taken.message}: pip install '{taken.install}'")
     if taken is not None:
         raise RuleError(f"it refuses {subject.rows} rows: {taken.message}; give the check other options")
 

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, cast
+from unittest import SkipTest
 
+from customspec.errors import PluginError
 from customspec.hookspecs import PromptingTechnique, Refusal, Refuses, Technique, TuningTechnique
 from customspec.prompts import Example
-from customspec.registry import discover
+from customspec.registry import check_extra, discover
 from customspec.spec import Options
 from customspec.testing.fresh import Fresh, ask_anew
 from customspec.testing.options import options_of
@@ -27,7 +29,11 @@ class Subject:
 
     @cached_property
     def options(self) -> Options:
-        """Raises RuleError when the options that were given are not the technique's."""
+        """Raises RuleError for options that are not the technique's, SkipTest where what it needs is not installed."""
+        try:
+            check_extra("technique", self.technique)
+        except PluginError as missing:
+            raise SkipTest(str(missing)) from missing
         return options_of(self.technique.options, self.given)
 
     @property

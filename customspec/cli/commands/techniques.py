@@ -10,7 +10,7 @@ from customspec.cli.listing import check_known, echo_options, echo_rows, plugin_
 from customspec.cli.options import json_option
 from customspec.cli.output import show_json
 from customspec.errors import Exit
-from customspec.registry import Registry, discover
+from customspec.registry import Registry, check_extra, discover
 from customspec.schema import options_table
 
 
@@ -34,6 +34,7 @@ def command(name: str | None, *, as_json: bool) -> int:
 def _row(name: str, registry: Registry) -> dict[str, Any]:
     def tell(name: str) -> dict[str, Any]:
         technique = registry.technique(name)
+        check_extra("technique", technique)
         return {"family": technique.family, "summary": technique.summary}
 
     return {"name": name, "family": None, **plugin_row("technique", name, registry, tell)}
@@ -46,6 +47,8 @@ def _describe(name: str, registry: Registry, as_json: bool) -> int:
     if as_json:
         show_json({**row, "options": options})
         return Exit.DONE
-    click.echo(f"{name} ({row['family']}), from {row['distribution']} {row['version']}\n\n{technique.summary}\n")
+    click.echo(f"{name} ({technique.family}), from {row['distribution']} {row['version']}\n\n{technique.summary}\n")
+    if "problem" in row:
+        click.echo(f"unusable: {row['problem']}\n")
     echo_options(options)
     return Exit.DONE
