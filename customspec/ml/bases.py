@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,6 +15,9 @@ from customspec.ml.trials import Trials
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+BITS: Mapping[int, torch.dtype] = MappingProxyType({1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64})
+SUMMED_AT_ONCE = 2**20  # weights
 
 _log = logging.getLogger("customspec")
 
@@ -71,11 +75,11 @@ def _sharing_weights(model: PreTrainedModel) -> PreTrainedModel:
 
 def _sums(model: nn.Module) -> tuple[int, ...]:
     """A checksum of each weight's bits: integers, so that no order of adding changes it."""
-    return tuple(int(total) for total in _totals(model))
-
-
-def _totals(model: nn.Module) -> Iterator[Tensor]:
-    kinds = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
     with torch.inference_mode():
-        for part in model.parameters():
-            yield part.detach().view(kinds[part.element_size()]).sum(dtype=torch.int64)
+        return tuple(int(_total(part.detach())) for part in model.parameters())
+
+
+def _total(weight: Tensor) -> Tensor:
+    bits = weight.view(BITS[weight.element_size()]).reshape(-1)
+    # torch sums a 64-bit copy: of an embedding at once that is the largest thing in an evaluation's memory
+    return torch.stack([part.sum(dtype=torch.int64) for part in bits.split(SUMMED_AT_ONCE)]).sum()

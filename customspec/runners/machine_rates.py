@@ -69,16 +69,16 @@ def _measure(work: Work, machine: Machine) -> Mapping[str, Any]:
 
     header, _ = work.header_and_chat
     shape, device = Shape.of(header), machine.torch_device
-    release()
-    before = 0 if machine.device == "cuda" else resident()
     probed = probe(
         work.model_folder(), machine.compute_dtype, device, shape.body, lambda: gaining(machine.device, device)
     )
     release()
-    return asdict(_rates(probed, header, shape, machine, before))
+    # the process without a model, but with what libraries keep once they have computed
+    without = 0 if machine.device == "cuda" else resident()
+    return asdict(_rates(probed, header, shape, machine, without))
 
 
-def _rates(probed: Probed, header: ModelHeader, shape: Shape, machine: Machine, before: int | None) -> Rates:
+def _rates(probed: Probed, header: ModelHeader, shape: Shape, machine: Machine, without: int | None) -> Rates:
     def both(pair: tuple[Tried, Tried], learned: int) -> Pair:
         short, long = (Passed(one.rows, one.width, learned, one.seconds) for one in pair)
         return short, long
@@ -91,6 +91,6 @@ def _rates(probed: Probed, header: ModelHeader, shape: Shape, machine: Machine, 
         optimizer=probed.optimizer,
         kept_frozen=probed.kept_frozen,
         kept=probed.kept,
-        resident_bytes=before,
+        resident_bytes=without,
     )
     return rates_of(Rates.assumed(machine, shape), shape, machine.compute_dtype, found)

@@ -10,10 +10,11 @@ import torch
 from peft import LoraConfig, PromptTuningConfig
 from tiny import Make
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import PreTrainedModel
 
 from customspec.ml.adapters import attach
-from customspec.ml.bases import Bases
+from customspec.ml.bases import SUMMED_AT_ONCE, Bases, _total
 from customspec.ml.scoring import score_choices
 
 IDS = torch.arange(3, 23)[None]
@@ -115,3 +116,19 @@ def test_what_was_tried_with_one_copy_is_known_of_the_next(tiny_model: Make) -> 
         score_choices(lent, prompts, [[3, 2], [4, 2]], pad=0)
         fed.append(len(seen))
     assert fed == [6, 2]
+
+
+def test_the_checksum_of_a_large_weight_is_summed_in_parts() -> None:
+    summed: list[int] = []
+
+    class Watching(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func.overloadpacket is torch.ops.aten.sum:
+                summed.append(args[0].numel())
+            return func(*args, **kwargs or {})
+
+    weight = torch.randn(3, 2**20 + 5)
+    with Watching():
+        found = _total(weight)
+    assert int(found) == int(weight.view(torch.int32).to(torch.int64).sum())
+    assert summed == [SUMMED_AT_ONCE] * 3 + [15, 4]  # the parts, then their sums
