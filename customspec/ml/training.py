@@ -118,7 +118,7 @@ def seed_everything(seed: int) -> None:
     set_seed(seed)
 
 
-def sample_of(rows: Sequence[T], count: int = 16) -> Sequence[T]:
+def spread_over(rows: Sequence[T], count: int = 16) -> Sequence[T]:
     """Some rows, spread over all of them."""
     return rows[:: math.ceil(len(rows) / count)]
 
@@ -126,8 +126,8 @@ def sample_of(rows: Sequence[T], count: int = 16) -> Sequence[T]:
 def sample_loss(model: nn.Module, rows: Sequence[Encoded], pad: int, objective: Objective | None = None) -> float:
     """The loss on some of the rows, in evaluation mode: `mean_loss`, or the mean of the rows' own."""
     if objective is None:
-        return mean_loss(model, sample_of(rows), pad)
-    return objective.mean(model, sample_of(range(len(rows))))
+        return mean_loss(model, spread_over(rows), pad)
+    return objective.mean(model, spread_over(range(len(rows))))
 
 
 @quietly()

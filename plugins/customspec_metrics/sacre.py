@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from customspec.hookspecs import Answer, Extra, Metric, hookimpl
@@ -34,16 +34,12 @@ class ChrfOptions(Options):
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """A metric that is a function of sums over rows: each row is counted once, though an interval asks for it often.
-
-    sacrebleu draws its own bootstrap from the same counts, in the same way.
-    """
+    """A metric that is a function of sums over rows; sacrebleu draws its own bootstrap from the same counts."""
 
     name: str
     summary: str
     options: type[Options]
     make: Callable[[Any], SacreMetric]
-    counts: dict[tuple[Options, str, str], list[Any]] = field(default_factory=dict, repr=False)
     task: Literal["generation"] = "generation"
     lowest = 0.0
     highest = 100.0
@@ -52,30 +48,23 @@ class Corpus:
     extra = Extra(("sacrebleu",), "customspec[text-metrics]")
 
     def score(self, options: Options, answers: Sequence[Answer]) -> float:
-        metric = self.make(options)
-        rows = [self._counts(metric, options, answer) for answer in answers]
-        # the mean of four logarithms of 100 may come out a little above
-        return min(self.highest, float(metric._aggregate_and_compute(rows).score))
+        return float(self.of_totals(options, self.parts(options, answers).sum(axis=0)))
 
     def parts(self, options: Options, answers: Sequence[Answer]) -> Numbers:
         import numpy as np
 
         metric = self.make(options)
-        return np.array([self._counts(metric, options, answer) for answer in answers], dtype=float)
+        counted = [metric._extract_corpus_statistics([one.prediction], [[one.reference]])[0] for one in answers]
+        return np.array(counted, dtype=float)
 
     def of_totals(self, options: Options, totals: Numbers) -> Numbers:
         import numpy as np
 
         metric = self.make(options)
         scores = [metric._compute_score_from_stats(one.tolist()).score for one in totals.reshape(-1, totals.shape[-1])]
+        # the mean of four logarithms of 100 may come out a little above
         found: Numbers = np.minimum(self.highest, np.array(scores, dtype=float)).reshape(totals.shape[:-1])
         return found
-
-    def _counts(self, metric: SacreMetric, options: Options, answer: Answer) -> list[Any]:
-        key = (options, answer.prediction, answer.reference)
-        if key not in self.counts:
-            [self.counts[key]] = metric._extract_corpus_statistics([answer.prediction], [[answer.reference]])
-        return self.counts[key]
 
 
 def _bleu(options: BleuOptions) -> SacreMetric:
