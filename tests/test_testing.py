@@ -49,6 +49,10 @@ def outcome(technique: Technique, name: str, models: TinyModels, architecture: s
 FIELD = "    shots: int = "
 SAVED = "        save(model, folder)\n"
 ENDED = "return adapted\n"
+NAMED = 'name = "changed"'
+RULE = (
+    '__import__("customspec.hookspecs", fromlist=["Rule"]).Rule("mine", "always", lambda *_: True, "mind", "{}", "{}")'
+)
 # rule, a piece of the text, what stands in its place, and what is then told
 PROMPTING: list[tuple[str, str, str, str]] = [
     ("members", "def shots(", "def shot(", "it lacks shots"),
@@ -58,6 +62,9 @@ PROMPTING: list[tuple[str, str, str, str]] = [
     ("options_schema", '    """Demonstrations before the query."""\n', "", "no docstring under shots"),
     ("options_schema", FIELD, f'    model_config = {{"extra": "ignore"}}\n{FIELD}', "loosens the model's extra"),
     ("options_as_json", FIELD, f'    names: tuple[str, ...] = ("a",)\n{FIELD}', "is refused when read again, at names"),
+    ("advice", NAMED, f'{NAMED}\n    rules = ("a",)', "'a' is no customspec.hookspecs.Rule"),
+    ("advice", NAMED, f"{NAMED}\n    rules = [{RULE.format('{facts.rowz}', 'me')}]", "has no attribute 'rowz'"),
+    ("advice", NAMED, f"{NAMED}\n    rules = [{RULE.format('so it is', '')}]", "the rule `mine` has no `source`"),
     ("light_import", "import random\n", "import random\n\nimport torch\n", "loads torch; import them inside"),
     ("light_import", "@hookimpl\n", "", "promises technique `changed` but its hook offers 0 of it"),
     (

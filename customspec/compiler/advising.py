@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from customspec.compiler import Compiled
 from customspec.compiler.candidates import Ready
 from customspec.compiler.counting import prompt_lengths
+from customspec.compiler.entries import blaming_plugin
 from customspec.compiler.models import ResolvedModel
-from customspec.decide.advice.facts import Facts, Rung
+from customspec.decide.advice.advise import Advised, advise_rung
+from customspec.hookspecs.advice import Advises, Facts, Rung
 from customspec.inputs.encoding import Asking
 from customspec.inputs.splits import SPLITS
 from customspec.machine import Machine
@@ -34,6 +36,16 @@ def facts_of(compiled: Compiled, machine: Machine) -> Facts:
         context=None if model is None else model.known.header.context_length,
         memory_bytes=machine.memory_bytes,
     )
+
+
+def advised_on(compiled: Compiled, facts: Facts) -> list[Advised]:
+    """Each rung, by the rules of its family and those that its technique brings."""
+    found = []
+    for ready, rung in zip((ready for ready in compiled.ready if ready.ships), facts.rungs, strict=True):
+        technique = ready.draft.main.technique
+        with blaming_plugin(ready.draft.main):
+            found.append(advise_rung(facts, rung, technique.rules if isinstance(technique, Advises) else ()))
+    return found
 
 
 def _lengths(examples: Sequence[Example], model: ResolvedModel) -> list[int]:

@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 
 import pluggy
 
+from customspec.hookspecs.advice import Advises, Facts, Rule, Rung
 from customspec.hookspecs.metrics import HasOptions, Metric, NeedsLikelihood, ScoresRows, ScoresTotals
 from customspec.hookspecs.prompting import (
     Converses,
@@ -46,11 +47,13 @@ from customspec.hookspecs.watching import Progress, Watcher
 __all__ = [
     "CONTRACT",
     "GROUP",
+    "Advises",
     "Answer",
     "Consulting",
     "Converses",
     "Decodes",
     "Extra",
+    "Facts",
     "Fits",
     "Footprint",
     "Footprints",
@@ -73,6 +76,8 @@ __all__ = [
     "Refusal",
     "Refuses",
     "Remembering",
+    "Rule",
+    "Rung",
     "Sampling",
     "Scorer",
     "ScoresRows",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from customspec.hookspecs import Refusal
+from customspec.hookspecs import Advises, Refusal
 from customspec.registry import MEMBERS
 from customspec.spec import RESERVED, Options, PromptingOptions, TrainingOptions
+from customspec.testing.advice import SENTENCE, advice
 from customspec.testing.checks import Check, require
 from customspec.testing.options import options_checks
 from customspec.testing.subject import Subject
@@ -26,6 +27,8 @@ def shared_checks(subject: Subject) -> Iterator[Check]:
     yield from options_checks(
         lambda: technique.options, lambda: BASES[technique.family], lambda: subject.options, lambda: subject.fresh
     )
+    if isinstance(technique, Advises):
+        yield Check("advice", SENTENCE, lambda: advice(subject.options, technique, technique.rules))
     yield Check("light_import", "Importing its module loads no heavy library.", lambda: _light(subject))
 
 

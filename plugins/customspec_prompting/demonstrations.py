@@ -11,11 +11,31 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
-from customspec.hookspecs import Refusal, Selector
+from customspec.hookspecs import Refusal, Rule, Selector
 from customspec.prompts import Example
 from customspec.spec import PromptingOptions, Text
 
 T = TypeVar("T")
+
+RULES = (
+    Rule(
+        "demonstrations_want_size",
+        "the base has fewer than 1.3 billion parameters",
+        lambda facts, rung: facts.smaller_than(1.3),
+        "mind",
+        "what demonstrations add grows with the model, and is little at {facts.parameters:,} parameters",
+        "Brown et al. 2020, Language Models are Few-Shot Learners",
+    ),
+    Rule(
+        "demonstrations_bias",
+        "choices are scored, and `calibrate` is `none`",
+        lambda facts, rung: facts.choices is not None and rung.options.get("calibrate") == "none",
+        "mind",
+        "demonstrations pull answers to their own labels, the last one's most: `calibrate: contextual` is worth a "
+        "candidate",
+        "Zhao et al. 2021, Calibrate Before Use",
+    ),
+)
 
 
 class DemonstrationOptions(PromptingOptions):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from customspec.hookspecs import PromptingTechnique, Refusal, Selector, hookimpl
+from customspec.hookspecs import PromptingTechnique, Refusal, Rule, Selector, hookimpl
 from customspec.prompts import Example
-from customspec_prompting.demonstrations import DemonstrationOptions, refusal, selector
+from customspec_prompting.demonstrations import RULES, DemonstrationOptions, refusal, selector
 
 
 class FewShotOptions(DemonstrationOptions):
@@ -26,6 +26,17 @@ class FewShot:
         "Brown et al. 2020, Language Models are Few-Shot Learners."
     )
     options = FewShotOptions
+    rules = (
+        *RULES,
+        Rule(
+            "similar_demonstrations",
+            "there are 200 training rows or more, and `select` is not `similar`",
+            lambda facts, rung: facts.train_rows >= 200 and rung.options.get("select") != "similar",
+            "mind",
+            "out of {facts.train_rows} training rows `select: similar` can show each question its nearest ones",
+            "Liu et al. 2022, What Makes Good In-Context Examples for GPT-3?",
+        ),
+    )
 
     def shots(self, options: FewShotOptions) -> int:
         return options.count

@@ -9,7 +9,7 @@ from typing import Literal
 from customspec.hookspecs import PromptingTechnique, Selector, hookimpl
 from customspec.prompts import Example
 from customspec.spec import PromptingOptions
-from customspec_prompting.demonstrations import spared
+from customspec_prompting.demonstrations import RULES, spared
 
 
 class OneShotOptions(PromptingOptions):
@@ -26,6 +26,7 @@ class OneShot:
         "Brown et al. 2020, Language Models are Few-Shot Learners."
     )
     options = OneShotOptions
+    rules = RULES
 
     def shots(self, options: OneShotOptions) -> int:
         return 1

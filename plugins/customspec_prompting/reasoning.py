@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from customspec.hookspecs import Reading, Refusal, Selector
+from customspec.hookspecs import Reading, Refusal, Rule, Selector
 from customspec.patterns import compiled
 from customspec.prompts import Example, Message, messages
 from customspec.spec import Text
@@ -54,7 +54,28 @@ class ReasoningOptions(DemonstrationOptions):
 
 
 class Reasoning:
-    """The methods of both techniques."""
+    """The methods of both techniques, and what advice there is on them."""
+
+    rules = (
+        Rule(
+            "reasoning_wants_size",
+            "the base has fewer than 7 billion parameters",
+            lambda facts, rung: facts.smaller_than(7),
+            "skip",
+            "reasoning in words helped models of about 100 billion parameters, and made small ones fluent and wrong; "
+            "this base has {facts.parameters:,}",
+            "Wei et al. 2022, Chain-of-Thought Prompting Elicits Reasoning; the border of 7 billion is ours",
+        ),
+        Rule(
+            "reasoning_may_want_more_size",
+            "the base has 7 to 100 billion parameters",
+            lambda facts, rung: not facts.smaller_than(7) and facts.smaller_than(100),
+            "mind",
+            "reasoning in words was first seen to help at about 100 billion parameters; this base has "
+            "{facts.parameters:,}, and only a run tells",
+            "Wei et al. 2022, Chain-of-Thought Prompting Elicits Reasoning",
+        ),
+    )
 
     def shots(self, options: ReasoningOptions) -> int:
         return options.count if options.rationale else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from customspec.hookspecs import PromptingTechnique, Selector, hookimpl
+from customspec.hookspecs import PromptingTechnique, Rule, Selector, hookimpl
 from customspec.prompts import Example
 from customspec.spec import PromptingOptions
 
@@ -24,6 +24,16 @@ class ZeroShot:
         "Radford et al. 2019, Language Models are Unsupervised Multitask Learners."
     )
     options = ZeroShotOptions
+    rules = (
+        Rule(
+            "nothing_is_cheaper",
+            "always",
+            lambda facts, rung: True,
+            "try",
+            "it trains nothing and has the shortest prompt: whatever else is tried is measured against it",
+            "the ladder's order, docs/decision.md",
+        ),
+    )
 
     def shots(self, options: ZeroShotOptions) -> int:
         return 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from customspec.header import ModelHeader
-from customspec.hookspecs import Refusal, Task, TuningTechnique, hookimpl
+from customspec.hookspecs import Refusal, Rule, Task, TuningTechnique, hookimpl
 from customspec.spec import TrainingOptions
 from customspec_tuning.recipes import recipe
 
@@ -30,6 +30,17 @@ class Full:
         "as the model: the top of the ladder. Howard and Ruder 2018, Universal Language Model Fine-tuning."
     )
     options = FullOptions
+    rules = (
+        Rule(
+            "full_after_lora",
+            "there are fewer than 10,000 training rows",
+            lambda facts, rung: facts.train_rows < 10_000,
+            "mind",
+            "on {facts.train_rows} rows LoRA is not expected to fall behind, and leaves a small artifact: after LoRA, "
+            "if that falls short",
+            "Schulman et al. 2025, LoRA Without Regret; Biderman et al. 2024, LoRA Learns Less and Forgets Less",
+        ),
+    )
 
     def recipe(self, options: FullOptions, model: ModelHeader, rows: int) -> Mapping[str, Any]:
         # small models take larger steps; 1e-5 and less from 10^9 parameters on (Ouyang et al. 2022, appendix C.1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from customspec.header import ModelHeader
-from customspec.hookspecs import Footprint, Refusal, Task, TuningTechnique, hookimpl
+from customspec.hookspecs import Footprint, Refusal, Rule, Task, TuningTechnique, hookimpl
 from customspec.spec import TrainingOptions
 from customspec_tuning.adapter import BesideQuantized, MergingAdapter
 from customspec_tuning.recipes import recipe
@@ -66,6 +66,17 @@ class Lora(BesideQuantized, MergingAdapter):
         "Hu et al. 2021, LoRA: Low-Rank Adaptation of Large Language Models."
     )
     options = LoraOptions
+    rules = (
+        Rule(
+            "lora_first",
+            "there are 50 training rows or more",
+            lambda facts, rung: facts.train_rows >= 50,
+            "try",
+            "the first tuning to try: on data sets of this size it equals full fine-tuning at a small share of its "
+            "memory",
+            "Hu et al. 2021, LoRA; Schulman et al. 2025, LoRA Without Regret",
+        ),
+    )
 
     def recipe(self, options: LoraOptions, model: ModelHeader, rows: int) -> Mapping[str, Any]:
         # ten times full fine-tuning's rate and more: Schulman et al. 2025, LoRA Without Regret

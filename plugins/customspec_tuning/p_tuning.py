@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from customspec.header import ModelHeader
-from customspec.hookspecs import Footprint, Refusal, Task, TuningTechnique, hookimpl
+from customspec.hookspecs import Footprint, Refusal, Rule, Task, TuningTechnique, hookimpl
 from customspec.spec import Text, TrainingOptions
 from customspec_tuning.adapter import BesideQuantized, PeftAdapter
 from customspec_tuning.recipes import recipe
@@ -45,6 +45,16 @@ class PTuning(BesideQuantized, PeftAdapter):
         "KiB like prompt tuning's; the encoder steadies training. Liu et al. 2021, GPT Understands, Too."
     )
     options = PTuningOptions
+    rules = (
+        Rule(
+            "input_prompts_want_size",
+            "the base has fewer than 1 billion parameters",
+            lambda facts, rung: facts.smaller_than(1),
+            "mind",
+            "learned input alone falls behind on bases below 10 billion parameters; prefix tuning reaches every layer",
+            "Liu et al. 2022, P-Tuning v2",
+        ),
+    )
 
     def recipe(self, options: PTuningOptions, model: ModelHeader, rows: int) -> Mapping[str, Any]:
         # small: at which the vectors go about as far in 25 steps as under prompt tuning: `benchmarks.rates`

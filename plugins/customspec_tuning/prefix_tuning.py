@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from customspec.header import ModelHeader
-from customspec.hookspecs import Footprint, Refusal, Task, TuningTechnique, hookimpl
+from customspec.hookspecs import Footprint, Refusal, Rule, Task, TuningTechnique, hookimpl
 from customspec.spec import Text, TrainingOptions
 from customspec_tuning.adapter import BesideQuantized, PeftAdapter
 from customspec_tuning.recipes import recipe
@@ -52,6 +52,16 @@ class PrefixTuning(BesideQuantized, PeftAdapter):
         "Li and Liang 2021, Prefix-Tuning: Optimizing Continuous Prompts for Generation."
     )
     options = PrefixTuningOptions
+    rules = (
+        Rule(
+            "prefixes_suit_few_rows",
+            "there are 50 to 499 training rows",
+            lambda facts, rung: 50 <= facts.train_rows < 500,
+            "try",
+            "with some hundred rows a prefix does as well as full fine-tuning or better",
+            "Li and Liang 2021, Prefix-Tuning",
+        ),
+    )
 
     def recipe(self, options: PrefixTuningOptions, model: ModelHeader, rows: int) -> Mapping[str, Any]:
         # PEFT's comparison of methods: 42 % at 5e-3 from a text's keys and values, 19 % at 1e-3 from random ones, on 3B

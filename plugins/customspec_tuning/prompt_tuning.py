@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from customspec.header import ModelHeader
-from customspec.hookspecs import Footprint, Refusal, Task, TuningTechnique, hookimpl
+from customspec.hookspecs import Footprint, Refusal, Rule, Task, TuningTechnique, hookimpl
 from customspec.spec import Text, TrainingOptions
 from customspec_tuning.adapter import BesideQuantized, PeftAdapter
 from customspec_tuning.recipes import recipe
@@ -41,6 +41,17 @@ class PromptTuning(BesideQuantized, PeftAdapter):
         "Lester et al. 2021, The Power of Scale for Parameter-Efficient Prompt Tuning."
     )
     options = PromptTuningOptions
+    rules = (
+        Rule(
+            "soft_prompts_want_size",
+            "the base has fewer than 1 billion parameters",
+            lambda facts, rung: facts.smaller_than(1),
+            "skip",
+            "prompt tuning comes near to tuning the model from billions of parameters on; this base has "
+            "{facts.parameters:,}",
+            "Lester et al. 2021, The Power of Scale for Parameter-Efficient Prompt Tuning",
+        ),
+    )
 
     def recipe(self, options: PromptTuningOptions, model: ModelHeader, rows: int) -> Mapping[str, Any]:
         # wide: PEFT's comparison of methods, 34 % at 1e-3 from real embeddings, 6 % at 1e-4 from random ones, on 3B;

@@ -128,7 +128,7 @@ def test_the_checksum_of_a_large_weight_is_summed_in_parts() -> None:
             return func(*args, **kwargs or {})
 
     weight = torch.randn(3, 2**20 + 5)
-    with Watching():
+    with Watching():  # type: ignore[no-untyped-call]
         found = _total(weight)
     assert int(found) == int(weight.view(torch.int32).to(torch.int64).sum())
     assert summed == [SUMMED_AT_ONCE] * 3 + [15, 4]  # the parts, then their sums

@@ -14,11 +14,11 @@ from customspec.cli.output import show_json
 from customspec.cli.places import store_root
 from customspec.cli.planning import make_plan
 from customspec.cli.roots import allow_root_option
-from customspec.compiler.advising import facts_of
-from customspec.decide.advice.advise import Advised, DataFinding, advise_rung, look_at_rows
-from customspec.decide.advice.facts import Facts
+from customspec.compiler.advising import advised_on, facts_of
+from customspec.decide.advice.advise import Advised, DataFinding, look_at_rows
 from customspec.decide.prospect import MEMO
 from customspec.errors import Exit
+from customspec.hookspecs.advice import Facts
 from customspec.machine import detect
 from customspec.report.text import escape
 from customspec.store import Store
@@ -42,7 +42,7 @@ def command(
     root = store_root(spec, store)
     compiled = make_plan(spec, root, machine, sets=sets, allow_root=allow_root)
     facts = facts_of(compiled, machine)
-    advised = [advise_rung(facts, rung) for rung in facts.rungs]
+    advised = advised_on(compiled, facts)
     findings = look_at_rows(facts)
     goal = goal_lines(compiled.claim, Store(root).memo(MEMO))
     if as_json:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from customspec.decide.advice.data_rules import DATA_RULES, DataRule
-from customspec.decide.advice.facts import Facts, Rung
-from customspec.decide.advice.rules import RULES, Rule, Verdict
+from customspec.decide.advice.rules import RULES
+from customspec.hookspecs.advice import Facts, Rule, Rung, Verdict
 
 GIB = 2**30
 
@@ -63,9 +63,9 @@ class DataFinding:
         }
 
 
-def advise_rung(facts: Facts, rung: Rung, rules: Sequence[Rule] = RULES) -> Advised:
-    """Every rule that applies, in the table's order, skips first."""
-    reasons = [_reason(rule, facts, rung) for rule in rules if rule.applies(facts, rung)]
+def advise_rung(facts: Facts, rung: Rung, own: Sequence[Rule] = ()) -> Advised:
+    """Every rule that applies, those of the technique's `own` before those of its family, skips first."""
+    reasons = [_reason(rule, facts, rung) for rule in (*own, *RULES) if rule.applies(facts, rung)]
     return Advised(rung.key, rung.technique, tuple(sorted(reasons, key=lambda reason: reason.says != "skip")))
 
 

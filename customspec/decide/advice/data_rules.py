@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from customspec.decide.advice.doubles import conflicting, near, repeated, same
-from customspec.decide.advice.facts import Facts
+from customspec.hookspecs.advice import Facts
 from customspec.prompts import Example
 
 NAMED = 3  # rows that a finding names

@@ -10,7 +10,7 @@ import pytest
 from customspec.decide.advice.advise import DataFinding, look_at_rows
 from customspec.decide.advice.data_rules import DATA_RULES
 from customspec.decide.advice.doubles import near
-from customspec.decide.advice.facts import Facts
+from customspec.hookspecs.advice import Facts
 from customspec.prompts import Example
 
 Rows = Sequence[tuple[str, str]]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from customspec.decide.advice.advise import advise_rung
-from customspec.decide.advice.facts import Facts, Rung
 from customspec.decide.advice.rules import RULES
+from customspec.hookspecs import Advises, Facts, Rule, Rung
 from customspec.prompts import Example
+from customspec.registry import discover
 
 GIB = 2**30
 TUNING = {"lora", "full", "prompt_tuning", "p_tuning", "prefix_tuning", "ia3"}
@@ -78,28 +79,31 @@ CASES: list[tuple[str, Facts, Rung, bool]] = [
 ]
 
 
+def own(technique: str) -> Sequence[Rule]:
+    found = discover().technique(technique)
+    return found.rules if isinstance(found, Advises) else ()
+
+
 @pytest.mark.parametrize(("name", "seen", "on", "applies"), CASES)
 def test_a_rule_speaks_where_it_should(name: str, seen: Facts, on: Rung, applies: bool) -> None:
-    (rule,) = (rule for rule in RULES if rule.name == name)
-    assert rule.applies(seen, on) is applies
-    if applies:
-        (reason,) = advise_rung(seen, on, [rule]).reasons
-        assert "{" not in reason.because
-        assert reason.source
+    said = [reason for reason in advise_rung(seen, on, own(on.technique)).reasons if reason.rule == name]
+    assert bool(said) is applies
+    assert all(reason.source and "{" not in reason.because for reason in said)
 
 
 def test_every_rule_is_tried_both_ways() -> None:
-    tried: Mapping[str, set[bool]] = {rule.name: {c[3] for c in CASES if c[0] == rule.name} for rule in RULES}
+    brought = {rule.name for name in discover().names("technique") for rule in own(name)}
+    tried = {name: {case[3] for case in CASES if case[0] == name} for name in (*brought, *(r.name for r in RULES))}
     assert all(both == {True, False} for both in tried.values()), tried
-    assert len(tried) == len(RULES), "two rules of one name"
+    assert len(tried) == len(brought) + len(RULES), "two rules of one name"
 
 
 def test_what_a_rule_would_skip_is_skipped_and_said_first() -> None:
-    advised = advise_rung(facts(400, 10**8, seeds=1), rung("prompt_tuning"))
+    advised = advise_rung(facts(400, 10**8, seeds=1), rung("prompt_tuning"), own("prompt_tuning"))
     assert advised.verdict == "skip"
     assert [reason.says for reason in advised.reasons] == ["skip", "mind"]
     assert "this base has 100,000,000" in advised.reasons[0].because
-    assert advise_rung(facts(), rung("lora")).verdict == "try"
+    assert advise_rung(facts(), rung("lora"), own("lora")).verdict == "try"
 
 
 def test_memory_is_told_in_gib() -> None:

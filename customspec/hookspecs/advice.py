@@ -1,14 +1,18 @@
-"""What rules look at: the rungs with their predicted costs, the rows, the model's header, this machine."""
+"""Rules of advice before anything runs, and what they look at: the rungs with their predicted costs, the rows, the
+model's header, this machine."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from customspec.prompts import Example
+
+Verdict = Literal["try", "mind", "skip"]
+BILLION = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,10 @@ class Facts:
     def train_rows(self) -> int:
         return self.rows("train")
 
+    def smaller_than(self, billions: float) -> bool:
+        """Whether the base is known to have fewer parameters."""
+        return self.parameters is not None and self.parameters < billions * BILLION
+
     @cached_property
     def classes(self) -> Mapping[str, int]:
         """Training rows of each choice, those without a row included; empty where text is generated."""
@@ -73,3 +81,29 @@ class Facts:
             "context": self.context,
             "memory_bytes": self.memory_bytes,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`when` says in words what `holds` computes. `because` is filled with `rung` and `facts`, as `str.format` does.
+    `source`: who found it. `on`: families; none where a technique brings the rule, which is then about itself."""
+
+    name: str
+    when: str
+    holds: Callable[[Facts, Rung], bool]
+    says: Verdict
+    because: str
+    source: str
+    on: tuple[Literal["prompting", "tuning"], ...] = ()
+
+    def applies(self, facts: Facts, rung: Rung) -> bool:
+        return (not self.on or rung.family in self.on) and self.holds(facts, rung)
+
+
+@runtime_checkable
+class Advises(Protocol):
+    """A technique that says when it is worth trying, and when it is not."""
+
+    @property
+    def rules(self) -> Sequence[Rule]:
+        """Beside those of its family. Looked at by `customspec advise`; nothing runs."""
