@@ -129,7 +129,7 @@ def _prompt(encoder: str | None) -> nn.Module:
     from peft import PromptEncoderConfig
     from peft.tuners import PromptEncoder
 
-    from customspec.ml.soft_prompts import steer
+    from customspec_tuning.ml.soft_prompts import steer
 
     vectors = SIZE * torch.randn(VECTORS, WIDTH)
     if encoder is None:

@@ -4,5 +4,5 @@ Models                  models, bases, headers, tokenizing, wholeness, precision
 Passes of many prompts  batching, shared_prefix, families, choices, scoring, likelihood, finite
 Generation              generation, decoding, sampling, endings, leaving
 Training                training, forward, lines, objective, selection, steady, stopping, checkpointing, state
-Adapters                adapters, methods, consulting, helper, lean_lora, low_rank, soft_prompts
+Adapters                adapters, consulting, helper, lean_lora
 """

@@ -45,7 +45,7 @@ class AnyPeft(MergingAdapter):
         return {"method": options.method, "config": options.config, "model": dict(model.config)}
 
     def answer(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
-        from customspec.ml.methods import look
+        from customspec_tuning.ml.methods import look
 
         return look(**question)
 
@@ -57,7 +57,7 @@ class AnyPeft(MergingAdapter):
 
     def adapt(self, options: AnyPeftOptions, model: PreTrainedModel, task: Task) -> nn.Module:
         from customspec.ml.adapters import attach
-        from customspec.ml.methods import configuration
+        from customspec_tuning.ml.methods import configuration
 
         return attach(model, configuration(options.method, options.config))
 

@@ -108,7 +108,7 @@ class Lora(BesideQuantized, MergingAdapter):
 
     def adapt(self, options: LoraOptions, model: PreTrainedModel, task: Task) -> nn.Module:
         from customspec.ml.adapters import attach
-        from customspec.ml.low_rank import begin_at_activations, remember_beginning
+        from customspec_tuning.ml.low_rank import begin_at_activations, remember_beginning
 
         adapted = attach(model, _config(options))
         if options.init_lora_weights == "eva":
@@ -118,14 +118,14 @@ class Lora(BesideQuantized, MergingAdapter):
         return adapted
 
     def optimizer(self, options: LoraOptions, model: nn.Module) -> Optimizer | None:
-        from customspec.ml.low_rank import two_rates
+        from customspec_tuning.ml.low_rank import two_rates
 
         if options.loraplus_lr_ratio is None:
             return None
         return two_rates(model, options.learning_rate or 0.0, options.loraplus_lr_ratio, options.weight_decay or 0.0)
 
     def save(self, model: nn.Module, folder: Path) -> None:
-        from customspec.ml.low_rank import save
+        from customspec_tuning.ml.low_rank import save
 
         save(model, folder)
 

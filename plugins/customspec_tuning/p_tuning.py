@@ -81,7 +81,7 @@ class PTuning(BesideQuantized, PeftAdapter):
         from peft import PromptEncoderConfig
 
         from customspec.ml.adapters import attach
-        from customspec.ml.soft_prompts import embeddings_of, steer_encoder
+        from customspec_tuning.ml.soft_prompts import embeddings_of, steer_encoder
 
         adapted = attach(
             model,

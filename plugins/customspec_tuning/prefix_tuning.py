@@ -89,7 +89,7 @@ class PrefixTuning(BesideQuantized, PeftAdapter):
         from peft import PrefixTuningConfig
 
         from customspec.ml.adapters import attach
-        from customspec.ml.soft_prompts import set_prefix
+        from customspec_tuning.ml.soft_prompts import set_prefix
 
         adapted = attach(
             model,

@@ -71,7 +71,7 @@ class PromptTuning(BesideQuantized, PeftAdapter):
         from peft import PromptTuningConfig
 
         from customspec.ml.adapters import attach
-        from customspec.ml.soft_prompts import embeddings_of, set_prompt
+        from customspec_tuning.ml.soft_prompts import embeddings_of, set_prompt
 
         random = options.prompt_tuning_init == "RANDOM"
         adapted = attach(

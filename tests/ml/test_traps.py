@@ -17,8 +17,8 @@ from customspec.errors import StepError
 from customspec.inputs.encoding import Encoded
 from customspec.ml.adapters import attach
 from customspec.ml.forward import Forward, collate, features_of, supervised
-from customspec.ml.soft_prompts import embeddings_of, set_prefix, set_prompt, steer_encoder
 from customspec.prompts import Example
+from customspec_tuning.ml.soft_prompts import embeddings_of, set_prefix, set_prompt, steer_encoder
 
 PAD = 0
 COMMON = tuple(range(10, 42))

@@ -65,7 +65,7 @@ def test_what_peft_does_not_know_is_told_at_its_place(
     "config", [{"prompt_tuning_init_state_dict_path": "x"}, {"adapters": {}}, {"lora_ga_config": [{"cache_file": "x"}]}]
 )
 def test_no_plan_gives_peft_the_name_of_a_file(config: dict[str, object]) -> None:
-    from customspec.ml.methods import configuration
+    from customspec_tuning.ml.methods import configuration
 
     with pytest.raises(ValueError, match="names a file, a model or code, which no spec may do"):
         configuration("LORA", config)

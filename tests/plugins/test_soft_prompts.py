@@ -10,7 +10,7 @@ from peft import PromptEncoderConfig, PromptEncoderReparameterizationType
 from peft.tuners import PromptEncoder
 from torch import Tensor
 
-from customspec.ml.soft_prompts import steer
+from customspec_tuning.ml.soft_prompts import steer
 
 COUNT, WIDTH = 20, 64
 KINDS = list(PromptEncoderReparameterizationType)
