@@ -114,7 +114,8 @@ class Rename:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: where, what, and what to do about it; `rename` where a program may do it."""
+    """One thing that is wrong: where, what, and what to do about it; `rename` where a program may do it. `length`:
+    characters from its place on that are at fault, where these are not one word or one text in quotes."""
 
     code: Code
     message: str
@@ -122,6 +123,7 @@ class Problem:
     hint: str | None = None
     exit: Exit = Exit.BAD_INPUT
     rename: Rename | None = None
+    length: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "message", redact(self.message))

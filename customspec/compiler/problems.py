@@ -33,7 +33,8 @@ class Problems:
         if place.file == self.document.file:
             place = _in_block(self.document.text, place, line)
             place = place if word is None else _find(self.document.text, place, word)
-        problem = Problem(code, message, place, hint, exit, rename)
+        length = None if key or word is not None else self.document.length(path)
+        problem = Problem(code, message, place, hint, exit, rename, length)
         if problem not in self._problems:
             self._problems.append(problem)
 

@@ -47,6 +47,8 @@ BOOLEANS: Mapping[str, str] = {
     "off": "false",
     "false": "false",
 }
+REQUIRED: Mapping[str, tuple[str, str]] = {"data": ("train", "test"), "prompt": ("user", "answer")}
+COUNTS = ("shots", "r", "num_virtual_tokens")  # what a bare number after a technique's name means
 OWNER_AND_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 TYPOGRAPHIC = re.compile("[\u2018-\u201f](.*)[\u2018-\u201f]")
 PLAIN_TEXT = re.compile(r"[A-Za-z_./][\w./ -]*")
@@ -90,7 +92,18 @@ def as_mapping(key: str, value: object, keys: Sequence[str]) -> str | None:
         found = re.fullmatch(r"([a-z]\w*)\s*(?:(>=?|<=?)\s*([\d.]+))?", value)
         bound = "at_most" if found and "<" in (found[2] or "") else "at_least"
         return f"{{metric: {found[1]}, {bound}: {found[3] or 0.8}}}" if found else None
-    return f"{{{keys[0]}: {_plain(value)}}}" if len(keys) == 1 else None
+    if key == "goal" and _is_plain_number(value):
+        return f"{{metric: accuracy, at_least: {_plain(value)}}}"
+    if key in REQUIRED and isinstance(value, str):
+        first, second = REQUIRED[key]
+        return f"{{{first}: {_plain(value)}, {second}: …}}"
+    counted = [name for name in COUNTS if name in keys] if _is_plain_number(value) else []
+    meant = counted or (keys if len(keys) == 1 else ())
+    return f"{{{meant[0]}: {_plain(value)}}}" if meant else None
+
+
+def _is_plain_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def remedy(error: ErrorDetails) -> str | None:

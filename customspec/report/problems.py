@@ -49,7 +49,7 @@ def _block(problem: Problem, lines: Sequence[str], color: bool) -> str:
     parts = [f"{place} {_painted(problem.code.value, _RED, color)} {escape(problem.message)}"]
     line = redact(lines[number - 1]) if number <= len(lines) else ""
     if line:
-        shown, blanks, carets = _excerpt(line, problem.location.column)
+        shown, blanks, carets = _excerpt(line, problem.location.column, problem.length)
         parts.append(f"{number:>{gutter}} | {shown}")
         parts.append(f"{'':{gutter}} | {blanks}{_painted(carets, _RED, color)}")
     if problem.hint:
@@ -57,12 +57,13 @@ def _block(problem: Problem, lines: Sequence[str], color: bool) -> str:
     return "\n".join(parts)
 
 
-def _excerpt(line: str, column: int) -> tuple[str, str, str]:
+def _excerpt(line: str, column: int, length: int | None) -> tuple[str, str, str]:
     """The line, or the part around the column of a long one; and the blanks and the carets that go below it."""
     at = min(column - 1, len(line))
     start, end = _window(line, at)
     token = _TOKEN.match(line, at)
-    marked = line[at : min(token.end() if token else at, end)]
+    until = at + length if length else token.end() if token else at
+    marked = line[at : min(until, end)]
     before = ("…" if start else "") + _printable(line[start:at])
     after = _printable(line[at:end]) + ("…" if end < len(line) else "")
     return before + after, " " * cell_len(before), "^" * max(1, cell_len(_printable(marked)))

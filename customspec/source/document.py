@@ -13,10 +13,12 @@ KeyPath: TypeAlias = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Where a path's key and its value stand; items of lists have no key."""
+    """Where a path's key and its value stand; items of lists have no key. `length`: characters of a value that is a
+    scalar without quotes, on one line; else 0."""
 
     key: Location | None
     value: Location
+    length: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,11 @@ class Document:
             if mark is not None:
                 return mark.key if key and mark.key else mark.value
         return Location(self.file, 1, 1)
+
+    def length(self, path: KeyPath) -> int | None:
+        """Characters of the unquoted scalar at `path`, where one stands there."""
+        mark = self.marks.get(path)
+        return (mark.length or None) if mark else None
 
     def with_value(self, path: KeyPath, value: object, *, origin: str) -> Document:
         """A new document with `value` at `path`, whose place is `origin`, line 1, column 1.

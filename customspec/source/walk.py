@@ -95,7 +95,9 @@ class Walk:
         return entries
 
     def _value(self, event: yaml.Event, path: KeyPath, key: Location | None) -> object:
-        self.marks.setdefault(path, Mark(key, self._source.place(_start(event))))
+        start = _start(event)
+        plain = self._source.text[start : _end(event)] if _is_plain(event) else ""
+        self.marks.setdefault(path, Mark(key, self._source.place(start), 0 if "\n" in plain else len(plain)))
         return self._node(event, path)
 
     def _key(self, event: yaml.Event, path: KeyPath) -> str | None:

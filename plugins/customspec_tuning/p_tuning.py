@@ -58,7 +58,7 @@ class PTuning(BesideQuantized, PeftAdapter):
 
     def recipe(self, options: PTuningOptions, model: ModelHeader, rows: int) -> Mapping[str, Any]:
         # small: at which the vectors go about as far in 25 steps as under prompt tuning: `benchmarks.rates`
-        return recipe(options, model, rows, rate=1e-4, wide=3e-5, steps=250, most=20, patience=6)
+        return recipe(options, model, rows, rate=1e-4, wide=3e-5, steps=500, most=20, patience=6)
 
     def refusal(self, options: PTuningOptions, model: ModelHeader) -> Refusal | None:
         return None

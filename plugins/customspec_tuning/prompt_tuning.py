@@ -56,7 +56,7 @@ class PromptTuning(BesideQuantized, PeftAdapter):
     def recipe(self, options: PromptTuningOptions, model: ModelHeader, rows: int) -> Mapping[str, Any]:
         # wide: PEFT's comparison of methods, 34 % at 1e-3 from real embeddings, 6 % at 1e-4 from random ones, on 3B;
         # small: ours, tried on SmolLM2-135M, whose embeddings are 0.14 large
-        return recipe(options, model, rows, rate=6e-2, wide=1e-3, steps=250, most=20, patience=6)
+        return recipe(options, model, rows, rate=6e-2, wide=1e-3, steps=500, most=20, patience=6)
 
     def refusal(self, options: PromptTuningOptions, model: ModelHeader) -> Refusal | None:
         return None
