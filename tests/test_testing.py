@@ -272,12 +272,13 @@ def test_a_refusal_that_blames_what_is_no_option_is_told(changed: Make, models: 
 
 
 @pytest.mark.parametrize(
-    ("family", "tried"), [("prompting", [*PROMPTING, *METHOD]), ("tuning", [*PROMPTING[:10], *LLAMA])]
+    ("family", "tried"), [("prompting", [*PROMPTING, *METHOD]), ("tuning", [*PROMPTING[:13], *LLAMA])]
 )
 def test_for_every_rule_there_is_a_plugin_that_breaks_it(
     changed: Make, models: TinyModels, family: str, tried: Sequence[tuple[str, str, str, str]]
 ) -> None:
     technique = changed(family, methods=family == "prompting")
+    cast(Any, technique).rules = ()
     rules = {check.name.partition("[")[0] for check in checks_of(technique, models=models)}
     assert rules == {rule for rule, *_ in tried}
 

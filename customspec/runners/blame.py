@@ -10,16 +10,21 @@ from customspec.registry import Offer, Registry
 def failure_text(error: BaseException, registry: Registry) -> str:
     """The exception in a sentence; begins with the plugin, its distribution and version, where a plugin raised it."""
     cause = f"{type(error).__name__}: {error}"
+    frames = reversed(list(traceback.walk_tb(error.__traceback__)))
+    modules = [str(frame.f_globals.get("__name__", "")) for frame, _ in frames]
     offers = [offer for claims in registry.offers.values() for offer in claims]
-    for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
-        module = str(frame.f_globals.get("__name__", ""))
-        exact = [offer for offer in offers if offer.entry.module == module]
+    package = next((_package(module) for module in modules if any(_of(offer, module) for offer in offers)), None)
+    own = [offer for offer in offers if _package(offer.entry.module) == package]
+    for module in modules:  # what a plugin's modules share is called by the module of one
+        exact = [offer for offer in own if offer.entry.module == module]
         if len(exact) == 1:
             return f"plugin {exact[0]}: {exact[0].kind} `{exact[0].name}`: {cause}"
-        if near := exact or [offer for offer in offers if _package(offer) == module.partition(".")[0]]:
-            return f"plugin {near[0]}: {cause}"
-    return cause
+    return f"plugin {own[0]}: {cause}" if own else cause
 
 
-def _package(offer: Offer) -> str:
-    return offer.entry.module.partition(".")[0]
+def _of(offer: Offer, module: str) -> bool:
+    return _package(offer.entry.module) == _package(module)
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]
