@@ -45,7 +45,22 @@ def test_an_amount_is_a_number(customspec: Run, option: tuple[str, ...], amount:
 def test_a_healthy_store_is_fine(store: Store, customspec: Run) -> None:
     ended = customspec("doctor", "--store", store.root)
     assert ended.code == 0, ended.out
-    assert "1 results in" in ended.out
+    assert "1 result in" in ended.out
+
+
+@pytest.mark.parametrize("name", ["objects", "memo", "tmp"])
+def test_what_is_no_folder_in_a_folders_place_is_told_and_set_aside(store: Store, customspec: Run, name: str) -> None:
+    (store.root / name).rename(store.root / "moved") if (store.root / name).is_dir() else None
+    (store.root / name).write_text("mine")
+    ended = customspec("doctor", "--store", store.root)
+    assert ended.code == 5
+    assert f"no folder: {name} (the store keeps a folder of this name)" in ended.out
+    assert customspec("doctor", "--store", store.root, "--repair").code == 0
+    assert (store.root / f"{name}.aside").read_text() == "mine"
+    assert customspec("doctor", "--store", store.root).code == 0
+    with store.publishing("cd" * 32, "data") as draft:
+        draft.publish({})
+    assert store.get("cd" * 32) is not None
 
 
 def test_damage_is_told_and_repaired(store: Store, customspec: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -19,6 +20,7 @@ from customspec.store.store import Store, store_key
 DAY: Final = 86_400  # seconds
 TEXTS: Final = "memo/texts"
 RUNNING: Final = ".running"  # held in a run's folder for as long as it is on
+PLACES: Final = ("objects", "runs", "tmp", "locks", "headers", "answers", "hub", "memo", "checkpoints", "quarantine")
 ENVIRONMENT: Final = ("device", "compute_dtype", "torch", "transformers", "peft")
 
 
@@ -26,13 +28,17 @@ ENVIRONMENT: Final = ("device", "compute_dtype", "torch", "transformers", "peft"
 class Fault:
     """Something in the store that should not be there, or is damaged. Mending it costs no undamaged result."""
 
-    kind: Literal["damaged object", "abandoned draft", "leftover"]
+    kind: Literal["damaged object", "no folder", "abandoned draft", "leftover"]
     path: Path
     reason: str
 
 
 def find_faults(store: Store) -> Iterator[Fault]:
     """Every object is read and verified; nothing is changed. Raises OSError."""
+    for name in PLACES:
+        place = store.root / name
+        if os.path.lexists(place) and not place.is_dir():
+            yield Fault("no folder", place, "the store keeps a folder of this name")
     for folder in objects(store):
         try:
             verified(folder, folder.name)
@@ -55,9 +61,11 @@ def leftovers(store: Store) -> Iterator[Fault]:
 
 
 def mend(store: Store, fault: Fault) -> None:
-    """Set a damaged object aside; remove what was left. Raises RefusedError, OSError."""
+    """Set aside a damaged object, and what is no folder; remove what was left. Raises RefusedError, OSError."""
     if fault.kind == "damaged object":
         store.get(fault.path.name)  # verifies once more, since another process may have mended it
+    elif fault.kind == "no folder":
+        fault.path.rename(fault.path.with_name(f"{fault.path.name}.aside"))
     else:
         clear_away(fault.path)
 

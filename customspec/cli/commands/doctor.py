@@ -132,6 +132,7 @@ def _store(store: Store, *, repair: bool) -> Iterator[HealthCheck]:
         text = f"{fault.kind}: {fault.path.relative_to(store.root)} ({fault.reason})"
         if repair:
             mend(store, fault)
-        severe: Status = "damaged" if fault.kind == "damaged object" else "note"
+        severe: Status = "damaged" if fault.kind in {"damaged object", "no folder"} else "note"
         yield HealthCheck("store", "mended" if repair else severe, text)
-    yield HealthCheck("store", "fine", f"{len(objects(store))} results in {store.root}")
+    count = len(objects(store))
+    yield HealthCheck("store", "fine", f"{count} result{'' if count == 1 else 's'} in {store.root}")
