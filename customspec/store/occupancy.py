@@ -41,7 +41,7 @@ def is_held(file: Path) -> bool:
 @contextmanager
 def _opened(file: Path) -> Iterator[int]:
     private_folder(file.parent)
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         yield descriptor
     finally:

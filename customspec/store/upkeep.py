@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from customspec.inputs.paths import resolved
 from customspec.inputs.regular import clear_away, read_regular
 from customspec.store.drafts import STALE, is_abandoned
 from customspec.store.objects import DamagedError, verified
@@ -34,12 +35,12 @@ class Fault:
 
 
 def find_faults(store: Store) -> Iterator[Fault]:
-    """Every object is read and verified; nothing is changed. Raises OSError."""
+    """Every object is read and verified, none behind a link within the store; nothing is changed. Raises OSError."""
     for name in PLACES:
         place = store.root / name
         if os.path.lexists(place) and not place.is_dir():
             yield Fault("no folder", place, "the store keeps a folder of this name")
-    for folder in objects(store):
+    for folder in _own_objects(store):
         try:
             verified(folder, folder.name)
         except DamagedError as damage:
@@ -49,12 +50,12 @@ def find_faults(store: Store) -> Iterator[Fault]:
 
 def leftovers(store: Store) -> Iterator[Fault]:
     """What processes that were killed left behind."""
-    for draft in _entries(store.root / "tmp"):
+    for draft in _own_entries(store.root / "tmp", store):
         with suppress(FileNotFoundError):
             if is_abandoned(draft):
                 yield Fault("abandoned draft", draft, "the process that made it has ended")
     for place in ("", "headers", "answers", "hub", "locks", *_below(store, "memo"), *_below(store, "runs")):
-        for path in _entries(store.root / place):
+        for path in _own_entries(store.root / place, store):
             with suppress(FileNotFoundError):
                 if _is_temporary(path) and _is_stale(path):
                     yield Fault("leftover", path, "the process that made it has ended")
@@ -87,14 +88,14 @@ def unreferred(store: Store, keep_seconds: float, now: float) -> Iterator[Remova
     """
     runs = [run for run in _entries(store.runs) if is_held(run / RUNNING) or _is_recent(run, keep_seconds, now)]
     kept = {key for run in runs for key in keys_of(run)}
-    for folder in objects(store):
+    for folder in _own_objects(store):
         if folder.name not in kept and not _is_recent(folder, keep_seconds, now):
             yield Removal(folder, _step_of(folder), _size(folder))
-    for folder in _entries(store.root / "checkpoints"):
+    for folder in _own_entries(store.root / "checkpoints", store):
         if folder.name not in kept and not _is_recent(folder, keep_seconds, now):
             yield Removal(folder, "checkpoints", _size(folder))
     for place, what in (("quarantine", "set aside"), (TEXTS, "texts of a spec")):
-        for path in _entries(store.root / place):
+        for path in _own_entries(store.root / place, store):
             if not _is_recent(path, keep_seconds, now):
                 yield Removal(path, what, _size(path))
 
@@ -127,6 +128,16 @@ def _below(store: Store, place: str) -> list[str]:
 
 def _entries(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _own_objects(store: Store) -> list[Path]:
+    groups = _own_entries(store.root / "objects", store)
+    return [folder for group in groups for folder in _own_entries(group, store)]
+
+
+def _own_entries(folder: Path, store: Store) -> list[Path]:
+    """What may be moved or removed: nothing behind a link within the store, which a stranger may have laid there."""
+    return _entries(folder) if resolved(folder) == resolved(store.root) / folder.relative_to(store.root) else []
 
 
 def _is_temporary(path: Path) -> bool:

@@ -149,3 +149,44 @@ def test_a_step_ends_well_where_its_holders_place_is_taken(tmp_path: Path) -> No
     with in_time(), store.lock("abc"):
         pass
     assert not (tmp_path / "locks" / "abc.holder").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["objects", "objects/ab", "checkpoints", "quarantine", "memo", "memo/texts", "runs", "tmp"]
+)
+def test_nothing_is_removed_behind_a_link_within_a_store(tmp_path: Path, plan: Plan, name: str) -> None:
+    mine = tmp_path / "mine"
+    for path in (
+        mine / "ab" / "file",
+        mine / "texts" / "file",
+        mine / "ab" / ".tmp-1",
+        mine / "file",
+        mine / "file.tmp",
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    for path in (mine, *mine.rglob("*")):
+        os.utime(path, (0, 0))
+    before = sorted(mine.rglob("*"))
+    place = tmp_path / "store" / name
+    place.parent.mkdir(parents=True)
+    place.symlink_to(mine)
+    for act in (clean, repair):
+        act(plan, Store(tmp_path / "store"))
+    assert sorted(mine.rglob("*")) == before
+
+
+def test_a_lock_is_not_made_behind_a_link(tmp_path: Path) -> None:
+    (tmp_path / "store" / "locks").mkdir(parents=True)
+    (tmp_path / "store" / "locks" / "cleaning").symlink_to(tmp_path / "mine")
+    with pytest.raises(OSError, match="symbolic links"), Store(tmp_path / "store").cleaning():
+        pass
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_store_that_is_a_link_is_cleaned(tmp_path: Path, plan: Plan) -> None:
+    made = Store(tmp_path / "made")
+    run(plan, made)
+    (tmp_path / "store").symlink_to(made.root)
+    clean(plan, Store(tmp_path / "store"))
+    assert not list((made.root / "objects").glob("*/*"))

@@ -40,7 +40,8 @@ def command(store: Path | None, keep_days: float, *, dry_run: bool, as_json: boo
         return Exit.DONE
     for one in removed:
         click.echo(f"{escape(one.step)}: {one.size / 2**20:.1f} MiB ({escape(one.path.name[:19])})")
-    click.echo(f"{'would remove' if dry_run else 'removed'} {len(removed)} result{'' if len(removed) == 1 else 's'}, {size / 2**20:.1f} MiB")
+    results = "1 result" if len(removed) == 1 else f"{len(removed)} results"
+    click.echo(f"{'would remove' if dry_run else 'removed'} {results}, {size / 2**20:.1f} MiB")
     return Exit.DONE
 
 
