@@ -63,6 +63,15 @@ def test_what_is_no_folder_in_a_folders_place_is_told_and_set_aside(store: Store
     assert store.get("cd" * 32) is not None
 
 
+@pytest.mark.parametrize("what", ["file", "link"])
+def test_a_store_that_is_no_folder_is_told(tmp_path: Path, customspec: Run, what: str) -> None:
+    place = tmp_path / "store"
+    place.write_text("mine") if what == "file" else place.symlink_to("nowhere")
+    ended = customspec("doctor", "--store", place)
+    assert ended.code == 4
+    assert f"{place} is no folder" in ended.out
+
+
 def test_damage_is_told_and_repaired(store: Store, customspec: Run) -> None:
     damage(store)
     ended = customspec("doctor", "--store", store.root)

@@ -95,6 +95,21 @@ def test_a_model_elsewhere_is_refused_until_its_folder_is_allowed(
     assert customspec(*asked, "--allow-root", tmp_path / "model").code == 0
 
 
+@pytest.mark.parametrize("command", ["report", "export", "predict"])
+def test_results_of_other_candidates_are_told(space: Workspace, customspec: Run, command: str) -> None:
+    reseal(run_of(space) / "results.json", lambda document: document["candidates"].clear())
+    ended = customspec(command, run_of(space), *(["new.jsonl"] if command == "predict" else []))
+    assert ended.code == 2
+    assert "its candidates are not those of plan.json" in ended.err
+
+
+def test_results_of_an_unknown_machine_are_told(space: Workspace, customspec: Run) -> None:
+    reseal(run_of(space) / "results.json", lambda document: document.update(environment={}))
+    ended = customspec("export", run_of(space))
+    assert ended.code == 2
+    assert "results.json: environment.python: Field required" in ended.err
+
+
 def test_rows_elsewhere_are_not_read(space: Workspace, tmp_path: Path, customspec: Run) -> None:
     os.mkfifo(tmp_path / "pipe.jsonl")
 

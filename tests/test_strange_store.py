@@ -6,10 +6,12 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from customspec.inputs.checksummed import with_checksum
+from customspec.inputs.checksummed import read_checksummed, with_checksum
+from customspec.inputs.digests import sha256_file
 from support import Ended, Workspace, long_form_of
 
 Run = Callable[..., Ended]
@@ -66,6 +68,27 @@ def test_a_file_that_is_another_thing_is_made_again(lived_in: Workspace, customs
     again = customspec("run", spec)
     assert "nothing was executed" in again.out
     assert "damaged" not in again.err
+
+
+@pytest.mark.parametrize("what", ["values", "predictions"])
+def test_a_result_that_nobody_measured_is_told(lived_in: Workspace, customspec: Run, what: str) -> None:
+    for path in (lived_in.root / ".customspec" / "objects").glob("*/*/manifest.json"):
+        manifest: Any = read_checksummed(path)
+        file = path.parent / "files" / "predictions.jsonl"
+        if not file.is_file():
+            continue
+        if what == "values":
+            manifest["values"] = {}
+        else:
+            file.chmod(0o644)
+            file.unlink()
+            file.write_text("[]\n")
+            manifest["files"] = [{"path": file.name, "size": 3, "sha256": sha256_file(file)}]
+        saying(manifest)(path)
+    ended = customspec("run", lived_in.root / "spec.yaml")
+    assert ended.code == 5
+    assert "is none that customspec wrote (" in ended.err
+    assert customspec("run", lived_in.root / "spec.yaml", "--store", lived_in.root / "other").code == 0
 
 
 @pytest.mark.parametrize("how", ["file", "pipe", "link"])

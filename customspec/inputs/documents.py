@@ -32,10 +32,13 @@ def read_document(path: Path) -> dict[str, Any]:
     return {**document, SEAL: seal}
 
 
-def read_results(folder: Path) -> dict[str, Any]:
-    """The results in a run's folder. Raises OSError, and ValueError for what has changed or is none."""
+def read_results(folder: Path, plan: Plan | None = None) -> dict[str, Any]:
+    """The results in a run's folder; of this plan, where it is given. Raises OSError, and ValueError for what has
+    changed or is none."""
     results = read_document(folder / RESULTS)
     check_results(results)
+    if plan and [candidate["key"] for candidate in results["candidates"]] != [one.key for one in plan.candidates]:
+        raise ValueError(f"{RESULTS}: its candidates are not those of plan.json")
     return results
 
 

@@ -56,7 +56,7 @@ class Finished:
 def read_finished(folder: Path) -> Finished:
     """Raises OSError or ValueError for what is no run folder."""
     plan = read_plan(folder)
-    results = read_results(folder)
+    results = read_results(folder, plan)
     evidence = folder / "evidence.json"
     kept = read_document(evidence) if evidence.exists() else {}
     asked = {one.key: folder / "candidates" / one.key / "prompt.json" for one in plan.candidates}

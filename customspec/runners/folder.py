@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from customspec.errors import CustomspecError, RefusedError
 from customspec.inputs.documents import read_plan, read_results
 from customspec.inputs.writing import replace_file
 from customspec.machine import Machine
@@ -49,7 +50,25 @@ def begun(plan: Plan, store: Store, machine: Machine) -> Iterator[Path]:
 def write_run(
     folder: Path, plan: Plan, outcome: Outcome, host: Host, curve: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Fill a run folder; returns the results document that stands in it. `results.json` is written last."""
+    """Fill a run folder; returns the results document that stands in it. `results.json` is written last.
+
+    Raises RefusedError where a stored result is sound and no sense: what is written into a store by others has a digest
+    that fits.
+    """
+    try:
+        return _filled(folder, plan, outcome, host, curve)
+    except CustomspecError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
+        if all(taken.status != "cached" for taken in outcome.steps.values()):
+            raise
+        what = (
+            f"a result in the store {host.store.root} is none that customspec wrote ({type(error).__name__}: {error})"
+        )
+        raise RefusedError(f"{what}; name another store with --store, or move this one away") from error
+
+
+def _filled(folder: Path, plan: Plan, outcome: Outcome, host: Host, curve: Mapping[str, Any] | None) -> dict[str, Any]:
     results = with_earlier_claims(results_document(plan, outcome, host.machine, folder.name), folder)
     document = with_seal(results if curve is None else {**results, "curve": finite(curve)})
     evidence = evidence_of(plan, outcome, document["decision"]["chosen_key"], host.registry)
@@ -144,4 +163,4 @@ def _write_json(path: Path, value: Mapping[str, Any]) -> None:
 def read_run(folder: Path) -> tuple[Plan, dict[str, Any]]:
     """The plan and results of a run folder. Raises FileNotFoundError, ValueError for what is none."""
     plan = read_plan(folder)
-    return plan, read_results(folder)
+    return plan, read_results(folder, plan)

@@ -81,13 +81,22 @@ class _Step(_Part):
     reason: str | None
 
 
+class _Environment(_Part):
+    python: str
+    torch: str
+    transformers: str
+    peft: str
+    device: str
+    compute_dtype: str
+
+
 class _Results(_Part):
     results: Literal[1]
     name: Name
     run: Text
     spec_digest: Digest
     plan_digest: Digest
-    environment: dict[str, str | int | None]
+    environment: _Environment
     candidates: list[_Candidate]
     decision: _Decision
     steps: dict[str, _Step]

@@ -126,7 +126,9 @@ def _configuration() -> Iterator[HealthCheck]:
 
 def _store(store: Store, *, repair: bool) -> Iterator[HealthCheck]:
     if not store.root.is_dir():
-        yield HealthCheck("store", "fine", f"no store at {store.root} yet")
+        taken = os.path.lexists(store.root)
+        text = f"{store.root} is no folder" if taken else f"no store at {store.root} yet"
+        yield HealthCheck("store", "wrong" if taken else "fine", text)
         return
     for fault in list(find_faults(store)):
         text = f"{fault.kind}: {fault.path.relative_to(store.root)} ({fault.reason})"
