@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -201,3 +202,22 @@ def test_generated_texts_are_compared_too(workspace: Workspace, customspec: Comm
     exported = export(customspec, workspace.run_folder(document), workspace.root / "out", "--merge")
     assert exported["parity"]["rows"] == 12
     assert exported["parity"]["same"] + exported["parity"]["ties"] == 12
+
+
+@pytest.mark.parametrize("name", ["adapter_config.json", "adapter_model.safetensors"])
+@pytest.mark.parametrize("how", ["changed", "gone"])
+def test_an_artifact_that_is_not_the_runs_is_not_used(
+    shared: Workspace, run: Path, tmp_path: Path, customspec: Command, name: str, how: str
+) -> None:
+    copy = tmp_path / ".customspec" / "runs" / run.name
+    shutil.copytree(run, copy)
+    file = copy / "candidates" / "both@0" / name
+    content = file.read_bytes()
+    file.unlink()
+    if how == "changed":
+        file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    for command in (("predict", copy, shared.root / "test.jsonl"), ("export", copy, "--out", tmp_path / "out")):
+        ended = customspec(*command, "--candidate", "both@0", "--store", shared.root / ".customspec")
+        assert ended.code == 5
+        assert f"the artifact of both@0 is not opened: {name} has changed since the run" in ended.err
+    assert not (tmp_path / "out").exists()

@@ -220,8 +220,8 @@ def test_each_seed_is_used_without_the_first_whose_search_it_is(workspace: Works
     assert [json.loads(line)["prediction"] for line in told.out.splitlines()] == answers
     (second / "search.json").unlink()
     told = customspec("predict", *asked)
-    assert told.code == 2
-    assert "few_shot@1/search.json is not what was found" in told.err
+    assert told.code == 5
+    assert "search.json has changed since the run" in told.err
 
 
 def test_an_interrupted_search_goes_on_with_the_trials_that_are_left(

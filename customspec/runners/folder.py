@@ -23,7 +23,7 @@ from customspec.runners.results import artifact_of, environment_of, finite, resu
 from customspec.runners.rows import load_rows
 from customspec.runners.work import FINDING, Host, Need, asking_of, located, prompting_of, template_of, with_found
 from customspec.saved import sealed, with_seal
-from customspec.store import Store, link_tree
+from customspec.store import Store, digests_of, link_tree
 from customspec.store.occupancy import shared
 from customspec.store.upkeep import RUNNING, leftovers, mend
 
@@ -77,11 +77,11 @@ def _filled(folder: Path, plan: Plan, outcome: Outcome, host: Host, curve: Mappi
         steps = [(step, outcome.steps[step.id]) for step in plan.steps if step.candidate == candidate.key]
         if steps and all(taken.result is not None for _, taken in steps):
             target, found = folder / artifact_of(candidate.key), _found(steps, plan, outcome)
-            _link_candidate(target, steps, found)
+            files = _link_candidate(target, steps, found)
             evaluation = next(step for step, _ in reversed(steps) if step.kind == "evaluate")
             seen = seen_by(evaluation, outcome, plan, host)
             prompt = _prompt(evaluation, found, candidate, outcome, host.registry)
-            _write_json(target / "prompt.json", with_seal({**prompt, "seen": seen}))
+            _write_json(target / "prompt.json", with_seal({**prompt, "files": files, "seen": seen}))
     _write_json(folder / "results.json", document)
     return document
 
@@ -108,17 +108,22 @@ class _Log(logging.FileHandler):
         """A log that cannot be written, on a full disk for instance, costs its lines, and no traceback is printed."""
 
 
-def _link_candidate(folder: Path, steps: list[tuple[Step, StepOutcome]], found: Sequence[Need]) -> None:
-    """All that the candidate's own steps made, and what a search found for all seeds: it is used without the others."""
+def _link_candidate(folder: Path, steps: list[tuple[Step, StepOutcome]], found: Sequence[Need]) -> dict[str, str]:
+    """All that the candidate's own steps made, and what a search found for all seeds: it is used without the others.
+
+    Returns the digests of what it is used by.
+    """
     (folder / "predictions").mkdir(parents=True)
-    for need in found:
-        link_tree(need.result.folder, folder)
+    used = [need.result for need in found]
     for step, taken in steps:
         assert taken.result is not None
         if step.kind == "train":
-            link_tree(taken.result.folder, folder)
+            used.append(taken.result)
         elif step.kind == "evaluate":
             link_tree(taken.result.folder, folder / "predictions" / step.params["split"])
+    for result in used:
+        link_tree(result.folder, folder)
+    return {file: digest for result in used for file, digest in digests_of(result).items()}
 
 
 def _found(steps: list[tuple[Step, StepOutcome]], plan: Plan, outcome: Outcome) -> list[Need]:

@@ -11,6 +11,8 @@ from typing import Any
 
 from customspec.errors import RefusedError, UsageError
 from customspec.hookspecs import Progress, ReadsFiles
+from customspec.inputs.digests import sha256_file
+from customspec.inputs.documents import read_document
 from customspec.inputs.paths import PathError, Roots, check_tree
 from customspec.inputs.regular import read_regular
 from customspec.machine import Machine
@@ -21,6 +23,8 @@ from customspec.runners.places import check_data, check_files, check_model
 from customspec.runners.results import artifact_of
 from customspec.runners.work import FINDING, Host, Need, Work, prompting_of, settled, with_found
 from customspec.store import Store
+
+PROMPT = "prompt.json"
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,7 @@ class Reopened:
 
 def check_there(opened: Reopened) -> None:
     """Raises UsageError where the run has nothing of the candidate: it failed, was skipped, or its folder is gone;
-    RefusedError where that holds more than files."""
+    RefusedError where that holds more than files, or one that has changed since the run."""
     if not opened.artifact.is_dir():
         keys = [candidate.key for candidate in opened.plan.candidates]
         there = [key for key in keys if (opened.run / artifact_of(key)).is_dir()]
@@ -116,3 +120,23 @@ def check_there(opened: Reopened) -> None:
         check_tree(opened.artifact, Roots.of(opened.run))
     except PathError as error:
         raise RefusedError(f"the artifact of {opened.key} is not opened: {error}") from error
+    _check_unchanged(opened)
+
+
+def _check_unchanged(opened: Reopened) -> None:
+    artifact = opened.artifact
+    files = {path.relative_to(artifact).as_posix(): path for path in artifact.rglob("*") if path.is_file()}
+    for name, digest in _digests(artifact / PROMPT).items():
+        if name not in files or sha256_file(files[name]) != digest:
+            raise RefusedError(f"the artifact of {opened.key} is not opened: {name} has changed since the run")
+
+
+def _digests(prompt: Path) -> dict[str, str]:
+    """What the run says of the files: nothing in older runs. Raises UsageError for what no run has written."""
+    try:
+        document = read_document(prompt)
+        return {str(name): str(digest) for name, digest in document.get("files", {}).items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, AttributeError, ValueError) as error:
+        raise UsageError(f"{prompt}: {error}") from error

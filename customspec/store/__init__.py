@@ -10,7 +10,7 @@ from __future__ import annotations
 from customspec.store.checkpoints import Checkpoint, Checkpoints
 from customspec.store.disk import trouble, writing_under
 from customspec.store.drafts import room
-from customspec.store.objects import link_tree
+from customspec.store.objects import digests_of, link_tree
 from customspec.store.store import Draft, Memo, Store, store_key
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Draft",
     "Memo",
     "Store",
+    "digests_of",
     "link_tree",
     "room",
     "store_key",

@@ -15,6 +15,7 @@ from customspec.inputs.checksummed import checked_value, read_checksummed, write
 from customspec.inputs.digests import sha256_file
 from customspec.inputs.regular import read_regular
 from customspec.inputs.writing import private_folder
+from customspec.plan import Result
 
 FILES: Final = "files"
 MANIFEST: Final = "manifest.json"
@@ -61,6 +62,12 @@ def manifest_of(folder: Path, key: str) -> Mapping[str, Any] | None:
     """The manifest of an object that is there, or None; the object's files are not read."""
     manifest: Mapping[str, Any] | None = read_checksummed(folder / MANIFEST)
     return manifest if _is_manifest(manifest, key) else None
+
+
+def digests_of(result: Result) -> dict[str, str]:
+    """The digest of each of the result's files, by its path; none of a result that was not published."""
+    manifest = manifest_of(result.folder.parent, result.key)
+    return {} if manifest is None else {file["path"]: file["sha256"] for file in manifest["files"]}
 
 
 def verified(folder: Path, key: str) -> Mapping[str, Any]:
