@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import astuple, dataclass, replace
 from functools import cached_property
+from heapq import nlargest
 from math import ceil
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
@@ -32,17 +33,20 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SAMPLE = 8  # rows of a split whose tokens are counted
+BESIDE = 4  # rows beside the longest
+BATCH = 8  # rows; as most trainings have
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
     """Tokens of some rows: `shared` of them begin every row; `whole`, `own` and `answer` are means; `longest` is the
-    most that a row has of its own."""
+    most that a row has of its own, `others` the mean of those that share a batch with it."""
 
     whole: float
     shared: int
     own: float
     longest: int
+    others: float
     answer: float
 
 
@@ -89,7 +93,7 @@ def comparison_notes(ready: Sequence[Ready]) -> tuple[str, ...]:
 
 
 def count(ready: Ready, model: ResolvedModel, examples: Sequence[Example], *, answered: bool) -> Counted | None:
-    """Some rows as this candidate's prompts, the longest among them; None where there are none."""
+    """Some rows as this candidate's prompts, the longest of all among them; None where there are none."""
     if not examples:
         return None
     asking, remembered = ready.asking, ready.shared.remembered
@@ -101,38 +105,45 @@ def count(ready: Ready, model: ResolvedModel, examples: Sequence[Example], *, an
     known = remembered.get(made_of)
     if _is_counted(known):
         return Counted(*known)
-    counted = _count(model.chat, asked, written, model.known.header.context_length)
+    counted = _count(model.chat, asked, written, model.known.header.context_length, min(SAMPLE, len(examples)))
     remembered.put(made_of, astuple(counted))
     return counted
 
 
 def _is_counted(value: object) -> TypeGuard[list[Any]]:
-    kinds = (float, int, float, int, float)
+    kinds = (float, int, float, int, float, float)
     return isinstance(value, list) and len(value) == len(kinds) and all(map(isinstance, value, kinds))
 
 
-def _count(chat: Chat, asked: Sequence[Sequence[Message]], written: Sequence[str], context: int) -> Counted:
-    """Of prompts up to the answer, and of the answers where they are given."""
+def _count(chat: Chat, asked: Sequence[Sequence[Message]], written: Sequence[str], context: int, drawn: int) -> Counted:
+    """Of prompts up to the answer, and of the answers where they are given. Means are of the first `drawn`: the longest
+    are there for the peak."""
     prompts = counting.prompts(asked, chat, context)
     whole = [tokens for _, tokens in prompts]
     answers = counting.answers(written, chat) or [0] * len(prompts)
     shared = min(common_length([beginning for beginning, _ in prompts]), *whole)
     own = [prompt - shared + answer for prompt, answer in zip(whole, answers, strict=True)]
-    usual = slice(None, -1) if len(prompts) > 1 else slice(None)  # the longest is there for the peak, not for the mean
+    first, *others = sorted(own[drawn:], reverse=True)
     return Counted(
-        whole=fmean(whole[usual]),
+        whole=fmean(whole[:drawn]),
         shared=shared,
-        own=fmean(own[usual]),
+        own=fmean(own[:drawn]),
         longest=max(own),
-        answer=fmean(answers[usual]),
+        others=fmean(others or [first]),
+        answer=fmean(answers[:drawn]),
     )
 
 
 def _some(examples: Sequence[Example]) -> list[Example]:
-    """Some rows, drawn over all by a fixed seed, and the longest. Every k-th would be fooled by rows that alternate."""
+    """Some rows, drawn over all by a fixed seed, the longest, and some of those that it shares a batch with. Every k-th
+    would be fooled by rows that alternate."""
     drawn = sorted(random.Random(0).sample(range(len(examples)), min(SAMPLE, len(examples))))
-    some = [examples[at] for at in drawn]
-    return [*some, max(examples, key=lambda example: len(example.user) + len(example.answer))]
+    # transformers draws so many batches' rows, then sorts these by length (get_length_grouped_indices)
+    sorted_at_once = max(1, min(len(examples) // (4 * BATCH), 50))
+    long = nlargest(
+        ceil(len(examples) / sorted_at_once), examples, key=lambda example: len(example.user) + len(example.answer)
+    )
+    return [*(examples[at] for at in drawn), long[0], *long[1 :: max(1, len(long) // BESIDE)][:BESIDE]]
 
 
 @dataclass(frozen=True)
@@ -257,6 +268,7 @@ class _Costs:
             shared=counted.shared,
             own=counted.own,
             longest=counted.longest,
+            others=counted.others,
             learned=counted.answer,
             virtual=self.footprint.virtual_tokens,
             prefix=self.footprint.prefix_tokens,

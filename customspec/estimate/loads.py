@@ -74,14 +74,19 @@ class TrainingLoad:
     learned: float
     virtual: int = 0
     prefix: int = 0
+    others: float | None = None
+    """Own tokens, a mean, of the rows that share a batch with the longest, since rows of like length do; None: as many
+    as that."""
 
     def a_pass(self, sharing: Sharing, *, longest: bool = False) -> Pass:
-        """The usual one; with `longest`, that of a batch of rows as long as the longest."""
+        """The usual one; with `longest`, that of the batch of the longest rows."""
         width = float(ceil(self.longest / WIDTH_STEP) * WIDTH_STEP) if longest else self.own + WIDTH_STEP / 2
         before = self.shared + self.virtual
         if (before + self.prefix) * (self.batch - 1) < sharing.apart:
             return Pass(0.0, self.batch, before + width, before + self.prefix + width)
-        line = before + self.batch * (self.longest if longest else self.own) + LINE_STEP / 2
+        others = self.longest if self.others is None else self.others
+        own = self.longest + (self.batch - 1) * others if longest else self.batch * self.own
+        line = before + own + LINE_STEP / 2
         if line <= sharing.line:
             return Pass(0.0, 1, line, self.prefix + line)
         return Pass(float(before), self.batch, width, before + self.prefix + width)

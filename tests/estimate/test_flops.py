@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -53,6 +54,9 @@ def test_a_small_batch_runs_as_one_line(shape: Shape) -> None:
     assert (run.once, run.rows, run.keys) == (0, 1, 3 + run.tokens)
     assert load.a_pass(Sharing(apart=64, line=81)).rows == 8
     assert load.a_pass(Sharing(apart=64, line=200), longest=True).tokens == 10 + 8 * 16 + 8
+    mixed = replace(load, others=12.5)
+    assert mixed.a_pass(Sharing(apart=64, line=200), longest=True).tokens == 10 + 16 + 7 * 12.5 + 8
+    assert mixed.a_pass(BESIDE, longest=True).width == 16
 
 
 def test_frozen_maps_count_four_and_trained_ones_six(shape: Shape) -> None:
