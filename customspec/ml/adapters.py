@@ -6,16 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from peft import PeftConfig, PeftModel, get_peft_model
+from peft import PeftConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from safetensors import safe_open
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from customspec.errors import UsageError
+from customspec.errors import MachineError, UsageError
 from customspec.inputs.vetting import ADAPTER, vetted
 from customspec.ml.quiet import quietly
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+WEIGHTS = "adapter_model.safetensors"
 
 
 @quietly()
@@ -40,9 +43,20 @@ def save(model: nn.Module, folder: Path) -> None:
 
 @quietly()
 def load(model: PreTrainedModel, folder: Path) -> nn.Module:
-    """The base with the adapter that `save` wrote; of the folder PEFT sees no pickle, and no key that names code."""
+    """The base with the adapter that `save` wrote; of the folder PEFT sees no pickle, and no key that names code.
+
+    Raises MachineError for an adapter that has not all weights that its configuration asks for: PEFT would keep what it
+    began with.
+    """
     with vetted(folder, ADAPTER) as view:
-        return cast(nn.Module, PeftModel.from_pretrained(model, str(view), is_trainable=False))
+        if not (view / WEIGHTS).is_file():
+            raise MachineError(f"the adapter {folder} has no {WEIGHTS}")
+        adapted = PeftModel.from_pretrained(model, str(view), is_trainable=False)
+        with safe_open(view / WEIGHTS, framework="pt") as file:
+            lacking = sorted(get_peft_model_state_dict(adapted, save_embedding_layers=False).keys() - file.keys())
+    if lacking:
+        raise MachineError(f"the adapter {folder} cannot be used: its weights lack `{lacking[0]}`")
+    return cast(nn.Module, adapted)
 
 
 @quietly()

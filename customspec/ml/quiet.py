@@ -17,6 +17,7 @@ _KNOWN = (
     "The following rank_pattern keys did not match",  # AdaLoRA's ranks, read as if they were LoRA's
     ".* LoRA tensor\\(s\\) have invalid shape",  # AdaLoRA's rank 0: a module that it has dropped
     "Unsupported layer type",  # normalization layers, of whose inputs LN tuning wants no number
+    "Found missing adapter keys",  # which is refused
     "Failed to load the CUDA extension",  # BOFT's, which is optional
     "Setting boft_n_butterfly_factor to 1",  # without it, which is what we ask for
 )

@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 from gguf_files import write_gguf
+from peft import LoraConfig
+from safetensors.torch import load_file, save_file
 
 from customspec.errors import MachineError
+from customspec.ml.adapters import attach, load, save
 from customspec.ml.headers import main, read_header
 from customspec.ml.models import convert_gguf, load_model
 
@@ -91,6 +94,27 @@ def test_numbers_that_do_not_fit_a_gguf_file_end_with_a_sentence(tiny_folder: Pa
     with pytest.raises(MachineError, match=r"odd\.gguf cannot be used: transformers cannot load it: ValueError: "):
         convert_gguf(tmp_path / "odd.gguf", tmp_path / "folder", torch.float32)
     assert not (tmp_path / "folder").exists()
+
+
+@pytest.mark.parametrize("what", ["fewer", "renamed", "none", "more asked"])
+def test_an_adapter_that_lacks_weights_is_not_used(tiny_folder: Path, tmp_path: Path, what: str) -> None:
+    config = LoraConfig(r=2, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
+    save(attach(load_model(tiny_folder, torch.float32), config), tmp_path)
+    load(load_model(tiny_folder, torch.float32), tmp_path)
+    file = tmp_path / "adapter_model.safetensors"
+    weights = load_file(file)
+    if what == "fewer":
+        weights.pop(min(weights))
+        save_file(weights, file)
+    elif what == "renamed":
+        save_file({f"{name}x": numbers for name, numbers in weights.items()}, file)
+    elif what == "none":
+        file.unlink()
+    else:
+        asked = json.loads((tmp_path / "adapter_config.json").read_text())
+        (tmp_path / "adapter_config.json").write_text(json.dumps({**asked, "use_dora": True}))
+    with pytest.raises(MachineError, match=r"its weights lack `base_model|has no adapter_model\.safetensors"):
+        load(load_model(tiny_folder, torch.float32), tmp_path)
 
 
 def test_what_is_saved_of_it_names_no_code(hostile: Path, tmp_path: Path) -> None:
