@@ -20,6 +20,7 @@ from rich.progress import (
 )
 
 from customspec.hookspecs import Progress as Following
+from customspec.report import numbers
 from customspec.report.logs import tell
 from customspec.report.text import escape
 
@@ -59,7 +60,7 @@ class Bars:
     ) -> None:
         task = self._tasks[step]
         speed = self._progress.tasks[self._progress.task_ids.index(task)].speed
-        rate = f"{speed:.1f}/s {note}" if speed else note
+        rate = f"{_speed(speed)} {note}" if speed else note
         self._progress.update(task, completed=done, total=total, rate=rate)
 
     def finished(
@@ -96,9 +97,9 @@ class Lines:
             return
         self._written[step] = now
         rate = done / (now - self._began[step])
-        left = f", {(total - done) / rate:.0f} s left" if total and done < total else ""
+        left = f", {numbers.seconds((total - done) / rate)} left" if total and done < total else ""
         more = f", {note}" if note else ""
-        self._write(f"{escape(step)}: {done}/{total or '?'} at {rate:.1f}/s{left}{more}")
+        self._write(f"{escape(step)}: {done}/{total or '?'} at {_speed(rate)}{left}{more}")
 
     def finished(
         self,
@@ -109,6 +110,11 @@ class Lines:
         values: Mapping[str, Any] | None = None,
     ) -> None:
         self._write(ended(step, status, seconds, reason))
+
+
+def _speed(rate: float) -> str:
+    """By the second, or seconds for each where that is less than one."""
+    return f"{rate:.1f}/s" if rate >= 1 else f"{1 / rate:.1f} s each"
 
 
 def ended(step: str, status: str, seconds: float, reason: str | None) -> str:
