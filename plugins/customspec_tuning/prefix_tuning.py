@@ -39,6 +39,8 @@ class PrefixTuningOptions(TrainingOptions):
     def _text_needs_no_projection(self) -> PrefixTuningOptions:
         if self.prefix_projection and self.init_weights == "text":
             raise ValueError("`init_weights: text` sets keys and values themselves, which `prefix_projection` makes")
+        if self.init_text is not None and _beginning(self) != "text":
+            raise ValueError("`init_text` is for `init_weights: text`; here the keys and values begin elsewhere")
         return self
 
 

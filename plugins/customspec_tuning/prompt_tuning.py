@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from customspec.header import ModelHeader
 from customspec.hookspecs import Footprint, Refusal, Rule, Task, TuningTechnique, hookimpl
@@ -29,6 +29,12 @@ class PromptTuningOptions(TrainingOptions):
     prompt_tuning_init_text: Text | None = None
     """The text to begin from, repeated or cut to the number of vectors. Absent: the task's own answers,
     instruction and first rows."""
+
+    @model_validator(mode="after")
+    def _text_is_begun_from(self) -> PromptTuningOptions:
+        if self.prompt_tuning_init_text is not None and self.prompt_tuning_init != "TEXT":
+            raise ValueError("`prompt_tuning_init_text` is for `prompt_tuning_init: TEXT`")
+        return self
 
 
 class PromptTuning(BesideQuantized, PeftAdapter):
