@@ -81,6 +81,12 @@ def test_every_trial_of_a_search_takes_the_batch_that_fits(
     assert batch(trained["params"]["technique"]["options"]) == (4, 2)
 
 
+def test_a_search_over_batches_is_estimated_at_the_largest(workspace: Workspace, customspec: Command) -> None:
+    fixed = peaks(customspec, workspace.spec("techniques: [{lora: {r: 2, per_device_train_batch_size: 12}}]"))[0]
+    searched = "techniques: [{lora: {r: 2}, search: {per_device_train_batch_size: [2, 12, 4]}}]"
+    assert peaks(customspec, workspace.spec(searched))[0] == fixed
+
+
 def test_every_size_of_a_learning_curve_takes_the_batch_that_fits(workspace: Workspace) -> None:
     spec = workspace.spec(LORA)
     candidate = compiled(spec, machine=replace(UNKNOWN, memory_bytes=2**40)).plan.candidates[1]

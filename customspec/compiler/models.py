@@ -145,26 +145,27 @@ def _warms_up_in_time(
 
 
 def with_most_weights(draft: Draft, model: ResolvedModel, rows: int, problems: Problems) -> Draft:
-    """The draft with those of the searched options that train the most weights, for the estimate. Values that the model
-    refuses are added to `problems`."""
+    """The draft with those of the searched options that train the most weights in the largest batches, for the estimate.
+    Values that the model refuses are added to `problems`."""
     tuning, searched = tuning_of(draft), draft.search
     if tuning is None or searched is None:
         return draft
     options = tuning[1]
     for option in searched.space:
-        weighed: list[tuple[int, int, TrainingOptions]] = []
+        weighed: list[tuple[tuple[int, int, int], TrainingOptions]] = []
         for at, value in searched.ends(option):
             with suppress(ValidationError):
                 tried = varied(options, {option: value})
                 weighed += _weigh(replace(draft.main, options=tried), model, rows, at, problems)
-        options = max(weighed, key=lambda one: one[:2], default=(0, 0, options))[-1]
+        options = max(weighed, key=lambda one: one[0], default=((0, 0, 0), options))[1]
     return replace(draft, tuning=replace(draft.main, options=options))
 
 
 def _weigh(
     chosen: ChosenTechnique, model: ResolvedModel, rows: int, at: KeyPath, problems: Problems
-) -> list[tuple[int, int, TrainingOptions]]:
-    """Trained parameters and steps; nothing, with a problem at the searched value, where the model refuses it."""
+) -> list[tuple[tuple[int, int, int], TrainingOptions]]:
+    """Trained parameters, rows of a batch and steps; nothing, with a problem at the searched value, where the model
+    refuses it."""
     technique, options = chosen.technique, chosen.options
     assert technique.family == "tuning"
     assert isinstance(options, TrainingOptions)
@@ -176,7 +177,8 @@ def _weigh(
             problems.add(Code.MODEL_REFUSES_TECHNIQUE, at, message, hint=refusal.hint)
             return []
         filled = fill(technique, options, header, rows)
-        return [(technique.trainable_parameters(filled, header), training_steps(filled, rows), options)]
+        batch = filled.per_device_train_batch_size or 1
+        return [((technique.trainable_parameters(filled, header), batch, training_steps(filled, rows)), options)]
 
 
 def refuse(refusal: Refusal, chosen: ChosenTechnique, problems: Problems) -> None:
