@@ -145,8 +145,8 @@ def _warms_up_in_time(
 
 
 def with_most_weights(draft: Draft, model: ResolvedModel, rows: int, problems: Problems) -> Draft:
-    """The draft with those of the searched options that train the most weights in the largest batches, for the estimate.
-    Values that the model refuses are added to `problems`."""
+    """The draft with those of the searched options that train the most weights, in the largest batches, for the
+    estimate. Values that the model refuses are added to `problems`."""
     tuning, searched = tuning_of(draft), draft.search
     if tuning is None or searched is None:
         return draft
