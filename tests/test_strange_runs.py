@@ -110,6 +110,21 @@ def test_results_of_an_unknown_machine_are_told(space: Workspace, customspec: Ru
     assert "results.json: environment.python: Field required" in ended.err
 
 
+@pytest.mark.parametrize("command", ["predict", "export"])
+def test_a_technique_that_is_not_installed_is_named(space: Workspace, customspec: Run, command: str) -> None:
+    named = {"name": "debate", "distribution": "customspec-debate", "version": "2.1", "options": {}}
+
+    def other(document: dict[str, Any]) -> None:
+        for one in document["steps"]:
+            if one["kind"] == "evaluate":
+                one["params"]["prompting"] = named
+
+    reseal(run_of(space) / "plan.json", other)
+    ended = customspec(command, run_of(space), *(["new.jsonl"] if command == "predict" else []))
+    assert ended.code == 4
+    assert "technique `debate` is not installed here; this run had it from customspec-debate 2.1" in ended.err
+
+
 def test_rows_elsewhere_are_not_read(space: Workspace, tmp_path: Path, customspec: Run) -> None:
     os.mkfifo(tmp_path / "pipe.jsonl")
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from customspec.errors import RefusedError, UsageError
+from customspec.errors import MachineError, RefusedError, UsageError
 from customspec.hookspecs import Progress, ReadsFiles
 from customspec.inputs.digests import sha256_file
 from customspec.inputs.documents import read_document
@@ -111,16 +111,26 @@ class Reopened:
 
 def check_there(opened: Reopened) -> None:
     """Raises UsageError where the run has nothing of the candidate: it failed, was skipped, or its folder is gone;
-    RefusedError where that holds more than files, or one that has changed since the run."""
+    MachineError where its technique is not installed; RefusedError where the folder holds more than files, or one that
+    has changed since the run."""
     if not opened.artifact.is_dir():
         keys = [candidate.key for candidate in opened.plan.candidates]
         there = [key for key in keys if (opened.run / artifact_of(key)).is_dir()]
         raise UsageError(f"this run has no artifact of {opened.key}; it has those of: {', '.join(there) or 'none'}")
+    _check_installed(opened)
     try:
         check_tree(opened.artifact, Roots.of(opened.run))
     except PathError as error:
         raise RefusedError(f"the artifact of {opened.key} is not opened: {error}") from error
     _check_unchanged(opened)
+
+
+def _check_installed(opened: Reopened) -> None:
+    own = [step.params for step in opened.plan.steps if step.candidate == opened.key]
+    for named in (params[part] for params in own for part in ("prompting", "technique") if params.get(part)):
+        if ("technique", named["name"]) not in opened.registry.offers:
+            plugin = f"{named['distribution']} {named['version']}"
+            raise MachineError(f"technique `{named['name']}` is not installed here; this run had it from {plugin}")
 
 
 def _check_unchanged(opened: Reopened) -> None:

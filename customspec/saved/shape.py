@@ -40,7 +40,7 @@ class _Prompt(_Part):
 
 
 class _Answered(_Part):
-    choices: list[Any] | None
+    choices: Annotated[list[Any], Field(min_length=1)] | None
     generation: dict[str, Any] | None
 
 
