@@ -54,12 +54,20 @@ def inside(path):
     return isinstance(path, int) or (os.path.realpath(os.fsdecode(path)) + os.sep).startswith(STORE + os.sep)
 
 
+def changed(event, args):
+    # a path may be told from an open folder on
+    folder = args[-1] if event != "os.truncate" else None
+    if isinstance(folder, int) and folder >= 0 and len(args) > 1 and not isinstance(args[0], int):
+        return os.path.join(os.readlink(f"/proc/self/fd/{folder}"), os.fsdecode(args[0]))
+    return args[0]
+
+
 def watched(event, args):
     if event == "open":
         path, _, flags = args
         bad = bool(flags & WRITES) and not inside(path) and path != os.devnull
     elif event in CHANGES:
-        bad = not inside(args[0])
+        bad = not inside(changed(event, args))
     elif event in MOVES:
         bad = not all(map(inside, args[:2]))
     elif event == "exec":
