@@ -9,7 +9,7 @@ from typing import Any
 from customspec.decide.wording import percent
 from customspec.inputs.documents import read_results
 
-MOST = 500  # runs that are read, the newest
+MOST = 200  # runs that are read, the newest: half a second
 
 
 def with_earlier_claims(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
