@@ -11,7 +11,6 @@ from customspec.compiler.problems import Problems
 from customspec.compiler.renames import certain_rename
 from customspec.compiler.search import PlannedSearch, read_search, with_most_shots
 from customspec.compiler.validation import not_a_mapping, validate
-from customspec.compiler.wording import as_mapping
 from customspec.errors import Code, CustomspecError, Exit, PluginError
 from customspec.hookspecs import PromptingTechnique, Technique, TuningTechnique
 from customspec.registry import Offer, Registry, check_extra
@@ -198,9 +197,7 @@ def _choose(name: str, raw: object, at: KeyPath, registry: Registry, problems: P
         problems.add(unusable.code, at, str(unusable), key=True, exit=Exit.ENVIRONMENT)
         return None
     if raw is not None and not isinstance(raw, dict):
-        keys = tuple(technique.options.model_fields)
-        meant = as_mapping(name, raw, keys)
-        not_a_mapping(f"`{name}`", raw, keys, at, problems, hint=f"write {meant}" if meant else None)
+        not_a_mapping(f"`{name}`", raw, tuple(technique.options.model_fields), at, problems, key=name)
         return None
     options = validate(technique.options, raw or {}, problems, at, f"technique `{name}`")
     return None if options is None else ChosenTechnique(technique, options, offer, at)

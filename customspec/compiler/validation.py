@@ -125,20 +125,18 @@ def _not_a_mapping_there(part: _Part, path: KeyPath, found: object) -> None:
         hint = "write a technique's name, or its name with its options: {lora: {r: 8}}"
         part.problems.add(Code.WRONG_TYPE, where, f"{what} must name a technique; found {described(found)}", hint=hint)
         return
-    keys = _fields(part.model, path)
-    meant = as_mapping(str(path[-1]), found, keys)
-    not_a_mapping(what, found, keys, where, part.problems, hint=f"write {meant}" if meant else None)
+    not_a_mapping(what, found, _fields(part.model, path), where, part.problems, key=str(path[-1]))
 
 
 def not_a_mapping(
-    what: str, found: object, keys: Sequence[str], at: KeyPath, problems: Problems, *, hint: str | None = None
+    what: str, found: object, keys: Sequence[str], at: KeyPath, problems: Problems, *, key: str | None = None
 ) -> None:
-    """A mapping should stand there, and something else does; `hint` where it is known what was meant."""
+    """A mapping should stand there, and something else does; `key`: whose value it is, where that tells its meaning."""
     if found is None:
         problems.add(Code.WRONG_TYPE, at, f"{what} is empty; give it a value or delete the line", key=True)
         return
-    if hint is None and keys:
-        hint = f"write {{key: value}}; keys: {', '.join(sorted(keys))}"
+    meant = None if key is None else as_mapping(key, found, keys)
+    hint = f"write {meant}" if meant else f"write {{key: value}}; keys: {', '.join(sorted(keys))}" if keys else None
     problems.add(Code.WRONG_TYPE, at, f"{what} must be a mapping; found {described(found)}", hint=hint)
 
 
