@@ -186,6 +186,9 @@ def _configured_models(space: Workspace, good: Path) -> None:
     _change(_copy(space, good, "many_pictures") / "config.json", vision_config={"num_hidden_layers": 10**9})
     _change(_copy(space, good, "quantized") / "config.json", quantization_config={"quant_method": "gptq", "bits": 4})
     _change(_copy(space, good, "endless_width") / "config.json", hidden_size=10**400)
+    rotary = {"rope_type": "default", "rope_theta": 0}
+    _change(_copy(space, good, "no_rotation") / "config.json", rope_parameters=rotary)
+    _change(_copy(space, good, "no_epsilon") / "config.json", rms_norm_eps=float("nan"))
     _drop(_copy(space, good, "without_head") / "model.safetensors", "lm_head.weight")
     (_copy(space, good, "deep_config") / "config.json").write_text('{"a":' * 100_000)
     (_copy(space, good, "bad_config") / "config.json").write_text('{"model_type": "llama",')

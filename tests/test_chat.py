@@ -118,6 +118,21 @@ def test_a_template_that_changes_earlier_turns_is_told(
     assert "row train:1: the chat template changes earlier turns; the loss sees the last" in ended.err
 
 
+def test_what_a_template_leaves_out_is_told(chatting: Workspace, customspec: Command, tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "deaf")
+    (folder / "chat_template.jinja").write_text(
+        "{% for m in messages if m.role != 'system' %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    )
+    note = f"the chat template of {folder} leaves out what `system` says: the model never sees it"
+    for parts, told in (('system: Hello, user: "{{ origin }}"', True), ('user: "{{ origin }}"', False)):
+        spec = chatting.spec(
+            "techniques: [zero_shot]", prompt=f'prompt: {{{parts}, answer: "{{{{ origin | upper }}}}"}}'
+        )
+        there = chatting.write("deaf.yaml", spec.read_text().replace("path: model", f"path: {folder}"))
+        assert (note in customspec("plan", there).out) is told
+
+
 def test_new_conversations_are_answered(chatting: Workspace, customspec: Command) -> None:
     spec = chatting.spec("techniques: [zero_shot]", prompt=CHOOSING)
     document = customspec("run", spec, "--json").json

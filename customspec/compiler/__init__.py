@@ -2,7 +2,8 @@
 
 The spec is read        validation, wording, renames, repair, secrets; entries, search, quantization, metrics
 What it names is found  local_files, option_files, data, overlap, models
-Candidates are made     candidates, prompting, template_faults, demonstrations, judging, fitting
+Candidates are made     candidates, prompting, template_faults, demonstrations, judging, fitting,
+                        unread
 What they will cost     costs, counting, lengths, memory_fit
 The plan is made        gauge, goal, budget, lineup, steps, curve
 Beside it               problems (what is wrong, with its place); locking, packages, difference; advising
@@ -31,6 +32,7 @@ from customspec.compiler.overlap import check_overlap, overlap_notes
 from customspec.compiler.problems import Problems
 from customspec.compiler.secrets import check_secrets
 from customspec.compiler.steps import data_step, decide_step, evaluated_splits, model_steps, own_steps
+from customspec.compiler.unread import unread_notes
 from customspec.compiler.validation import validate
 from customspec.decide.claim import PlannedClaim
 from customspec.decide.samples import Measure
@@ -123,7 +125,7 @@ def _compile(
     hub = sorted({model.label for model in resolved.models.values() if isinstance(model, Unresolved)})
     unresolved = (*hub, *resolved.data.unresolved)
     of_candidates = (*comparison_notes(ready), *fit_notes(drafts), *smaller, *shared.length_budget.notes())
-    notes = (*_notes(resolved, local.remembered), *of_candidates)
+    notes = (*_notes(resolved, local.remembered), *unread_notes(ready), *of_candidates)
     return Compiled(spec, plan, lineup.ordered, resolved.data, unresolved, claim, metrics, document, notes)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -27,6 +28,7 @@ _SIZES = _LAYERS | {
     *("vocab_size", "hidden_size", "n_embd", "d_model", "head_dim", "intermediate_size", "n_inner", "ffn_dim"),
     *("num_attention_heads", "n_head", "n_heads", "num_key_value_heads", "max_position_embeddings", "n_positions"),
 }
+_ROTARY = frozenset({"rope_theta", "rope_local_base_freq", "factor"})
 _QUANTIZED = ("quantization_config", "compression_config")
 _MOST_SIZE = 2**31 - 1
 _SHOWN = 40  # characters of a wrong value
@@ -59,6 +61,11 @@ def check_config(config: Mapping[str, Any], label: str) -> None:
             raise ModelError(Code.MODEL_UNUSABLE, message, hint=hint)
         if key in _SIZES and not all(map(_is_size, value if isinstance(value, list) else [value])):
             raise _wrong(label, key, f"a whole number from 1 to {_MOST_SIZE}", value)
+    for key, value in _all_entries(config):
+        if isinstance(value, float) and not isfinite(value):
+            raise _wrong(label, key, "a number", value)
+        if key in _ROTARY and isinstance(value, int | float) and value <= 0:
+            raise _wrong(label, key, "a number above 0", value)
     if not isinstance(config.get("model_type", ""), str):
         raise _wrong(label, "model_type", "a name", config["model_type"])
     named = config.get("architectures")
