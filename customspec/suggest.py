@@ -132,6 +132,11 @@ NO_KEYS: Mapping[str, str] = MappingProxyType(
 """Keys of other tools that no spec has, and what to do instead."""
 
 
+def did_you_mean(nearest: str | None, otherwise: str | None = None) -> str | None:
+    """The hint that names what `closest` found; another hint where it found nothing."""
+    return f"did you mean `{nearest}`?" if nearest else otherwise
+
+
 def closest(name: str, known: Iterable[str], synonyms: Mapping[str, str] = SUGGESTED) -> str | None:
     """The one of `known` that `name` means: spelled otherwise, by a synonym, or mistyped; None if nothing is near."""
     options: dict[str, str] = {}

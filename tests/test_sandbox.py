@@ -32,8 +32,8 @@ def runner() -> Iterator[Worker]:
 
 
 def pid(runner: Worker) -> int:
-    assert runner._process is not None
-    return runner._process.pid
+    assert runner._child is not None
+    return runner._child.process.pid
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_half_of_a_character_is_no_text(runner: Worker) -> None:
 def test_after_an_interrupt_no_answer_is_taken_for_anothers(runner: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     template = Sandboxed("{{ a }}", runner)
 
-    def interrupted(_: Worker) -> bytes:
+    def interrupted(_: Worker, _child: object) -> bytes:
         raise KeyboardInterrupt  # as a signal does, when the request is on its way
 
     with monkeypatch.context() as patch:
@@ -183,7 +183,7 @@ def test_the_process_ends_with_the_one_that_started_it(ending: str) -> None:
     program = (
         "import os, sys\nfrom customspec.sandbox.client import worker\n"
         "from customspec.sandbox.templates import Sandboxed\n"
-        f"Sandboxed('x')\nprint(worker()._process.pid, flush=True)\n{ending}"
+        f"Sandboxed('x')\nprint(worker()._child.process.pid, flush=True)\n{ending}"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     child = int(done.stdout)

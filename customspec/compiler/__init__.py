@@ -46,7 +46,7 @@ from customspec.registry import Registry
 from customspec.sandbox.client import worker
 from customspec.source import Document, KeyPath
 from customspec.spec import BaseModelSpec, Spec
-from customspec.suggest import closest
+from customspec.suggest import closest, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def _only(drafts: tuple[Draft, ...], only: Sequence[str], document: Document) ->
         if name not in known:
             message = f"no candidate `{name}`; there are: {', '.join(sorted(known))}"
             meant = closest(name, known)
-            hint = f"did you mean `{meant}`?" if meant else None
+            hint = did_you_mean(meant)
             problems.add(Code.NOTHING_TO_RUN, ("techniques",), message, hint=hint)
     problems.stop_if_any()
     return tuple(draft for draft in drafts if not only or draft.id in only)

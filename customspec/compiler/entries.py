@@ -16,7 +16,7 @@ from customspec.hookspecs import PromptingTechnique, Technique, TuningTechnique
 from customspec.registry import Offer, Registry, check_extra
 from customspec.source import KeyPath
 from customspec.spec import LADDER, RESERVED, Options, PromptingOptions, Spec, TechniqueEntry, TrainingOptions
-from customspec.suggest import NAMES, NO_KEYS, closest
+from customspec.suggest import NAMES, NO_KEYS, closest, did_you_mean
 
 MOST_CANDIDATES = 1000  # what compiles in seconds
 
@@ -129,7 +129,7 @@ def _not_one(named: list[str], at: KeyPath, registry: Registry, problems: Proble
             if name not in techniques:
                 nearest = closest(name, RESERVED)
                 under = f"options of `{techniques[0]}` are indented under it"
-                hint = NO_KEYS.get(name) or (f"did you mean `{nearest}`?" if nearest else under)
+                hint = NO_KEYS.get(name) or did_you_mean(nearest, under)
                 message = f"`{name}` beside `{techniques[0]}` is neither a technique nor a key of an entry"
                 rename = certain_rename(problems.document, at, name, RESERVED)
                 problems.add(Code.TECHNIQUE_ENTRY, (*at, name), message, hint=hint, key=True, rename=rename)
@@ -185,7 +185,7 @@ def _choose(name: str, raw: object, at: KeyPath, registry: Registry, problems: P
     if ("technique", name) not in registry.offers:
         known = registry.names("technique")
         nearest = closest(name, known, NAMES)
-        hint = f"did you mean `{nearest}`?" if nearest else f"installed: {', '.join(known)}"
+        hint = did_you_mean(nearest, f"installed: {', '.join(known)}")
         rename = certain_rename(problems.document, at[:-1], name, known, {})
         message = f"no technique `{name}` is installed"
         problems.add(Code.UNKNOWN_TECHNIQUE, at, message, hint=hint, key=True, rename=rename)

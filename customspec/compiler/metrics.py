@@ -13,7 +13,7 @@ from customspec.hookspecs import Metric
 from customspec.registry import Offer, Registry, check_extra, metric_options
 from customspec.source import KeyPath
 from customspec.spec import Goal, MetricEntry, Options, Spec
-from customspec.suggest import NAMES, closest
+from customspec.suggest import NAMES, closest, did_you_mean
 
 DEFAULTS = {"classification": ("accuracy", "macro_f1"), "generation": ("token_f1", "exact_match")}
 GOAL: KeyPath = ("goal", "metric")
@@ -138,9 +138,9 @@ def _metric(name: str, at: KeyPath, task: str, registry: Registry, problems: Pro
     return metric
 
 
-def _hint(name: str, known: Sequence[str]) -> str:
+def _hint(name: str, known: Sequence[str]) -> str | None:
     nearest = closest(name, known, NAMES)
-    return f"did you mean `{nearest}`?" if nearest else f"installed: {', '.join(known)}"
+    return did_you_mean(nearest, f"installed: {', '.join(known)}")
 
 
 def _check_range(metric: Metric, goal: Goal, problems: Problems) -> None:

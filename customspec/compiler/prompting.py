@@ -16,7 +16,7 @@ from customspec.prompts import AnyTemplate, ConversationTemplate, Example, Filla
 from customspec.sandbox.templates import Known, Sandboxed, TemplateLimitError
 from customspec.source import KeyPath
 from customspec.spec import Prompt, PromptPatch
-from customspec.suggest import closest
+from customspec.suggest import closest, did_you_mean
 
 PARTS = ("system", "user", "answer")
 AT_ONCE = 5000  # rows that are rendered together
@@ -237,7 +237,7 @@ def _choices(
         answer = examples[split][first].answer
         message = f"{rows.named(split)[first].place}: the answer `{answer}` is not among {known} ({count})"
         nearest = closest(answer, choices, {})
-        hint = f"did you mean `{nearest}`?" if nearest else None
+        hint = did_you_mean(nearest)
         problems.add(Code.ANSWER_NOT_A_CHOICE, at, message, hint=hint)
     else:
         return choices

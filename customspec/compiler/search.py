@@ -15,7 +15,7 @@ from customspec.compiler.wording import described, expectation
 from customspec.errors import Code, Exit
 from customspec.source import KeyPath
 from customspec.spec import Options, Range, SearchTrials, varied
-from customspec.suggest import closest
+from customspec.suggest import closest, did_you_mean
 
 if TYPE_CHECKING:
     from customspec.compiler.entries import ChosenTechnique
@@ -83,7 +83,7 @@ def _part(option: str, raw: object, main: ChosenTechnique, at: KeyPath, problems
     known, name, place = main.technique.options.model_fields, main.technique.name, (*at, option)
     if option not in known:
         nearest = closest(option, sorted(known))
-        hint = f"did you mean `{nearest}`?" if nearest else f"options: {', '.join(sorted(known))}"
+        hint = did_you_mean(nearest, f"options: {', '.join(sorted(known))}")
         problems.add(Code.UNKNOWN_KEY, place, f"`{name}` has no option `{option}` to search", hint=hint, key=True)
         return None
     if option in main.options.model_fields_set:

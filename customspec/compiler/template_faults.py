@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from customspec.prompts import TemplateError
-from customspec.suggest import closest
+from customspec.suggest import closest, did_you_mean
 
 UNCLOSED = re.compile(r"innermost block that needs to be closed is '(\w+)'")
 NAMED = re.compile(
@@ -52,6 +52,6 @@ def guess(fault: TemplateError) -> str | None:
 
     if unknown := UNKNOWN.search(str(fault)):
         nearest = closest(unknown[2], FILTERS if unknown[1] == "filter" else TESTS, {})
-        return f"did you mean `{nearest}`?" if nearest else None
+        return did_you_mean(nearest)
     operator = re.search("unexpected char '([&|!?])'", str(fault))
     return f"write `{OPERATORS[operator[1]]}`" if operator else None

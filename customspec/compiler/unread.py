@@ -9,12 +9,12 @@ from customspec.compiler.entries import prompting_of
 from customspec.compiler.models import ResolvedModel
 from customspec.inputs.chat_errors import ChatError
 from customspec.inputs.tokens import Chat
-from customspec.prompts import Message
+from customspec.prompts import Message, Role
 
 if TYPE_CHECKING:
     from customspec.compiler.candidates import Ready
 
-ROLES: Final = ("system", "user", "assistant", "user")
+ROLES: Final[tuple[Role, ...]] = ("system", "user", "assistant", "user")
 PROBE: Final = tuple(Message(role, f"<<<{role} {place}>>>") for place, role in enumerate(ROLES))
 
 

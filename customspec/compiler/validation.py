@@ -18,7 +18,7 @@ from customspec.compiler.wording import WANTED_KINDS, as_mapping, described, exp
 from customspec.errors import Code
 from customspec.source import KeyPath
 from customspec.spec import RESERVED, Spec, TechniqueEntry
-from customspec.suggest import NO_KEYS, closest
+from customspec.suggest import NO_KEYS, closest, did_you_mean
 
 M = TypeVar("M", bound=BaseModel)
 MAPPINGS = {"model_type", "model_attributes_type", "dict_type"}
@@ -158,7 +158,7 @@ def _unknown_key(part: _Part, path: KeyPath) -> None:
     *parent, key = path
     nearest = _meant(model, path)
     rename = certain_rename(problems.document, (*at, *parent), str(key), _fields(model, tuple(parent)))
-    hint = f"did you mean `{nearest}`?" if nearest else _elsewhere(model, str(key), tuple(parent), owner)
+    hint = did_you_mean(nearest, _elsewhere(model, str(key), tuple(parent), owner))
     place = _name((*at, *parent), owner) if parent else owner
     problems.add(Code.UNKNOWN_KEY, (*at, *path), f"unknown key `{key}` in {place}", hint=hint, key=True, rename=rename)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from customspec.suggest import closest
+from customspec.suggest import closest, did_you_mean
 
 EXPECTED: Mapping[str, str] = {
     "int_type": "an integer",
@@ -111,7 +111,7 @@ def remedy(error: ErrorDetails) -> str | None:
     kind, value = error["type"], error["input"]
     if kind == "literal_error" and isinstance(value, str):
         nearest = closest(value, re.findall(r"'([^']+)'", error["ctx"]["expected"]), {})
-        return f"did you mean `{nearest}`?" if nearest else None
+        return did_you_mean(nearest)
     if kind == "string_type" and isinstance(value, int | float):
         return f'quote it: "{_plain(value)}"'
     if kind == "string_pattern_mismatch":

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from customspec.sandbox.client import end
+from customspec.sandbox.child import Child
 
 QUIET: Final = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "TQDM_DISABLE": "1"}
 
@@ -44,11 +43,9 @@ class Helper:
     """One helper process. Requests from several threads take turns."""
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[str] | None = None
+        self._child: Child[str] | None = None
         self._interpreter: Mapping[str, str] = {}
-        self._owner = 0
         self._lock = threading.Lock()
-        self._end: weakref.finalize[Any, Any] | None = None
 
     def ask(self, program: str, arguments: Sequence[Any], *, cpu: int, memory: int) -> Answered:
         """What `customspec.ml.<program>` answers, within `cpu` seconds of computing and `memory` bytes."""
@@ -62,31 +59,26 @@ class Helper:
 
     def _exchange(self, line: str, environment: Mapping[str, str]) -> str:
         """The reply; empty from a process that has ended."""
-        process = self._running(environment)
-        assert process.stdin is not None
-        assert process.stdout is not None
+        child = self._running(environment)
         try:
-            process.stdin.write(line)
-            process.stdin.flush()
-            reply = process.stdout.readline()
+            child.send(line)
+            reply = child.replies.readline()
         except BrokenPipeError:
             reply = ""
         except BaseException:  # an interrupt: the answer that is still to come would be taken for the next one's
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+                os.killpg(child.process.pid, signal.SIGKILL)
             self._forget()
             raise
         if not reply:
-            process.wait()
+            child.process.wait()
         return reply
 
-    def _running(self, environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    def _running(self, environment: Mapping[str, str]) -> Child[str]:
         """The process; another one where there is none, or where it would find other packages."""
-        process = self._process
         interpreter = {name: value for name, value in environment.items() if name.startswith("PYTHON")}
-        ours = self._owner == os.getpid() and self._interpreter == interpreter
-        if process is not None and ours and process.poll() is None:
-            return process
+        if self._child is not None and self._child.answers and self._interpreter == interpreter:
+            return self._child
         self._forget()
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "customspec.ml.helper"],
@@ -98,23 +90,22 @@ class Helper:
             env=environment,
             process_group=0,  # it and what it asks end together
         )
-        self._process, self._interpreter, self._owner = process, interpreter, os.getpid()
-        self._end = weakref.finalize(self, end, process)
-        return process
+        self._child, self._interpreter = Child(process), interpreter
+        return self._child
 
     def _broken(self) -> Answered:
         """Its own last words, where not even a second one answers."""
-        process = self._process
-        assert process is not None
+        assert self._child is not None
+        process = self._child.process
         assert process.stderr is not None
         told = process.stderr.read()
         self._forget()
         return Answered(process.wait(), "", told)
 
     def _forget(self) -> None:
-        if self._end is not None and self._owner == os.getpid():
-            self._end()
-        self._process, self._end = None, None
+        if self._child is not None:
+            self._child.end()
+        self._child = None
 
 
 @cache

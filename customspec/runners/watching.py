@@ -14,7 +14,7 @@ from customspec.hookspecs import Progress, Watcher
 from customspec.plan import Plan
 from customspec.registry import Registry, check_extra
 from customspec.runners.containment import contained
-from customspec.suggest import closest
+from customspec.suggest import closest, did_you_mean
 
 log = logging.getLogger("customspec")
 
@@ -28,7 +28,7 @@ def _find(name: str, registry: Registry) -> Watcher:
     known = registry.names("watcher")
     if name not in known:
         nearest = closest(name, known)
-        hint = f"did you mean `{nearest}`?" if nearest else f"installed: {', '.join(known) or 'none'}"
+        hint = did_you_mean(nearest, f"installed: {', '.join(known) or 'none'}")
         raise UsageError(f"--watch: no watcher `{name}` is installed; {hint}")
     watcher = registry.watcher(name)
     check_extra("watcher", watcher)

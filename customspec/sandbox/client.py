@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import weakref
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
@@ -17,9 +16,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from customspec.errors import MachineError
+from customspec.sandbox.child import Child, exit_code
 
 WALL: Final = 60.0  # seconds; CPU time has a much lower limit, so this one ends a process that does not run at all
-PATIENCE: Final = 5.0  # seconds for a process that is about to end
 REPLY: Final = 64 * 2**20  # bytes of one reply
 PROGRAM: Final = "import sys; sys.path[:0] = sys.argv[1:]; from customspec.sandbox.worker import main; main()"
 KEPT: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # where the interpreter finds itself; nothing else is handed on
@@ -37,24 +36,13 @@ class Worker:
     """One template process, and which templates it knows. Requests from several threads take turns."""
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-        self._owner = 0
+        self._child: Child[bytes] | None = None
         self._lock = threading.Lock()
-        self._end: weakref.finalize[Any, Any] | None = None
         self._known: dict[tuple[str, str], int] = {}
 
     def start(self) -> None:
         """Start the process where there is none; returns at once, it boots meanwhile."""
-        if self._process is not None and self._owner == os.getpid() and self._process.poll() is None:
-            return
-        self._forget()
-        command = [sys.executable, "-I", "-S", "-c", PROGRAM, *_folders()]
-        environment = {name: os.environ[name] for name in KEPT if name in os.environ}
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/", env=environment
-        )
-        self._owner = os.getpid()
-        self._end = weakref.finalize(self, end, self._process)
+        self._running()
 
     def ask(
         self, kind: str, source: str, rows: Sequence[Mapping[str, Any]], cpu: float, *, each: bool = False
@@ -63,13 +51,13 @@ class Worker:
         request's size in bytes. With `each` a row that cannot be filled has its error among the texts, and the others
         are filled. Raises WorkerDiedError."""
         with self._lock:
-            self.start()
+            child = self._running()
             known = (kind, source) in self._known
             id = self._known.setdefault((kind, source), len(self._known))
             request = {"id": id, "rows": rows, "cpu": cpu, "each": each}
             request |= {} if known else {"kind": kind, "source": source}
             line = json.dumps(request).encode() + b"\n"
-            answer = {"asked": len(line), **self._exchange(line)}
+            answer = {"asked": len(line), **self._exchange(child, line)}
             if "error" in answer and "row" not in answer:
                 del self._known[kind, source]  # it was no template
             if "limit" in answer:
@@ -82,59 +70,62 @@ class Worker:
         with self._lock:
             self._forget()
 
-    def _exchange(self, line: bytes) -> dict[str, Any]:
-        assert self._process is not None
-        assert self._process.stdin is not None
+    def _running(self) -> Child[bytes]:
+        if self._child is not None and self._child.answers:
+            return self._child
+        self._forget()
+        command = [sys.executable, "-I", "-S", "-c", PROGRAM, *_folders()]
+        environment = {name: os.environ[name] for name in KEPT if name in os.environ}
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/", env=environment
+        )
+        self._child = Child(process)
+        return self._child
+
+    def _exchange(self, child: Child[bytes], line: bytes) -> dict[str, Any]:
         try:
-            self._process.stdin.write(line)
-            self._process.stdin.flush()
-            answer: dict[str, Any] = json.loads(self._received())
+            child.send(line)
+            answer: dict[str, Any] = json.loads(self._received(child))
         except (OSError, ValueError, EOFError) as error:
-            raise WorkerDiedError(self._why()) from error
+            raise WorkerDiedError(self._why(child)) from error
         except BaseException:  # an interrupt: the answer that is still to come would be taken for the next one's
-            if self._process is not None:
-                self._process.kill()
+            child.process.kill()
             self._forget()
             raise
         return answer
 
-    def _received(self) -> bytes:
-        assert self._process is not None
-        assert self._process.stdout is not None
+    def _received(self, child: Child[bytes]) -> bytes:
         received = bytearray()
         with selectors.DefaultSelector() as ready:
-            ready.register(self._process.stdout, selectors.EVENT_READ)
+            ready.register(child.replies, selectors.EVENT_READ)
             while not received.endswith(b"\n"):
                 if len(received) > REPLY:
-                    raise self._killed("output")
+                    raise self._killed(child, "output")
                 if not ready.select(WALL):
-                    raise self._killed("time")
-                part = os.read(self._process.stdout.fileno(), 1 << 20)
+                    raise self._killed(child, "time")
+                part = os.read(child.replies.fileno(), 1 << 20)
                 received += part
                 if not part:
                     raise EOFError
         return bytes(received)
 
-    def _killed(self, reason: str) -> WorkerDiedError:
-        assert self._process is not None
-        self._process.kill()
+    def _killed(self, child: Child[bytes], reason: str) -> WorkerDiedError:
+        child.process.kill()
         self._forget()
         return WorkerDiedError(reason)
 
-    def _why(self) -> str:
+    def _why(self, child: Child[bytes]) -> str:
         """What ended the process, by the signal that it died of."""
-        process = self._process
-        assert process is not None
-        code = _ended(process)
+        code = exit_code(child.process)
         self._forget()
         if code == 1:  # a fault of ours, or an installation that cannot run
             raise MachineError("the process that fills templates ended; is this installation of Python whole?")
         return "time" if code == -signal.SIGPROF else "memory"
 
     def _forget(self) -> None:
-        if self._end is not None and self._owner == os.getpid():
-            self._end()
-        self._process, self._end, self._known = None, None, {}
+        if self._child is not None:
+            self._child.end()
+        self._child, self._known = None, {}
 
 
 @cache
@@ -147,23 +138,3 @@ def _folders() -> list[str]:
     """Where the worker finds what it imports; nothing of it is imported here."""
     found = map(find_spec, ("jinja2", "markupsafe", "customspec"))
     return sorted({str(Path(spec.origin or "").parents[1]) for spec in found if spec is not None})
-
-
-def end(process: subprocess.Popen[Any]) -> None:
-    """End a process that ends with its input, and wait for it."""
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        if pipe is not None:
-            try:
-                pipe.close()
-            except OSError:  # what was not written yet has no reader any more
-                continue
-    _ended(process)  # the end of its input ends it
-
-
-def _ended(process: subprocess.Popen[Any]) -> int:
-    """The exit code of a process that is about to end; if it does not, it is killed."""
-    try:
-        return process.wait(timeout=PATIENCE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        return process.wait()

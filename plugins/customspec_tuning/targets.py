@@ -8,7 +8,7 @@ from typing import Literal
 from customspec.header import Linear, ModelHeader
 from customspec.hookspecs import Footprint, Refusal
 from customspec.spec import Texts
-from customspec.suggest import closest
+from customspec.suggest import closest, did_you_mean
 
 ALL_LINEAR: Literal["all-linear"] = "all-linear"
 Targets = Texts | Literal["all-linear"]
@@ -99,5 +99,5 @@ def _no_match(name: str, index: int, model: ModelHeader, known: Sequence[str]) -
         f"no linear module of {model.architecture} matches `{name}`",
         option="target_modules",
         item=index,
-        hint=f"did you mean `{nearest}`?" if nearest else f"it has: {', '.join(known)}",
+        hint=did_you_mean(nearest, f"it has: {', '.join(known)}"),
     )

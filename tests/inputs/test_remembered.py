@@ -122,7 +122,7 @@ def test_what_is_known_is_not_asked_of_the_worker(tmp_path: Path) -> None:
     template = Sandboxed("<{{ a }}>", idle, known=again(tmp_path))
     assert template.render_all(rows) == texts
     assert template.variables == template.printed == frozenset({"a"})
-    assert idle._process is None
+    assert idle._child is None
     assert template.render_all([{"a": "new"}]) == ["<new>"]
     idle.close()
 

@@ -14,7 +14,7 @@ from customspec.errors import Exit, PluginError, UsageError
 from customspec.registry import Offer, Registry, discover
 from customspec.report.text import escape
 from customspec.source import parse_scalar
-from customspec.suggest import closest
+from customspec.suggest import closest, did_you_mean
 from customspec.testing import ARCHITECTURES, Check, Outcome, TinyModels, checks_of, metric_checks_of, watcher_checks_of
 
 OURS = "customspec"
@@ -105,7 +105,7 @@ def _words(offer: Offer) -> tuple[str, ...]:
 
 def _unknown(name: str, offers: Sequence[Offer]) -> str:
     nearest = closest(name, [word for offer in offers for word in _words(offer)])
-    hint = f"did you mean `{nearest}`?" if nearest else "a plugin is found by its entry points, once it is installed"
+    hint = did_you_mean(nearest, "a plugin is found by its entry points, once it is installed")
     return f"no installed plugin is, or offers, `{name}`; {hint}"
 
 

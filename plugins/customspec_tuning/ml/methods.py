@@ -16,7 +16,7 @@ from peft.utils import PeftType
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from customspec.errors import first_line
-from customspec.suggest import closest
+from customspec.suggest import closest, did_you_mean
 
 OURS = frozenset(
     {"auto_mapping", "base_model_name_or_path", "inference_mode", "peft_type", "peft_version", "revision", "task_type"}
@@ -43,7 +43,7 @@ def look(method: str, config: Mapping[str, Any], model: Mapping[str, Any]) -> di
     known = {kind.value: made for kind, made in PEFT_TYPE_TO_CONFIG_MAPPING.items()}
     if method not in known:
         nearest = closest(method.upper(), known)
-        hint = f"did you mean `{nearest}`?" if nearest else f"it has: {', '.join(sorted(known))}"
+        hint = did_you_mean(nearest, f"it has: {', '.join(sorted(known))}")
         return {"message": f"PEFT {version('peft')} has no method `{method}`", "option": "method", "hint": hint}
     options = {field.name for field in dataclasses.fields(known[method])} - OURS
     for name in config:
@@ -77,7 +77,7 @@ def _naming(config: object) -> Iterator[str]:
 
 def _unknown(name: str, method: str, options: set[str]) -> dict[str, Any]:
     nearest = closest(name, options)
-    hint = f"did you mean `{nearest}`?" if nearest else f"it has: {', '.join(sorted(options))}"
+    hint = did_you_mean(nearest, f"it has: {', '.join(sorted(options))}")
     return {"message": f"{method} has no option `{name}`", "option": "config", "item": name, "hint": hint}
 
 
