@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from peft import PeftConfig, PeftModel, get_peft_model, get_peft_model_state_dict
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from customspec.errors import MachineError, UsageError
+from customspec.errors import MachineError, UsageError, first_line
 from customspec.inputs.vetting import ADAPTER, vetted
 from customspec.ml.quiet import quietly
 
@@ -45,10 +47,10 @@ def save(model: nn.Module, folder: Path) -> None:
 def load(model: PreTrainedModel, folder: Path) -> nn.Module:
     """The base with the adapter that `save` wrote; of the folder PEFT sees no pickle, and no key that names code.
 
-    Raises MachineError for an adapter that has not all weights that its configuration asks for: PEFT would keep what it
-    began with.
+    Raises MachineError for an adapter that does not fit the base, and for one that has not all weights that its
+    configuration asks for: PEFT would keep what it began with.
     """
-    with vetted(folder, ADAPTER) as view:
+    with vetted(folder, ADAPTER) as view, _told(folder):
         if not (view / WEIGHTS).is_file():
             raise MachineError(f"the adapter {folder} has no {WEIGHTS}")
         adapted = PeftModel.from_pretrained(model, str(view), is_trainable=False)
@@ -57,6 +59,16 @@ def load(model: PreTrainedModel, folder: Path) -> nn.Module:
     if lacking:
         raise MachineError(f"the adapter {folder} cannot be used: its weights lack `{lacking[0]}`")
     return cast(nn.Module, adapted)
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """What PEFT raises of a configuration or of weights that are none of this base's, as a MachineError."""
+    try:
+        yield
+    except (AttributeError, LookupError, SafetensorError, TypeError, ValueError) as error:
+        reason = f"PEFT cannot load it: {type(error).__name__}: {first_line(error)}"
+        raise MachineError(f"the adapter {folder} cannot be used: {reason}") from error
 
 
 @quietly()

@@ -117,6 +117,20 @@ def test_an_adapter_that_lacks_weights_is_not_used(tiny_folder: Path, tmp_path: 
         load(load_model(tiny_folder, torch.float32), tmp_path)
 
 
+@pytest.mark.filterwarnings("ignore:Unexpected keyword arguments")
+@pytest.mark.parametrize(
+    "told", [{"peft_type": "NO_SUCH"}, {"peft_type": "P_TUNING"}, {"r": "two"}, {"target_modules": 5}]
+)
+def test_an_adapter_of_strange_numbers_ends_with_a_sentence(
+    tiny_folder: Path, tmp_path: Path, told: dict[str, object]
+) -> None:
+    save(attach(load_model(tiny_folder, torch.float32), LoraConfig(r=2, task_type="CAUSAL_LM")), tmp_path)
+    config = tmp_path / "adapter_config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), **told}))
+    with pytest.raises(MachineError, match=r"^the adapter .* cannot be used: "):
+        load(load_model(tiny_folder, torch.float32), tmp_path)
+
+
 def test_what_is_saved_of_it_names_no_code(hostile: Path, tmp_path: Path) -> None:
     load_model(hostile, torch.float32).save_pretrained(tmp_path / "saved")
     saved = "".join(path.read_text() for path in (tmp_path / "saved").glob("*.json"))
