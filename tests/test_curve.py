@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from customspec.runners import local
+from customspec.store import Checkpoints
+from customspec.store.upkeep import remove, unreferred
 from support import Ended, Workspace
 
 Command = Callable[..., Ended]
@@ -72,6 +77,47 @@ def test_what_a_search_found_is_what_the_shares_use(workspace: Workspace, custom
             {id: step["fingerprint"] for id, step in one["curve"]["steps"].items()} for one in (document, by_hand)
         )
         assert mine == theirs
+
+
+def test_a_cleaning_beside_a_run_or_after_it_spares_the_curves_results(
+    workspace: Workspace, customspec: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, cleaned, take = workspace.spec("techniques: [{few_shot: {shots: 4}}]"), set[str](), local._Run.take
+
+    def take_in_a_cleaned_store(run: Any, step: Any, taken: Any) -> Any:
+        store = run.host.store
+        with store.cleaning():
+            removals = list(unreferred(store, 0, time.time()))
+            for removal in removals:
+                remove(removal, store)
+        cleaned.update(removal.step for removal in removals)
+        return take(run, step, taken)
+
+    with monkeypatch.context() as beside:
+        beside.setattr(local._Run, "take", take_in_a_cleaned_store)
+        document = run(customspec, spec, "--curve", "50,100")
+    assert [point["rows"] for point in document["curve"]["points"]] == [12, 24]
+    assert cleaned == {"texts of a spec"}
+    for part in (workspace.root / ".customspec" / "objects").rglob("*"):
+        os.utime(part, (0, 0))
+    assert customspec("gc", "--store", workspace.root / ".customspec").out == "removed 0 results, 0.0 MiB\n"
+    again = run(customspec, spec, "--curve", "50,100")["curve"]
+    assert {step["status"] for step in again["steps"].values()} == {"cached"}
+
+
+def test_a_curve_is_checkpointed_as_often_as_the_run(
+    workspace: Workspace, customspec: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, steps = Checkpoints.write, set[str]()
+
+    def noted(checkpoints: Checkpoints, number: int, fill: Any) -> None:
+        steps.add(checkpoints.step)
+        write(checkpoints, number, fill)
+
+    monkeypatch.setattr(Checkpoints, "write", noted)
+    spec = workspace.spec("techniques: [{lora: {r: 2, max_steps: 2}}]")
+    run(customspec, spec, "--curve", "50,100", "--checkpoint-minutes", "0")
+    assert steps == {"train:lora@0", "train:lora@0:50"}
 
 
 @pytest.mark.parametrize("shares", ["", "a", "0,50", "50,101", "100", "12.5"])

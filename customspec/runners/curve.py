@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,14 +12,14 @@ from customspec.decide.curve import Point, curve_of
 from customspec.decide.samples import Measure, Sample
 from customspec.hookspecs import Progress
 from customspec.inputs.splits import groups_of
-from customspec.plan import Step
+from customspec.plan import Plan, Step
 from customspec.runners.limits import Limits
 from customspec.runners.local import run_plan
 from customspec.runners.metrics import Scoring
 from customspec.runners.outcome import Outcome, StepOutcome
 from customspec.runners.rows import load_rows, read_lines
 from customspec.runners.samples import sample_of
-from customspec.runners.work import Host
+from customspec.runners.work import CHECKPOINT_SECONDS, Host
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,18 @@ class CurveRun:
 
 
 def run_curve(
-    compiled: Compiled, shares: tuple[int, ...], outcome: Outcome, host: Host, *, watcher: Progress, limits: Limits
+    compiled: Compiled,
+    shares: tuple[int, ...],
+    outcome: Outcome,
+    host: Host,
+    *,
+    watcher: Progress,
+    limits: Limits,
+    begins: Callable[[Plan], None],
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> CurveRun:
-    """Draw the chosen candidate's curve, as far as there is one to draw and `limits`, the whole run's, leave time."""
+    """Draw the chosen candidate's curve, as far as there is one to draw and `limits`, the whole run's, leave time.
+    `begins` is told the curve's plan before its first step."""
     plan = compiled.plan
     key = outcome.steps["decide"].values.get("chosen_key")
     if key is None:
@@ -44,7 +53,9 @@ def run_curve(
     whole = next(step for step in plan.steps if step.candidate == key and step.params.get("split") == SPLIT)
     searched = outcome.steps.get(f"search:{key.rpartition('@')[0]}")
     parts = curve_parts(compiled, key, shares, {} if searched is None else searched.values["chosen"])
-    ended = run_plan(curve_plan(plan, parts), host, watcher, limits=replace(limits, most={}))
+    drawn = curve_plan(plan, parts)
+    begins(drawn)
+    ended = run_plan(drawn, host, watcher, checkpoint_seconds=checkpoint_seconds, limits=replace(limits, most={}))
     if ended.stopped is not None:
         raise ended.stopped
     question = plan.step("decide").params

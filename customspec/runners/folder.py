@@ -23,9 +23,9 @@ from customspec.runners.results import artifact_of, environment_of, finite, resu
 from customspec.runners.rows import load_rows
 from customspec.runners.work import FINDING, Host, Need, asking_of, located, prompting_of, template_of, with_found
 from customspec.saved import sealed, with_seal
-from customspec.store import Store, digests_of, link_tree
+from customspec.store import Store, digests_of, link_tree, store_key
 from customspec.store.occupancy import shared
-from customspec.store.upkeep import RUNNING, leftovers, mend
+from customspec.store.upkeep import RUNNING, leftovers, mend, refer
 
 LOG = "log.txt"
 
@@ -45,6 +45,13 @@ def begun(plan: Plan, store: Store, machine: Machine) -> Iterator[Path]:
             yield folder
         finally:
             (folder / RUNNING).unlink(missing_ok=True)
+
+
+def refers(folder: Path, plan: Plan, host: Host) -> None:
+    """A run that is on goes on with another plan, for instance its learning curve's: a cleaning spares its results,
+    too."""
+    with host.store.using():
+        refer(folder, (store_key(step.fingerprint, host.machine.key()) for step in plan.steps))
 
 
 def write_run(

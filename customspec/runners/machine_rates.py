@@ -30,7 +30,8 @@ def calibrate(plan: Plan, host: Host, tell: Callable[[str], None] = lambda _: No
     for model in _to_measure(plan, host.store, host.machine):
         tell(f"measuring this machine with {model.sources['label']}, once for this store: about half a minute")
         try:
-            rates = _measure(_surroundings(model, host), host.machine)
+            with host.store.using():  # no run has begun that a cleaning would see
+                rates = _measure(_surroundings(model, host), host.machine)
         except Exception as error:
             # whatever is wrong with the model, the run will meet it and say so
             log.warning("this machine could not be measured, its times stay assumed: %s", error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 from customspec.inputs.paths import resolved
 from customspec.inputs.regular import clear_away, read_regular
+from customspec.inputs.writing import replace_file
 from customspec.store.drafts import STALE, is_abandoned
 from customspec.store.objects import DamagedError, verified
 from customspec.store.occupancy import is_held
@@ -20,6 +21,7 @@ from customspec.store.store import Store, store_key
 
 DAY: Final = 86_400  # seconds
 TEXTS: Final = "memo/texts"
+KEYS: Final = "keys.json"  # in a run's folder: the keys of all results that the run refers to
 RUNNING: Final = ".running"  # held in a run's folder for as long as it is on
 PLACES: Final = ("objects", "runs", "tmp", "locks", "headers", "answers", "hub", "memo", "checkpoints", "quarantine")
 ENVIRONMENT: Final = ("device", "compute_dtype", "torch", "transformers", "peft")
@@ -106,8 +108,29 @@ def remove(removal: Removal, store: Store) -> None:
         clear_away(aside)
 
 
+def refer(run: Path, keys: Iterable[str]) -> None:
+    """Note in a run's folder that the run refers to these results, beside those that it refers to already.
+
+    Who is about to look them up does so while it holds `store.using()`: no cleaning then comes between. Raises OSError.
+    """
+    noted = sorted(_noted(run).union(keys))
+    replace_file(run / KEYS, (json.dumps(noted, indent=0) + "\n").encode())
+
+
 def keys_of(run: Path) -> frozenset[str]:
-    """The keys of all results that a run refers to; none for a folder that tells no plan."""
+    """The keys of all results that a run refers to: those of its plan, and those that it noted, for instance of a
+    learning curve. None for a folder that tells neither."""
+    return _planned(run) | _noted(run)
+
+
+def _noted(run: Path) -> frozenset[str]:
+    try:
+        return frozenset(map(str, json.loads(read_regular(run / KEYS))))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return frozenset()
+
+
+def _planned(run: Path) -> frozenset[str]:
     try:
         plan = json.loads(read_regular(run / "plan.json"))
         machine: Mapping[str, Any] = json.loads(read_regular(run / "environment.json"))

@@ -17,7 +17,18 @@ from customspec.inputs.remembered import Remembered
 from customspec.plan import Plan, Result, make_step
 from customspec.store import Store, store_key
 from customspec.store.occupancy import shared
-from customspec.store.upkeep import DAY, ENVIRONMENT, RUNNING, find_faults, leftovers, mend, objects, remove, unreferred
+from customspec.store.upkeep import (
+    DAY,
+    ENVIRONMENT,
+    RUNNING,
+    find_faults,
+    leftovers,
+    mend,
+    objects,
+    refer,
+    remove,
+    unreferred,
+)
 
 Publish = Callable[..., Result]
 KEYS = tuple(f"{name}" * 32 for name in ("ab", "cd", "ef"))
@@ -63,6 +74,18 @@ def test_what_no_recent_run_refers_to_is_removed_and_nothing_else(store: Store, 
     assert list((store.root / "tmp").iterdir()) == []
     assert recent.is_dir()
     assert old.is_dir()
+
+
+def test_what_a_run_noted_is_kept_beside_what_it_planned(store: Store, publish: Publish) -> None:
+    folder, [planned] = run_of(store, "curve", 1)
+    refer(folder, [KEYS[0]])
+    refer(folder, [KEYS[1]])
+    for key in (planned, *KEYS):
+        publish(store, key)
+    age(store.root / "objects", 40)
+    assert removed(store) == {KEYS[2]}
+    (folder / "keys.json").write_text("[1")
+    assert removed(store) == set(KEYS), "a file that others wrote names nothing"
 
 
 def test_a_run_that_is_on_is_recent_whatever_the_clock_says(store: Store, publish: Publish) -> None:

@@ -33,7 +33,7 @@ from customspec.report.logs import tell
 from customspec.report.tables import decision_lines, results_table
 from customspec.report.text import escape
 from customspec.runners.curve import CurveRun, run_curve
-from customspec.runners.folder import begun, logging_to, write_run
+from customspec.runners.folder import begun, logging_to, refers, write_run
 from customspec.runners.freshness import check_fresh
 from customspec.runners.limits import Limits
 from customspec.runners.local import run_plan
@@ -90,8 +90,10 @@ def command(
         plan = compiled.plan
     if require_goal and plan.goal is None:
         raise UsageError("--require-goal: the spec has no `goal`")
-    after = None if shares is None or compiled is None else partial(run_curve, compiled, shares)
     seconds = 60 * checkpoint_minutes
+    after = None
+    if shares is not None and compiled is not None:
+        after = partial(run_curve, compiled, shares, checkpoint_seconds=seconds)
     with writing_under(root):
         ran = _execute(plan, Host(Store(root), discover(), machine), watchers, after, seconds)
         code = _tell(plan, ran, require_goal=require_goal, as_json=as_json)
@@ -171,7 +173,8 @@ def _execute(
         try:
             # its steps are none of the plan's, so the watchers don't see them
             if after is not None and outcome.stopped is None:
-                curve = after(outcome, host, watcher=display, limits=limits)
+                begins = partial(refers, folder, host=host)
+                curve = after(outcome, host, watcher=display, limits=limits, begins=begins)
         except (KeyboardInterrupt, Terminated) as interrupt:
             outcome = replace(outcome, stopped=interrupt)
         document = write_run(folder, plan, outcome, host, None if curve is None else curve.document)
