@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from customspec.report.logs import tell
-from support import Ended, Workspace, colours
+from support import Ended, Workspace
 
 Command = Callable[..., Ended]
 
@@ -150,53 +150,6 @@ def test_a_wrong_command_line_is_told_in_a_sentence(
     assert ended.code == 2
     assert message in ended.err
     assert "Traceback" not in ended.err
-
-
-class TestInit:
-    def test_writes_a_spec_that_validates(self, workspace: Workspace, customspec: Command) -> None:
-        flags = ("--model", "./model", "--train", "train.jsonl", "--test", "test.jsonl")
-        ended = customspec("init", workspace.root, *flags)
-        assert ended.code == 0, ended.err
-        text = (workspace.root / "spec.yaml").read_text()
-        assert 'user: "{{ text }}"' in text
-        assert "choices: from_data" in text
-        assert customspec("validate", workspace.root / "spec.yaml").code == 0
-
-    @pytest.mark.parametrize("count", [3, 5, 8, 9, 12])
-    def test_asks_for_no_more_shots_than_are_left_beside_validation(
-        self, workspace: Workspace, customspec: Command, count: int
-    ) -> None:
-        workspace.rows("few.jsonl", colours(count))
-        flags = ("--model", "./model", "--train", "few.jsonl", "--test", "test.jsonl", "--task", "classification")
-        assert customspec("init", workspace.root, *flags).code == 0
-        ended = customspec("validate", workspace.root / "spec.yaml")
-        assert ended.code == 0, ended.err
-
-    def test_of_columns_it_takes_those_that_a_template_can_name(
-        self, workspace: Workspace, customspec: Command
-    ) -> None:
-        workspace.write("named.csv", "Full Name,facts,label\na,b,c\nd,e,f\n")
-        assert customspec("init", workspace.root, "--train", "named.csv", "--test", "named.csv").code == 0
-        assert 'user: "{{ facts }}"' in (workspace.root / "spec.yaml").read_text()
-        (workspace.root / "spec.yaml").unlink()
-        workspace.write("odd.csv", "a;b\nc;d\n")
-        ended = customspec("init", workspace.root, "--train", "odd.csv", "--test", "odd.csv")
-        assert (ended.code, "no template can name the column `a;b`" in ended.err) == (2, True)
-        ended = customspec("init", workspace.root, "--train", "named.csv")
-        assert (ended.code, "no such file: data/test.jsonl" in ended.err) == (2, True)
-        assert not (workspace.root / "spec.yaml").exists()
-
-    def test_never_overwrites(self, workspace: Workspace, customspec: Command) -> None:
-        workspace.spec("techniques: [zero_shot]")
-        before = (workspace.root / "spec.yaml").read_text()
-        assert customspec("init", workspace.root, "--train", "train.jsonl").code == 2
-        assert (workspace.root / "spec.yaml").read_text() == before
-
-    def test_asks_on_a_terminal_only(self, workspace: Workspace, customspec: Command) -> None:
-        ended = customspec("init", workspace.root)
-        assert ended.code == 2
-        assert "data/train.jsonl" in ended.err
-        assert not (workspace.root / "spec.yaml").exists()
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import yaml
 
+from customspec.cli.printing import command_line
 from customspec.cli.specs import read_document
 from customspec.compiler.locking import LOCK, Section, commit_of, drift, section_of
 from customspec.errors import RefusedError, UsageError
@@ -54,7 +55,7 @@ def locked_section(spec: Path) -> Section:
     file = lock_of(spec)
     section = read_lock(file).get(spec.resolve().name) if file.is_file() else None
     if section is None:
-        raise RefusedError(f"--locked: there is no lock of {spec}; make one with `customspec lock {spec}`")
+        raise RefusedError(f"--locked: there is no lock of {spec}; make one with `{command_line('lock', spec)}`")
     return section
 
 
@@ -95,4 +96,4 @@ def check_locked(spec: Path, section: Section, plan: Plan) -> None:
     if changes:
         listed = "; ".join(changes)
         message = f"{spec} is not as {lock_of(spec).name} has it: {listed}"
-        raise RefusedError(f"{message}. Review what changed, then `customspec lock {spec}`")
+        raise RefusedError(f"{message}. Review what changed, then `{command_line('lock', spec)}`")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -13,13 +13,14 @@ import click
 from customspec.errors import Problem
 
 
-def show_problems(problems: Sequence[Problem]) -> None:
-    """Problems with excerpts, on stderr; colour on a terminal only."""
+def show_problems(problems: Sequence[Problem], texts: Mapping[str, str] | None = None) -> None:
+    """Problems with excerpts of their files, or of the `texts` of such as are not written; on stderr, with colour on a
+    terminal only."""
     from customspec.report.logs import tell
     from customspec.report.problems import render
 
     color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-    tell(render(problems, _texts(problems), color=color))
+    tell(render(problems, _texts(problems) if texts is None else texts, color=color))
 
 
 def show_json(value: object) -> None:

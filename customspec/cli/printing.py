@@ -1,16 +1,25 @@
-"""Tables on stdout: as wide as the terminal, or as wide as they need where there is none."""
+"""Tables on stdout: as wide as the terminal, or as wide as they need where there is none; commands to copy."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from rich.cells import cell_len
 from rich.table import Table
 
+from customspec.report.text import escape
+
 WIDE = 200  # characters; a file or pipe has no width of its own
 GAP = "  "
+
+
+def command_line(*parts: str | Path) -> str:
+    """A command of ours as a shell takes it, safe to print."""
+    return escape(shlex.join(["customspec", *map(str, parts)]))
 
 
 def print_table(table: Table, *, err: bool = False) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from customspec.cli.places import STORE_VARIABLE, store_root
+from customspec.cli.printing import command_line
 from customspec.cli.roots import roots_of
 from customspec.cli.specs import read_document
 from customspec.errors import CustomspecError, UsageError
@@ -92,7 +93,7 @@ def _latest(spec: Path, store: Path | None, allowed: Sequence[Path]) -> Path:
         if (match := numbered.fullmatch(path.name)) and (path / RESULTS).is_file()
     ]
     if not finished:
-        raise UsageError(f"{spec} has no finished run in {runs}; start one: customspec run {spec}")
+        raise UsageError(f"{spec} has no finished run in {runs}; start one: {command_line('run', spec)}")
     return max(finished)[1]
 
 

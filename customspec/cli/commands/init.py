@@ -5,16 +5,25 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
 
-from customspec.compiler import read_spec
-from customspec.errors import Exit, SpecError, UsageError
+from customspec.cli.output import show_problems
+from customspec.cli.places import store_root
+from customspec.cli.printing import command_line
+from customspec.cli.roots import allow_root_option, roots_of
+from customspec.compiler import compile_document
+from customspec.errors import Exit, MachineError, SpecError, UsageError
+from customspec.inputs.paths import Roots, resolved
 from customspec.inputs.rows import RowError, read_rows
 from customspec.prompts import Row, TemplateError
 from customspec.registry import discover
+from customspec.report.logs import tell
+from customspec.report.text import escape
 from customspec.source import parse
 
 FILE = "spec.yaml"
@@ -36,27 +45,44 @@ MODEL_LINES = {
 @click.option("--user", help="Template of the user's message, for instance '{{ text }}'.")
 @click.option("--answer", help="Template of the answer, for instance '{{ label }}'.")
 @click.option("--task", type=click.Choice(["classification", "generation"]))
-def command(folder: Path, task: str | None, **answers: str | None) -> int:
+@allow_root_option
+def command(folder: Path, task: str | None, allow_root: tuple[Path, ...], **answers: str | None) -> int:
     """Write a first spec into FOLDER. What no flag says is asked for on a terminal, else guessed from the data."""
     target = folder / FILE
     if target.exists():
         raise UsageError(f"{target} exists already; nothing was written")
-    asked = _ask(folder, answers, task)
+    text = _spec(_ask(folder, answers, task), folder)
+    try:
+        _check(text, target, roots_of(target, allow_root))
+    except SpecError as error:
+        show_problems(error.problems, {str(target): text})
+        tell("nothing was written: with these answers the spec would not be valid")
+        return error.exit
     folder.mkdir(parents=True, exist_ok=True)
-    target.write_text(_checked(_spec(asked, folder)), encoding="utf-8")
-    click.echo(f"wrote {target}\nnext: customspec validate {target}")
+    target.write_text(text, encoding="utf-8")
+    allowing = (part for root in allow_root for part in ("--allow-root", root))
+    click.echo(f"wrote {escape(str(target))}\nnext: {command_line('validate', target, *allowing)}")
     return Exit.DONE
+
+
+def _check(text: str, target: Path, roots: Roots) -> None:
+    """Raises SpecError unless the text, as `target`, is a spec that can run, up to a model that is to be fetched."""
+    store = store_root(target, None)
+    with TemporaryDirectory() as apart:
+        cache = store if store.is_dir() else Path(apart)
+        compile_document(parse(text, str(target)), discover(), roots=roots, cache=cache)
 
 
 def _ask(folder: Path, answers: dict[str, str | None], task: str | None) -> dict[str, Any]:
     test = _answer("test", answers["test"], "File with test rows", "data/test.jsonl")
     train = _answer("train", answers["train"], "File with training rows", "data/train.jsonl")
-    rows = _first_rows(folder / train, train)
-    if not (folder / test).is_file():
-        raise UsageError(f"no such file: {test}; name the file with test rows with --test")
+    rows, tests = _rows(folder, "train", train), _rows(folder, "test", test)
     columns = _usable(list(rows[0].fields), train)
-    user = _answer("user", answers["user"], "Template of the user's message", f"{{{{ {columns[0]} }}}}")
-    answer = _answer("answer", answers["answer"], "Template of the answer", f"{{{{ {columns[-1]} }}}}")
+    likely = _likely_answer(columns, rows, tests)
+    named = re.findall(r"\w+", answers["answer"] or likely)
+    asked = next((column for column in columns if column not in named), columns[0])
+    user = _answer("user", answers["user"], "Template of the user's message", f"{{{{ {asked} }}}}")
+    answer = _answer("answer", answers["answer"], "Template of the answer", f"{{{{ {likely} }}}}")
     default = re.sub(r"[^a-z0-9._-]+", "-", folder.resolve().name.lower()).strip("._-") or "first"
     return {
         "name": _answer("name", answers["name"], "Name of the spec", default),
@@ -65,7 +91,7 @@ def _ask(folder: Path, answers: dict[str, str | None], task: str | None) -> dict
         "test": test,
         "user": user,
         "answer": answer,
-        "task": task or _guess_task(rows, answer),
+        "task": task or ("classification" if _are_choices(answer, rows, tests) else "generation"),
         "shots": min(8, max(1, len(rows) * 3 // 4)),  # a fifth is kept apart for validation
     }
 
@@ -85,23 +111,32 @@ def _answer(name: str, given: str | None, question: str, default: str) -> str:
     return str(click.prompt(f"{question} (--{name})", default=default, err=True)) if sys.stdin.isatty() else default
 
 
-def _first_rows(path: Path, label: str) -> list[Row]:
+def _rows(folder: Path, split: str, name: str) -> list[Row]:
     try:
-        return list(read_rows("train", [(label, path)]))
+        return list(read_rows(split, [(name, resolved(folder / name))]))
     except RowError as error:
-        raise UsageError(f"{error}; name the file with --train") from error
+        hint = f" ({error.hint})" if error.hint else ""
+        if error.exit == Exit.ENVIRONMENT:
+            raise MachineError(f"{error}{hint}") from error
+        raise UsageError(f"{error}{hint}; name the file with {split} rows with --{split}") from error
 
 
-def _guess_task(rows: list[Row], answer: str) -> str:
-    """Few distinct answers, each seen often, are choices."""
+def _likely_answer(columns: Sequence[str], rows: Sequence[Row], tests: Sequence[Row]) -> str:
+    """The last column that can be chosen from, else the last one."""
+    choosable = (column for column in reversed(columns) if _are_choices(f"{{{{ {column} }}}}", rows, tests))
+    return next(choosable, columns[-1])
+
+
+def _are_choices(answer: str, rows: Sequence[Row], tests: Sequence[Row]) -> bool:
+    """Whether the answers are few, each seen often, and those of the test rows all among them."""
     from customspec.templates import Template
 
     try:
         template = Template(answer)
-        distinct = {template.render(row.fields) for row in rows}
-    except TemplateError as error:
-        raise UsageError(f"--answer {answer}: {error}") from error
-    return "classification" if len(distinct) * 3 <= len(rows) else "generation"
+        distinct, later = ({template.render(row.fields).strip() for row in part} for part in (rows, tests))
+    except TemplateError:
+        return False  # the whole check tells what is wrong with a template
+    return 1 < len(distinct) <= len(rows) / 3 and later <= distinct
 
 
 def _spec(asked: dict[str, Any], folder: Path) -> str:
@@ -133,18 +168,14 @@ techniques:
 """
 
 
-def _checked(text: str) -> str:
-    """The text, once it is known to be a spec. Raises UsageError where an answer to a question made it invalid."""
-    try:
-        read_spec(parse(text, FILE), discover())
-    except SpecError as error:
-        raise UsageError(f"these answers make no spec: {error.problems[0].message}") from error
-    return text
-
-
 def _model(name: str, folder: Path) -> str:
     package, colon, file = name.partition(":")
     if colon:
         return MODEL_LINES["package"].format(name=package, file=file)
-    local = (folder / name).exists() or name.endswith(".gguf") or name.startswith((".", "/")) or name.count("/") != 1
+    local = (
+        resolved(folder / name).exists()
+        or name.endswith(".gguf")
+        or name.startswith((".", "/"))
+        or name.count("/") != 1
+    )
     return MODEL_LINES["path" if local else "hub"].format(name=json.dumps(name, ensure_ascii=False))

@@ -11,6 +11,7 @@ from customspec.cli.options import device_option, json_option, spec_argument, st
 from customspec.cli.output import show_json
 from customspec.cli.places import store_root
 from customspec.cli.planning import resolved_plan
+from customspec.cli.printing import command_line
 from customspec.cli.roots import allow_root_option
 from customspec.compiler.locking import section_of
 from customspec.errors import Exit
@@ -31,5 +32,5 @@ def command(spec: Path, store: Path | None, device: str, allow_root: tuple[Path,
     if as_json:
         show_json(section_of(compiled.plan))
     else:
-        click.echo(f"wrote {escape(str(file))}; run with: customspec run --locked {escape(str(spec))}")
+        click.echo(f"wrote {escape(str(file))}; run with: {command_line('run', '--locked', spec)}")
     return Exit.DONE

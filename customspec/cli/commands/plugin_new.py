@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -58,7 +59,10 @@ def new(name: str, family: str, folder: Path | None) -> int:
     for path, text in _files(words).items():
         (target / path).parent.mkdir(parents=True, exist_ok=True)
         (target / path).write_text(text, encoding="utf-8")
-    click.echo(f"wrote {target}\nnext: python -m pip install --editable '{target}[test]' && pytest {target}")
+    editable = shlex.quote(f"{target}[test]")
+    click.echo(
+        f"wrote {target}\nnext: python -m pip install --editable {editable} && pytest {shlex.quote(str(target))}"
+    )
     return Exit.DONE
 
 

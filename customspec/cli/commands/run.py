@@ -15,7 +15,7 @@ from customspec.cli.options import Amount, choice_options, device_option, json_o
 from customspec.cli.output import show_json
 from customspec.cli.places import store_root
 from customspec.cli.planning import make_plan, resolved_plan
-from customspec.cli.printing import print_table
+from customspec.cli.printing import command_line, print_table
 from customspec.cli.progress import watching
 from customspec.cli.roots import roots_of
 from customspec.compiler import Compiled
@@ -207,7 +207,7 @@ def _print(document: dict[str, Any], plan: Plan, outcome: Outcome, folder: Path)
     if outcome.all_known:
         click.echo("nothing was executed: every result was in the store")
     click.echo(f"run folder: {_near(folder)}")
-    click.echo(f"with its evidence, as a page: customspec report {_near(folder)}")
+    click.echo(f"with its evidence, as a page: {command_line('report', _near(folder))}")
 
 
 def _near(folder: Path) -> Path:
