@@ -211,6 +211,15 @@ def test_a_step_that_takes_too_much_memory_is_stopped_and_the_others_go_on(works
     }
 
 
+def test_what_is_cached_keeps_to_the_memory_too(workspace: Workspace) -> None:
+    """The answer of a run does not depend on whether its results were there."""
+    assert {taken.status for taken in spent(workspace, Limits(), "store").steps.values()} == {"done"}
+    again = spent(workspace, Limits(memory_bytes=1), "store")
+    reasons = {id: taken.reason or "" for id, taken in again.steps.items() if id.startswith("evaluate:")}
+    assert {again.steps[id].status for id in reasons} == {"skipped"}
+    assert all("took" in reason and "the budget allows 1 B" in reason for reason in reasons.values())
+
+
 def test_a_training_that_measures_more_than_the_budget_is_not_chosen(workspace: Workspace, customspec: Command) -> None:
     # the estimate is of the weights alone, and their file has a header and its settings beside it
     lines = ("techniques: [zero_shot, {lora: {r: 2, max_steps: 1}}]", "goal: {metric: accuracy, at_least: 0.01}")

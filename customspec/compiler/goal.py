@@ -29,16 +29,16 @@ def planned_claim(
 
 def check_goal(claim: PlannedClaim, problems: Problems) -> None:
     """A ladder climbs to its goal and nowhere else: one that cannot be shown is refused before anything runs."""
+    # without a worst value, all units may lie on one side of the middle by chance (`decide.intervals.held`)
     share = goal_share(claim.goal, claim.measure)
-    if share is None:
-        return
-    fewest = fewest_rows(share, claim.confidence)
+    fewest = fewest_rows(0.5 if share is None else share, claim.confidence)
     if fewest is not None and fewest <= claim.rows:
         return
     key = "at_least" if claim.goal.at_least is not None else "at_most"
     counted = claim.counted.removesuffix("s") if claim.rows == 1 else claim.counted
     there = f"{claim.rows} test {counted}{' that choose the candidate as well' if claim.choosing else ''}"
     takes = "no number of rows could" if fewest is None else f"that takes {fewest}"
-    message = f"`{key}: {claim.goal.threshold:g}` cannot be shown with {there}, even if every answer is right; {takes}"
+    best = "even if every answer is right" if share is not None else "however good the answers are"
+    message = f"`{key}: {claim.goal.threshold:g}` cannot be shown with {there}, {best}; {takes}"
     hint = "`strategy: compare` runs without that, to measure; else add test rows, or move the goal"
     problems.add(Code.GOAL_ROWS, ("goal", key), message, hint=hint)

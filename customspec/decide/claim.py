@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf, isclose, isfinite
 from statistics import NormalDist
 from typing import Any
 
@@ -33,16 +33,18 @@ class Claim:
 
     value: float
     bound: float
+    """Infinite where the rows leave none: a metric without a worst value, and all rows alike, or very few."""
     confidence: float
     n: int
     method: str
     shown: bool
     rows_needed: int | None
-    """Rows that would show the goal four times in five, if the estimate is the truth; None where it is shown, or where
-    the estimate does not lie beyond the threshold, so that no number of rows would."""
+    """Rows that would show the goal four times in five, if the estimate is the truth; None where it is shown, where
+    these rows do not tell, or where the estimate does not lie beyond the threshold, so that no number of rows would."""
 
     def to_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return fields | {"bound": self.bound if isfinite(self.bound) else None}
 
 
 def level_of(confidence: float, looks: int) -> float:
@@ -56,7 +58,9 @@ def claim(sample: Sample, measure: Measure, goal: Goal, confidence: float, *, lo
     level = level_of(confidence, looks)
     found = bound_of(sample, measure, level, "lower" if at_least else "upper")
     bound = found.low if at_least else found.high
-    shown = goal.reached_by(bound)
+    # a bootstrap's bound is one of few values, often the threshold itself, which it must pass
+    passes = found.error is None or not isclose(bound, goal.threshold)
+    shown = goal.reached_by(bound) and passes
     needed = None if shown else _rows_needed(sample, measure, goal, found, level)
     return Claim(sample.value, bound, level, sample.n, found.method, shown, needed)
 
@@ -64,7 +68,7 @@ def claim(sample: Sample, measure: Measure, goal: Goal, confidence: float, *, lo
 def _rows_needed(sample: Sample, measure: Measure, goal: Goal, found: Interval, level: float) -> int | None:
     gap = sample.value - goal.threshold if goal.at_least is not None else goal.threshold - sample.value
     share = goal_share(goal, measure)
-    if gap <= 0:
+    if gap <= 0 or (found.low == -inf and found.high == inf):
         return None
     if found.error is None:
         return _by_exact_test(sample, measure, goal, level)
@@ -84,4 +88,4 @@ def _by_exact_test(sample: Sample, measure: Measure, goal: Goal, level: float) -
     assert share is not None
     assert true is not None
     needed = rows_for_power(share, true, level)
-    return None if needed is None else max(needed, sample.n + 1)
+    return None if needed is None else max(ceil(needed * sample.n / sample.units), sample.n + 1)

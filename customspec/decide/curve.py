@@ -121,9 +121,11 @@ def _twice(points: Sequence[Point], measure: Measure, confidence: float, sign: f
     drawn = np.vstack([_values(points), _resampled(points)]) * sign
     last = sizes[-1]
     limits, factors, exponents = _fit_all(sizes, drawn)
-    at_all, at_twice = (limits - factors * size**-exponents for size in (last, 2 * last))
-    gains = sign * (at_twice - at_all)
-    reached = np.clip(sign * at_twice, measure.lowest, measure.highest)
+    at_all, at_twice = (sign * (limits - factors * size**-exponents) for size in (last, 2 * last))
+    has = sign * drawn[:, -1]
+    # the law may pass what it was fitted to, and the range: nothing is gained beyond the best value there is
+    gains = np.clip(at_twice - at_all, measure.lowest - has, measure.highest - has)
+    reached = np.clip(at_twice, measure.lowest, measure.highest)
     tail = 50 * (1 - confidence)
     low, high = np.percentile(reached[1:], [tail, 100 - tail])
     least, most = np.percentile(gains[1:], [tail, 100 - tail])

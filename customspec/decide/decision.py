@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Any, Final, Literal
 
 from customspec.decide.best import Loss, losses
@@ -204,8 +205,12 @@ def _short(pool: _Pool, chosen: Standing) -> tuple[str, ...]:
 
 def _claimed(id: str, measure: Measure, goal: Goal, claimed: Claim) -> str:
     found = f"{measure.name} {decimals(claimed.value)} on {claimed.n} test rows"
+    if not isfinite(claimed.bound):
+        few = f"{claimed.n} rows, so few or so much alike, do not tell how far from it the truth may lie"
+        return f"not shown that {id} meets the goal of {bound(goal)}: {found}; {few}"
     limit = at_least(claimed.bound) if goal.at_least is not None else at_most(claimed.bound)
-    reach = f"{limit} with {percent(claimed.confidence)} confidence"
+    roughly = "about " if "bootstrap" in claimed.method else ""  # right in the limit of many rows
+    reach = f"{limit} with {roughly}{percent(claimed.confidence)} confidence"
     if claimed.shown:
         return f"{id} meets the goal of {bound(goal)}: {found}, {reach}"
     if claimed.rows_needed is not None:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from math import ceil, isfinite
 from typing import Literal
 
-from customspec.decide.samples import Measure, Sample, Statistic, statistic_of
+from customspec.decide.samples import Measure, Sample, Statistic, statistic_of, units_of
 
 CONFIDENCE = 0.95  # of the intervals beside every metric
 RESAMPLES = 1999  # at least
@@ -104,30 +104,62 @@ def interval_of(sample: Sample, measure: Measure, confidence: float = CONFIDENCE
 
 
 def bound_of(sample: Sample, measure: Measure, confidence: float, side: Literal["lower", "upper"]) -> Interval:
-    """The one-sided bound of a metric that a claim rests on; only that end of the interval is finite.
+    """The one-sided bound of a metric that a claim rests on; only that end of the interval is finite, if any.
 
-    Exact for right and wrong rows, else a bootstrap bound that is never beyond `unseen`.
+    Exact where every unit is as good or as bad as can be, right and wrong rows among them; else a bootstrap bound that
+    is never beyond `held`.
     """
-    if measure.proportion and sample.groups is None:
-        bound = clopper_pearson(round(sample.value * sample.n), sample.n, confidence, side)
-        return _one_end(bound, side, "Clopper-Pearson", None)
+    best = _at_best(sample, measure)
+    if best is not None:
+        share = clopper_pearson(best, sample.units, confidence, side)
+        return _one_end(measure.lowest + measure.range * share, side, "Clopper-Pearson", None)
     found = bootstrap(statistic_of(sample), confidence=confidence, side=side)
-    if side == "lower":
-        bound = min(found.low, unseen(sample.value, measure.lowest, sample.units, confidence))
-    else:
-        bound = max(found.high, unseen(sample.value, measure.highest, sample.units, confidence))
+    reached, extreme = (found.low, measure.lowest) if side == "lower" else (found.high, measure.highest)
+    bound = held(reached, sample.value, extreme, sample.units, confidence, found.error, side)
     return _one_end(bound, side, found.method, found.error)
 
 
+def _at_best(sample: Sample, measure: Measure) -> int | None:
+    """How many units have the metric's highest value, where each has that or the lowest and all weigh alike; else
+    None."""
+    if sample.rows is None or not set(sample.rows) <= {measure.lowest, measure.highest}:
+        return None
+    if sample.groups is None:
+        return sum(row == measure.highest for row in sample.rows)
+    units = [[sample.rows[row] for row in unit] for unit in units_of(sample.groups)]
+    alike = len(set(map(len, units))) == 1 and all(len(set(unit)) == 1 for unit in units)
+    return sum(unit[0] == measure.highest for unit in units) if alike else None
+
+
+def held(
+    bound: float,
+    value: float,
+    extreme: float,
+    units: int,
+    confidence: float,
+    error: float | None,
+    side: Literal["lower", "upper"],
+) -> float:
+    """A bootstrap's bound, or one farther out, towards the `extreme` of the range: what units that were not drawn leave
+    open.
+
+    Where the range has no end, nothing limits them: then there is no bound (an infinite one) of units that are all
+    alike, nor of so few that all can lie on one side of the middle by chance.
+    """
+    if isfinite(extreme):
+        far = unseen(value, extreme, units, confidence)
+    else:
+        far = value if error and 0.5**units <= 1 - confidence else extreme
+    return min(bound, far) if side == "lower" else max(bound, far)
+
+
 def unseen(value: float, extreme: float, units: int, confidence: float) -> float:
-    """The mean when the largest share of units that can have stayed unseen lies at the extreme.
+    """The mean when the largest share of units that can have stayed unseen lies at the extreme, a finite one.
 
     A kind of unit with share 1 - (1 - confidence)^(1/units) is missing from a sample that often by chance. So no bound
     that holds for every distribution on the metric's range can pass this one on constant data, where a bootstrap sees
-    no variance at all. For right answers alone it is Clopper and Pearson's bound. No limit where the range has none.
+    no variance at all. For right answers alone it is Clopper and Pearson's bound.
     """
-    if not isfinite(extreme):
-        return value
     kept: float = (1 - confidence) ** (1 / units)
     return extreme + (value - extreme) * kept
 

@@ -10,7 +10,7 @@ from math import ceil, log2, sqrt
 from statistics import NormalDist
 from typing import Any, Literal
 
-from customspec.decide.intervals import Interval, bootstrap, unseen, wilson
+from customspec.decide.intervals import Interval, bootstrap, held, wilson
 from customspec.decide.power import POWER
 from customspec.decide.randomization import FLIPS, SLOW_FLIPS, flips_for, randomization
 from customspec.decide.samples import (
@@ -145,12 +145,13 @@ def difference_interval(
     """The interval of the first less the second, or its upper bound alone; with the difference's standard error.
 
     Newcombe's for right and wrong rows, whose limits are one-sided bounds each; else a bootstrap over rows or groups.
-    An upper bound is never below `unseen`, so that a few rows without any difference do not show all.
+    An upper bound is `held`, so that a few rows without any difference do not show all.
     """
     found = _difference_interval(first, second, measure, confidence, side)
     if side == "two-sided":
         return found
-    high = max(found.high, unseen(first.value - second.value, measure.range, first.units, confidence))
+    lost, reach = first.value - second.value, measure.range
+    high = held(found.high, lost, reach, first.units, confidence, found.error, "upper")
     return Interval(found.low, high, found.method, found.error)
 
 

@@ -67,6 +67,13 @@ class Limits:
                 measured = limit.needs.format(limit.write(found))
                 raise OverBudgetError(f"over the budget: measured {measured}; `{key}` allows {limit.write(most)}")
 
+    def check_peak(self, step: Step, peak: float | None) -> None:
+        """Raises OverBudgetError where a candidate's step took more memory than it may, in this run or an earlier one.
+        None: not known."""
+        if peak is not None and self.memory_bytes is not None and peak > self.memory_bytes:
+            taken = f"{step.id} took {size(peak)} of memory"
+            raise OverBudgetError(f"{taken}; the budget allows {size(self.memory_bytes)}")
+
     def watch(self, step: Step, machine: Machine) -> Callable[[], None]:
         """To be called while a step works, as often as it can stop: raises OverBudgetError. Peaks count from here."""
         peak = (
@@ -77,9 +84,6 @@ class Limits:
 
         def check() -> None:
             self.check_time()
-            found = None if peak is None else peak()
-            if found is not None and self.memory_bytes is not None and found > self.memory_bytes:
-                taken = f"{step.id} took {size(found)} of memory"
-                raise OverBudgetError(f"{taken}; the budget allows {size(self.memory_bytes)}")
+            self.check_peak(step, None if peak is None else peak())
 
         return check

@@ -99,7 +99,10 @@ class _Run:
 
     def _judge(self, step: Step, result: Result) -> None:
         """Raises OverBudgetError where the candidate turns out to take too much."""
-        if step.candidate is not None and step.candidate != _gauge(self.plan):
+        if step.candidate is None:
+            return
+        self.limits.check_peak(step, result.values.get("peak_memory_bytes"))
+        if step.candidate != _gauge(self.plan):
             self.limits.check_measured(result.values)
 
 

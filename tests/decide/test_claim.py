@@ -73,10 +73,37 @@ def test_perfect_rows_need_as_many_as_could_show_it(grouped: bool) -> None:
     assert found.rows_needed == (58 if grouped else 29)  # 29 groups of two
 
 
-def test_no_data_are_too_alike_to_need_a_number() -> None:
+@pytest.mark.parametrize("rows", [[0.5], [0.5] * 50, [0.5, 0.4, 0.3, 0.2]])
+def test_without_a_worst_value_rows_that_tell_too_little_show_nothing(rows: list[float]) -> None:
+    """One row would show any goal otherwise, and so would any number of equal ones."""
     endless = Measure("loss", 0.0, math.inf, higher_is_better=False, proportion=False)
-    found = claim(Sample.of_rows([0.5] * 5), endless, Goal(metric="loss", at_most=0.6), 0.95)
-    assert (found.shown, found.bound) == (True, 0.5)  # a metric without a worst value: nothing but the data speaks
+    found = claim(Sample.of_rows(rows), endless, Goal(metric="loss", at_most=0.6), 0.95)
+    assert (found.shown, found.bound, found.rows_needed) == (False, math.inf, None)
+    assert found.to_json()["bound"] is None
+    more = claim(Sample.of_rows([*rows, 0.45, 0.35, 0.25, 0.15] * 2), endless, Goal(metric="loss", at_most=0.6), 0.95)
+    assert more.shown
+
+
+@pytest.mark.parametrize(("successes", "n", "threshold"), [(98, 100, 0.95), (144, 200, 0.66), (64, 80, 0.7)])
+@pytest.mark.parametrize("size", [1, 5])
+def test_rows_or_groups_all_good_or_all_bad_are_judged_exactly(
+    successes: int, n: int, threshold: float, size: int
+) -> None:
+    """Of such scores a bootstrap's bound errs in up to an eighth of all samples at 95 %."""
+    rows = [float(row < successes) for row in range(n) for _ in range(size)]
+    sample = Sample.of_rows(rows, None if size == 1 else [str(row // size) for row in range(n * size)])
+    p = binomtest(successes, n, threshold, alternative="greater").pvalue
+    found = of(sample, threshold, SCORE)
+    assert (found.shown, found.method) == (p <= 0.05, "Clopper-Pearson")
+    needed = rows_for_power(threshold, successes / n, 0.95)
+    assert found.rows_needed == (None if found.shown else size * (needed or 0))
+
+
+def test_a_bootstraps_bound_must_pass_the_threshold() -> None:
+    sample = Sample.of_rows([1.0] * 60 + [0.5] * 40)
+    bound = of(sample, 0.5, SCORE).bound
+    assert not of(sample, bound, SCORE).shown
+    assert of(sample, bound - 0.005, SCORE).shown
 
 
 def test_a_claim_on_rows_that_chose_shares_its_level() -> None:

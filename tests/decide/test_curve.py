@@ -95,6 +95,19 @@ def test_few_rows_that_all_agree_leave_open_what_others_would_show() -> None:
     assert list(found.twice.gain_ci) == pytest.approx([-open_share, open_share])
 
 
+def test_nothing_is_gained_beyond_the_best_value_there_is() -> None:
+    right = {0.25: 60, 0.5: 80, 1.0: 100}
+    points = [
+        Point(share, int(100 * share), Sample.of_rows([float(row < good) for row in range(100)]))
+        for share, good in right.items()
+    ]
+    found = curve_of(points, ACCURACY, 0.02, 0.95)
+    assert found.twice is not None
+    assert (found.twice.value, found.twice.gain) == (1.0, 0.0)
+    assert found.more_helps is None  # of rows like those that were not drawn, up to 3 % may still be wrong
+    assert found.twice.gain_ci[1] == pytest.approx(1 - 0.05 ** (1 / 100))
+
+
 def test_two_sizes_are_no_curve() -> None:
     found = curve_of(drawn([0.6, 0.7], 100), ACCURACY, 0.02, 0.95)
     assert (found.law, found.twice, found.more_helps) == (None, None, None)

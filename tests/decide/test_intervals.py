@@ -175,9 +175,12 @@ def test_a_few_groups_show_no_more_than_as_many_rows() -> None:
     assert bound_of(sample, ACCURACY, 0.95, "lower").low == pytest.approx(0.05 ** (1 / 4))
 
 
-def test_a_metric_without_a_worst_value_has_the_bootstraps_bound_alone() -> None:
+def test_a_metric_without_a_worst_value_has_the_bootstraps_bound_alone_where_rows_differ() -> None:
     endless = Measure("loss", 0.0, math.inf, higher_is_better=False, proportion=False)
-    assert bound_of(Sample.of_rows([0.5] * 10), endless, 0.95, "upper").high == 0.5
+    sample = Sample.of_rows([row / 10 for row in range(10)])
+    found = bootstrap(statistic_of(sample), confidence=0.95, side="upper").high
+    assert bound_of(sample, endless, 0.95, "upper").high == found
+    assert bound_of(Sample.of_rows([0.5] * 10), endless, 0.95, "upper").high == math.inf
 
 
 def test_a_level_beyond_what_the_usual_resamples_resolve_gets_more() -> None:
