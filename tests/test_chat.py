@@ -133,6 +133,14 @@ def test_what_a_template_leaves_out_is_told(chatting: Workspace, customspec: Com
         assert (note in customspec("plan", there).out) is told
 
 
+def test_a_question_that_was_trained_on_is_told_whatever_its_answer(chatting: Workspace, customspec: Command) -> None:
+    other = talk(3)
+    other["talk"][-1] = {"role": "assistant", "content": "mild"}
+    chatting.rows("test.jsonl", [talk(200), other])
+    ended = customspec("validate", chatting.spec("techniques: [zero_shot]", prompt=PROMPT))
+    assert "1 test row is also in `train`: test.jsonl:2 is train.jsonl:4" in ended.err
+
+
 def test_new_conversations_are_answered(chatting: Workspace, customspec: Command) -> None:
     spec = chatting.spec("techniques: [zero_shot]", prompt=CHOOSING)
     document = customspec("run", spec, "--json").json

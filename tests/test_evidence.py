@@ -99,6 +99,20 @@ def test_an_overlap_of_the_stated_number_is_allowed(workspace: Workspace, custom
     )
 
 
+def test_what_a_candidates_own_prompt_asks_counts_and_a_prompt_that_nobody_uses_does_not(
+    workspace: Workspace, customspec: Command
+) -> None:
+    for name, start in (("train", 0), ("validation", 100), ("test", 0)):
+        workspace.rows(f"{name}.jsonl", [{**row, "number": start + 500} for row in colours(8, start)])
+    workspace.rows("test.jsonl", [{**row, "number": 900 + index} for index, row in enumerate(colours(8))])
+    by_number = 'prompt: {user: "{{ number }}", answer: "{{ label }}", choices: from_data}'
+    by_text = 'prompt: {user: "{{ text }}", answer: "{{ label }}", choices: from_data}'
+    own = 'techniques: [{{zero_shot: {{}}, prompt: {{user: "{}"}}}}]'
+    told = "8 test rows are also in `train`"
+    assert told in customspec("validate", workspace.spec(own.format("{{ text }}"), prompt=by_number)).err
+    assert customspec("validate", workspace.spec(own.format("{{ number }}"), prompt=by_text)).code == 0
+
+
 def test_rows_that_differ_in_a_column_that_the_prompt_does_not_show_are_the_same(
     workspace: Workspace, customspec: Command
 ) -> None:

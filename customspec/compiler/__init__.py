@@ -28,7 +28,7 @@ from customspec.compiler.memory_fit import make_room
 from customspec.compiler.metrics import ChosenMetric, read_metrics
 from customspec.compiler.models import blaming_model, model_notes, resolve_model
 from customspec.compiler.option_files import resolve_files
-from customspec.compiler.overlap import check_overlap, overlap_notes
+from customspec.compiler.overlap import check_overlap, overlap_notes, prompts_of
 from customspec.compiler.problems import Problems
 from customspec.compiler.secrets import check_secrets
 from customspec.compiler.steps import data_step, decide_step, evaluated_splits, model_steps, own_steps
@@ -45,7 +45,7 @@ from customspec.plan import Plan, digest
 from customspec.registry import Registry
 from customspec.sandbox.client import worker
 from customspec.source import Document, KeyPath
-from customspec.spec import BaseModelSpec, Spec
+from customspec.spec import BaseModelSpec, Prompt, Spec
 from customspec.suggest import closest, did_you_mean
 
 
@@ -114,7 +114,8 @@ def _compile(
     drafts = resolve_files(_only(drafts, choices.only, document), local, problems)
     metrics = read_metrics(spec, registry, problems)
     measure = None if problems else Measure.of(metrics[0].metric, metrics[0].id)
-    resolved = _resolve(spec, drafts, choices, local, problems)
+    prompts = prompts_of(spec, drafts)
+    resolved = _resolve(spec, drafts, prompts, choices, local, problems)
     ready, smaller = make_room(_candidates(drafts, resolved, choices, shared, problems), problems)
     lineup = line_up(spec, ready, resolved.models[spec.base_model], problems)
     claim = None if measure is None else planned_claim(spec, resolved.data, measure, lineup.choosable, choices.limit)
@@ -125,16 +126,23 @@ def _compile(
     hub = sorted({model.label for model in resolved.models.values() if isinstance(model, Unresolved)})
     unresolved = (*hub, *resolved.data.unresolved)
     of_candidates = (*comparison_notes(ready), *fit_notes(drafts), *smaller, *shared.length_budget.notes())
-    notes = (*_notes(resolved, local.remembered), *unread_notes(ready), *of_candidates)
+    notes = (*_notes(resolved, prompts, local.remembered), *unread_notes(ready), *of_candidates)
     return Compiled(spec, plan, lineup.ordered, resolved.data, unresolved, claim, metrics, document, notes)
 
 
-def _resolve(spec: Spec, drafts: Sequence[Draft], choices: Choices, local: LocalFiles, problems: Problems) -> Resolved:
+def _resolve(
+    spec: Spec,
+    drafts: Sequence[Draft],
+    prompts: Sequence[Prompt],
+    choices: Choices,
+    local: LocalFiles,
+    problems: Problems,
+) -> Resolved:
     """The data and every model that the spec names, found and read."""
     before = len(problems)
     data = resolve_data(spec, local, problems)
     if data.given is not None and len(problems) == before:
-        check_overlap(spec, data.given, problems, local.remembered)
+        check_overlap(spec, prompts, data.given, problems, local.remembered)
     places = _model_places(spec, drafts)
     models = {ref: resolve_model(ref, at, choices.machine, local, problems) for ref, at in places.items()}
     return Resolved(spec, data, models)
@@ -152,10 +160,10 @@ def _candidates(
     return ready
 
 
-def _notes(resolved: Resolved, remembered: Remembered) -> tuple[str, ...]:
+def _notes(resolved: Resolved, prompts: Sequence[Prompt], remembered: Remembered) -> tuple[str, ...]:
     """What the person should know of the models and the data."""
     given = resolved.data.given
-    overlapping = () if given is None else overlap_notes(resolved.spec, given, remembered)
+    overlapping = () if given is None else overlap_notes(prompts, given, remembered)
     return (*model_notes(resolved.models.values()), *overlapping)
 
 

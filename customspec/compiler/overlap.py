@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
+from customspec.compiler.entries import Draft
 from customspec.compiler.problems import Problems
+from customspec.compiler.prompting import merged
 from customspec.errors import Code
 from customspec.inputs.splits import Splits
 from customspec.inputs.splitting import overlap
 from customspec.prompts import Row, TemplateError
 from customspec.sandbox.templates import Known, Sandboxed
+from customspec.source import Document
 from customspec.spec import Prompt, Spec
 
 LOOSE = (("test", "validation"), ("validation", "train"))
 NAMED = 3  # rows in one message
 
 
-def check_overlap(spec: Spec, rows: Splits, problems: Problems, known: Known) -> None:
+def prompts_of(spec: Spec, drafts: Iterable[Draft]) -> tuple[Prompt, ...]:
+    """Each different prompt that a candidate asks with; those that are wrong are reported where they are read."""
+    nowhere = Problems(Document("", "", {}, {}))
+    own = (merged(spec.prompt, draft.entry.prompt, draft.at, nowhere) for draft in drafts)
+    asked = {(prompt.system, prompt.user, prompt.messages): prompt for prompt in own if prompt is not None}
+    return tuple(asked.values())
+
+
+def check_overlap(spec: Spec, prompts: Sequence[Prompt], rows: Splits, problems: Problems, known: Known) -> None:
     """No test row asks what a training row asks, but for exactly as many as `data.allow_overlap` says.
 
-    Two rows ask the same when the columns that the spec's `system` and `user` templates name are equal, after NFKC,
-    case folding and the collapse of white space, whatever their answers. `rows` are the splits as given.
+    Two rows ask the same when the columns that a prompt's `system` and `user` templates name are equal, or all turns of
+    a conversation but the last answer, after NFKC, case folding and the collapse of white space, whatever their
+    answers. `rows` are the splits as given.
     """
-    same, allowed = _shared(rows, "test", "train", _columns(spec.prompt, known)), spec.data.allow_overlap
+    same, allowed = _shared(rows, "test", "train", prompts, known), spec.data.allow_overlap
     if allowed is not None and len(same) != allowed:
         message = f"`allow_overlap` must be the exact number of test rows that are also in `train`: {len(same)}"
         hint = _named(same) if same else None
@@ -34,11 +46,10 @@ def check_overlap(spec: Spec, rows: Splits, problems: Problems, known: Known) ->
         problems.add(Code.DATA_OVERLAP, ("data", "test"), message, hint=hint)
 
 
-def overlap_notes(spec: Spec, rows: Splits, known: Known) -> tuple[str, ...]:
+def overlap_notes(prompts: Sequence[Prompt], rows: Splits, known: Known) -> tuple[str, ...]:
     """Notes, not errors: validation rows that were trained on make the choice optimistic, test rows that were chosen by
     make the claim so."""
-    columns = _columns(spec.prompt, known)
-    found = ((later, earlier, _shared(rows, later, earlier, columns)) for later, earlier in LOOSE)
+    found = ((later, earlier, _shared(rows, later, earlier, prompts, known)) for later, earlier in LOOSE)
     return tuple(
         f"{_counted(same, later)} also in `{earlier}`: {_named(same)}" for later, earlier, same in found if same
     )
@@ -63,18 +74,30 @@ def _columns(prompt: Prompt, known: Known) -> list[str]:
         return []  # reported where the prompt is read
 
 
-def _shared(rows: Splits, later: str, earlier: str, columns: list[str]) -> list[tuple[Row, Row]]:
+def _shared(rows: Splits, later: str, earlier: str, prompts: Sequence[Prompt], known: Known) -> list[tuple[Row, Row]]:
+    """The rows of one split that ask, by any of the prompts, what a row of the other asks; with the first of those."""
     first, second = rows.named(later), rows.named(earlier)
-    if not columns or any(column not in part[0].fields for part in (first, second) if part for column in columns):
-        return []  # reported where the template is read
-    same = overlap(_asked(first, columns), _asked(second, columns))
-    return [(first[one], second[other]) for one, other in same]
+    found: dict[int, int] = {}
+    for prompt in prompts:
+        columns = _columns(prompt, known)
+        if columns and all(column in part[0].fields for part in (first, second) if part for column in columns):
+            same = overlap(_asked(first, columns, prompt), _asked(second, columns, prompt))
+            found = {**dict(same), **found}  # a column that is not there is reported where the template is read
+    return [(first[one], second[found[one]]) for one in sorted(found)]
 
 
-def _asked(rows: Iterable[Row], columns: list[str]) -> Iterable[str]:
+def _asked(rows: Iterable[Row], columns: list[str], prompt: Prompt) -> Iterable[str]:
     """A row's question as one text, with a mark between the columns that no text has."""
     for row in rows:
-        yield " \0 ".join(_text(row.fields.get(column)) for column in columns)
+        values = [row.fields.get(column) for column in columns]
+        yield " \0 ".join(map(_text, values if prompt.messages is None else map(_question, values)))
+
+
+def _question(turns: object) -> object:
+    """A conversation without the answer that it ends with."""
+    if not (isinstance(turns, list | tuple) and turns and isinstance(turns[-1], Mapping)):
+        return turns
+    return turns[:-1] if turns[-1].get("role") == "assistant" else turns
 
 
 def _text(value: object) -> str:
