@@ -164,6 +164,7 @@ def decide_step(spec: Spec, lineup: Lineup, data: Step, measured: Sequence[Step]
         "goal": None if spec.goal is None else spec.goal.model_dump(exclude_none=True),
         "metric": _scored(metric),
         "order": shipping,
+        "base_parameters": {ready.key: ready.total for ready in lineup.running if ready.ships},
         "group": spec.data.group,
         "confidence": spec.confidence,
         "margin": spec.margin,

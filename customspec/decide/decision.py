@@ -49,11 +49,15 @@ class Standing:
     artifact_bytes: int
     train_seconds: float
     spending: Spending = field(default_factory=Spending)
+    base_parameters: int = 1
 
     @property
     def cost(self) -> tuple[float, ...]:
-        """Cheap to expensive: prompting by tokens per request, then tuning by artifact and training time."""
-        return (0, self.prompt_tokens) if self.family == "prompting" else (1, self.artifact_bytes, self.train_seconds)
+        """Cheap to expensive: prompting by tokens per request, then tuning by artifact and training time; where base
+        models differ, a token costs as much as the model has parameters, and an artifact stands on its own model."""
+        if self.family == "prompting":
+            return 0, self.prompt_tokens * self.base_parameters
+        return 1, self.base_parameters, self.artifact_bytes, self.train_seconds
 
 
 @dataclass(frozen=True, slots=True)

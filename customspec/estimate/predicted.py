@@ -31,11 +31,12 @@ class Estimate:
     calibrated: bool = False
 
     @property
-    def rung(self) -> tuple[int, float, float]:
-        """Sorts from cheap to expensive: prompting by tokens per request, tuning by artifact, then by training."""
+    def rung(self) -> tuple[float, ...]:
+        """Sorts from cheap to expensive, as `decide.decision.Standing.cost` does with what was measured."""
+        base = self.total_parameters or 1
         if self.trainable_parameters == 0:
-            return 0, self.prompt_tokens or 0.0, 0.0
-        return 1, self.artifact_bytes or 0, self.training_flops or 0.0
+            return 0, (self.prompt_tokens or 0.0) * base
+        return 1, base, self.artifact_bytes or 0, self.training_flops or 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, null for what is not known."""

@@ -259,3 +259,11 @@ def test_nothing_evaluated_is_no_choice(goal: Goal | None, met: bool | None) -> 
 def test_the_decision_is_plain_json() -> None:
     text = json.dumps(choose([prompted("zero", 0.9)]).to_json(), allow_nan=False)
     assert json.loads(text)["claim"]["shown"] is True
+
+
+@pytest.mark.parametrize("family", ["prompting", "tuning"])
+def test_a_larger_base_is_dearer(family: str) -> None:
+    """As many tokens, or a smaller artifact, of a model four times the size."""
+    small = standing("small", family, None, None, prompt_tokens=24.0, artifact_bytes=100, base_parameters=1_000)
+    large = standing("large", family, None, None, prompt_tokens=24.0, artifact_bytes=50, base_parameters=4_000)
+    assert small.cost < large.cost

@@ -34,7 +34,9 @@ def run(step: Step, work: Work, _: Path) -> dict[str, Any]:
     column = params["group"]
     groups = {split: None if column is None else groups_of(work.rows(split), column) for split in SPLITS[1:]}
     samples = {split: _samples(split, by_key, scoring, groups[split]) for split in SPLITS[1:]}
-    decision = decide(question, [_standing(key, needs, samples) for key, needs in by_key.items()])
+    decision = decide(
+        question, [_standing(key, needs, samples, params["base_parameters"][key] or 1) for key, needs in by_key.items()]
+    )
     pairs = _pairs(samples, decision.chosen_on, question, work)
     return {**decision.to_json(), "pairs": pairs}
 
@@ -78,7 +80,7 @@ def _pairs(samples: Samples, chosen_on: str | None, question: Question, work: Wo
     return found
 
 
-def _standing(key: str, needs: list[Need], samples: Samples) -> Standing:
+def _standing(key: str, needs: list[Need], samples: Samples, base_parameters: int) -> Standing:
     evaluated = [need.result.values for need in needs if need.step.kind == "evaluate"]
     tokens = max((values["prompt_tokens_per_example"] for values in evaluated), default=0.0)
     reading = next((reading_of(need.step, tokens) for need in needs if need.step.kind == "evaluate"), None)
@@ -93,4 +95,5 @@ def _standing(key: str, needs: list[Need], samples: Samples) -> Standing:
         artifact_bytes=trained.get("artifact_bytes", 0),
         train_seconds=trained.get("train_seconds", 0.0),
         spending=spending_of([need.result.values for need in needs], reading),
+        base_parameters=base_parameters,
     )
