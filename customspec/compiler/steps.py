@@ -169,6 +169,7 @@ def decide_step(spec: Spec, lineup: Lineup, data: Step, measured: Sequence[Step]
         "confidence": spec.confidence,
         "margin": spec.margin,
         "gauge": gauge,
+        "skipped": len(lineup.skipped.keys() - {lineup.gauge}),
         "cost": None if spec.cost is None else spec.cost.model_dump(),
     }
     needs = (data, *(step for step in measured if step.candidate in shipping))

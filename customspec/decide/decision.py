@@ -23,7 +23,8 @@ CHOICES: Final = frozenset[Ending]({"shown", "not_shown", "within_margin", "only
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is to be decided. `candidates` is how many the plan could choose, those included that a ladder left out."""
+    """What is to be decided. `candidates` is how many the plan could choose, those included that a ladder left out;
+    `skipped` how many the budget ruled out before that."""
 
     measure: Measure
     goal: Goal | None
@@ -34,6 +35,7 @@ class Question:
     cost: Cost | None = None
     gauge: str | None = None
     """Key of the candidate that shows what is possible and is never chosen."""
+    skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,12 @@ class _Pool:
         return self.sample(standing).value
 
     @property
+    def seen(self) -> str | None:
+        """`2 of 4`, where not all candidates were evaluated: the budget ruled some out, or they failed."""
+        there, all_of_them = len(self.measured), self.question.candidates + self.question.skipped
+        return f"{there} of {all_of_them}" if there < all_of_them else None
+
+    @property
     def best(self) -> Standing:
         """The best estimate; among equals the cheapest."""
         sign = -1.0 if self.question.measure.higher_is_better else 1.0
@@ -167,8 +175,9 @@ def _reaching(pool: _Pool, goal: Goal) -> Decision:
     reaching = [standing for standing in pool.measured if goal.reached_by(pool.value(standing))]
     if not reaching:
         best = pool.best
+        evaluated = f" that was evaluated, {pool.seen}," if pool.seen else ""
         answer = (
-            f"no candidate reaches {question.measure.name} {bound(goal)} on the {pool.split} rows; "
+            f"no candidate{evaluated} reaches {question.measure.name} {bound(goal)} on the {pool.split} rows; "
             f"the nearest is {best.id} with {decimals(pool.value(best))}"
         )
         return Decision("not_reached", answer, False, best.id, best.key, pool.split, reasons=_caution(pool))
@@ -231,7 +240,8 @@ def _nearly_best(pool: _Pool) -> Decision:
     measure, margin = question.measure, f"{question.margin:g}"
     estimate = f"{measure.name} {decimals(pool.value(best))} on the {pool.split} rows"
     if len(pool.measured) == 1:
-        answer = f"{best.id} is the only candidate: {estimate}"
+        evaluated = f" that was evaluated, {pool.seen}" if pool.seen else ""
+        answer = f"{best.id} is the only candidate{evaluated}: {estimate}"
         return Decision("only_one", answer, None, best.id, best.key, pool.split)
     samples = {standing.key: pool.sample(standing) for standing in pool.measured}
     found: Mapping[str, Loss] = losses(samples, measure, question.margin, question.confidence)

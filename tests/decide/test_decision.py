@@ -267,3 +267,14 @@ def test_a_larger_base_is_dearer(family: str) -> None:
     small = standing("small", family, None, None, prompt_tokens=24.0, artifact_bytes=100, base_parameters=1_000)
     large = standing("large", family, None, None, prompt_tokens=24.0, artifact_bytes=50, base_parameters=4_000)
     assert small.cost < large.cost
+
+
+def test_what_was_not_evaluated_is_no_part_of_the_answer() -> None:
+    """Two of four: the budget ruled one out beforehand, and stopped another."""
+
+    def asked(standings: Sequence[Standing], goal: Goal | None) -> str:
+        return decide(Question(ACCURACY, goal, "compare", 0.95, 0.02, 3, skipped=1), standings).answer
+
+    zero, few = prompted("zero", 0.5), prompted("few", 0.6, tokens=99)
+    assert asked([zero, few], GOAL).startswith("no candidate that was evaluated, 2 of 4, reaches accuracy at least 0.8")
+    assert asked([zero], None).startswith("zero is the only candidate that was evaluated, 1 of 4: accuracy 0.500")

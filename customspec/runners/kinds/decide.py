@@ -52,6 +52,7 @@ def _question(params: Mapping[str, Any], scoring: Scoring) -> Question:
         candidates=len(params["order"]) - (params["gauge"] is not None),
         cost=None if params["cost"] is None else Cost.model_validate(params["cost"]),
         gauge=params["gauge"],
+        skipped=params["skipped"],
     )
 
 
