@@ -122,7 +122,10 @@ def test_the_cards_lines_load_the_adapter(
     export(customspec, run, tmp_path, "--candidate", "both@0")
     lines = (tmp_path / "README.md").read_text().partition("```python\n")[2].partition("```")[0]
     (tmp_path / "load.py").write_text(lines)
-    (tmp_path / "model").symlink_to(run.parents[2] / "model")  # the base, under the name that the card has for it
+    card = (tmp_path / "README.md").read_text()
+    assert "`BASE` stands for the folder of the base model, model, whose digest is below." in card
+    assert f"vllm serve BASE --enable-lora --lora-modules colours={tmp_path.name}" in card
+    (tmp_path / "BASE").symlink_to(run.parents[2] / "model")
     monkeypatch.chdir(tmp_path)
     assert isinstance(runpy.run_path("load.py")["model"], PeftModel)
 

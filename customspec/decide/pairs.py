@@ -11,7 +11,7 @@ from statistics import NormalDist
 from typing import Any, Literal
 
 from customspec.decide.intervals import Interval, bootstrap, held, wilson
-from customspec.decide.power import POWER
+from customspec.decide.power import POWER, share_showing
 from customspec.decide.randomization import FLIPS, SLOW_FLIPS, flips_for, randomization
 from customspec.decide.samples import (
     Measure,
@@ -242,7 +242,8 @@ def _verdict(difference: float, p: float, measure: Measure, confidence: float) -
 
 
 def _smallest(sample: Sample, measure: Measure, error: float | None, alpha: float) -> float | None:
-    """Two-sided at `alpha`, by the normal approximation; never below what the exact test needs to reject at all.
+    """Two-sided at `alpha`: by the normal approximation, and for right and wrong rows never less than what the exact
+    test shows so often where all rows that differ do so to one side.
 
     Without any difference seen the error is 0, and only the exact test's need can tell: None for other scores.
     """
@@ -252,4 +253,4 @@ def _smallest(sample: Sample, measure: Measure, error: float | None, alpha: floa
         return None
     by_error = (normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(POWER)) * (error or 0.0)
     exact = measure.proportion and sample.groups is None  # then each row that differs counts 1
-    return max(by_error, needed / sample.n) if exact else by_error or None
+    return max(by_error, share_showing(needed, sample.n)) if exact else by_error or None

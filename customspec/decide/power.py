@@ -87,10 +87,16 @@ def exact_power(rows: Draws, share: float, true: float, confidence: float) -> Nu
 def least_shown(rows: int, share: float, confidence: float, power: float = POWER) -> float | None:
     """The smallest true share that so many rows show with this power; None: they cannot show the goal at all."""
     import numpy as np
-    from scipy.special import betaincinv
 
     right = int(_critical(np.array([rows]), share, confidence)[0])
-    return None if right > rows else float(betaincinv(right, rows - right + 1, power))
+    return None if right > rows else share_showing(right, rows, power)
+
+
+def share_showing(needed: int, rows: int, power: float = POWER) -> float:
+    """The share of right rows at which so many of these rows, or more, are right with this power."""
+    from scipy.special import betaincinv
+
+    return float(betaincinv(needed, rows - needed + 1, power))
 
 
 def _critical(rows: Draws, share: float, confidence: float) -> Draws:

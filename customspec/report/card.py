@@ -10,7 +10,7 @@ from typing import Any
 
 from customspec import __version__
 from customspec.decide.wording import short_run
-from customspec.report.serving import Base, Form, Served
+from customspec.report.serving import ELSEWHERE, Base, Form, Served
 
 WORDS: Mapping[Form, str] = {
     "adapter": "An adapter in PEFT's layout, to be loaded beside its base.",
@@ -129,6 +129,8 @@ def _parity(parity: Mapping[str, Any]) -> str:
 
 
 def _use(facts: Facts) -> Iterator[str]:
+    if facts.base.name == ELSEWHERE and facts.form in {"adapter", "prompt"}:
+        yield f"`{ELSEWHERE}` stands for the folder of the base model, {facts.base.label}, whose digest is below.\n"
     for served in facts.served:
         if served.command is not None:
             yield f"{served.server}, from the folder that holds this one:\n\n```\n{served.command}\n```\n"

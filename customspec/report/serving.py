@@ -16,10 +16,14 @@ RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 DEFAULT_RANK = 16
 SOFT = frozenset({"PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "MULTITASK_PROMPT_TUNING", "CPT", "CARTRIDGE"})
 
+ELSEWHERE = "BASE"
+"""Stands in a card for the folder of a base model: a path on this machine means nothing on another."""
+
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The base model as a server could be told of it: `name` is a hub name or a folder, None for a GGUF file."""
+    """The base model as a server could be told of it: `name` is a hub name, a folder, or ELSEWHERE for a folder that
+    lies in another place on each machine; None for a GGUF file."""
 
     label: str
     name: str | None

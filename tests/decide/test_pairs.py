@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from measures import ACCURACY, ERRORS, SCORE
+from scipy.stats import binom
 
 from customspec.decide.pairs import Pair, compare_all, difference_interval, holm, mcnemar, newcombe, p_value, table_of
 from customspec.decide.samples import Measure, Sample, Totals, shared
@@ -220,7 +221,14 @@ def test_only_rows_that_both_answered_are_compared() -> None:
 
 def test_too_few_rows_could_show_no_difference() -> None:
     assert pair_of(*of_table(0, 5, 0, 0)).smallest is None  # 2 / 2^5 is above 0.05
-    assert pair_of(*of_table(0, 6, 0, 0)).smallest == 1.0
+    assert pair_of(*of_table(0, 6, 0, 0)).smallest == pytest.approx(0.8 ** (1 / 6))
+
+
+@pytest.mark.parametrize("n", [36, 100])
+def test_the_smallest_difference_shows_four_times_in_five_where_none_was_seen(n: int) -> None:
+    smallest = pair_of(*of_table(n - 2, 1, 1, 0)).smallest
+    assert smallest is not None
+    assert binom.sf(5, n, smallest) == pytest.approx(0.8, abs=1e-6)  # six rows, all to one side: 2 / 2^6
 
 
 def test_the_smallest_difference_shrinks_with_the_root_of_the_rows() -> None:

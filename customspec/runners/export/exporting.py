@@ -17,7 +17,7 @@ from customspec.inputs.paths import resolved
 from customspec.inputs.splits import SPLITS
 from customspec.plan import digest
 from customspec.report.card import Facts, card
-from customspec.report.serving import Base, Form, Served, servings
+from customspec.report.serving import ELSEWHERE, Base, Form, Served, servings
 from customspec.runners.export.bundle import bundle
 from customspec.runners.export.files import copy_artifact, copy_base, merge
 from customspec.runners.export.parity import Parity
@@ -102,8 +102,8 @@ def _base(opened: Reopened) -> Base:
 
 
 def _without_path(base: Base) -> Base:
-    """The base as a card names it: a path on this machine means nothing elsewhere."""
-    return base if base.name is None or base.revision is not None else Base(base.label, base.label)
+    """The base as a card names it."""
+    return base if base.name is None or base.revision is not None else Base(base.label, ELSEWHERE)
 
 
 def _facts(
