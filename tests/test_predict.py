@@ -55,7 +55,7 @@ def test_files_of_every_kind_and_a_pipe_are_answered_alike(
     assert {row["prediction"] for row in given} <= {"cold", "warm"}
     assert all(sum(row["probabilities"].values()) == pytest.approx(1) for row in given)
     for name in ("new.json", "new.csv"):
-        assert answers(customspec("predict", run, tmp_path / name, "--candidate", "few_shot@0")) == given
+        assert answers(customspec("predict", run, tmp_path / name, "--candidate", "few_shot@0", "--json")) == given
     for more in ((), ("-",)):
         pipe(lines.encode())
         assert answers(customspec("predict", run, *more, "--candidate", "few_shot")) == given

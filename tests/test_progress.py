@@ -28,3 +28,16 @@ def test_a_line_has_speed_and_time_left(
     now += seconds - 1
     lines.progress("train", done, 100, note)
     assert written == ["train: started", line]
+
+
+def test_what_comes_before_the_first_unit_is_no_part_of_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    written: list[str] = []
+    lines = Lines(written.append)
+    lines.started("predict", 1)
+    now += 40
+    lines.progress("predict", 0, 1)
+    now += 0.5
+    lines.progress("predict", 1, 1)
+    assert written == ["predict: started", "predict: 1/1 at 2.0/s"]

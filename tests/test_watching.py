@@ -116,6 +116,9 @@ def test_a_watcher_is_told_everything_in_order(
     curve = [arguments for method, arguments in notes.told if method == "progress" and arguments[-1]]
     assert [(step, done, total) for step, done, total, *_ in curve] == [("train:lora@0", 1, 2), ("train:lora@0", 2, 2)]
     assert all(values.keys() == {"loss", "learning_rate", "grad_norm"} for *_, values in curve)
+    answered = [told for method, told in notes.told if method == "progress" and told[0] == "evaluate:lora@0:test"]
+    counted = [(done, total) for _, done, total, *_ in answered if total]
+    assert (counted[0], counted[-1]) == ((0, 12), (12, 12)), "the rate is counted from when the model is loaded"
 
 
 def test_a_cached_step_is_finished_with_its_values_and_never_starts(

@@ -12,8 +12,7 @@ from customspec.compiler.candidates import Choices
 from customspec.machine import Machine
 from customspec.plan import digest
 from customspec.registry import discover
-from customspec.report.logs import tell
-from customspec.report.text import escape
+from customspec.report.logs import say
 
 
 def make_plan(
@@ -43,6 +42,6 @@ def resolved_plan(spec: Path, root: Path, machine: Machine, **choices: Any) -> C
     compiled = make_plan(spec, root, machine, **choices)
     if compiled.unresolved:
         parsed, _ = read_spec(read_document(spec, choices.get("sets", ())), discover())
-        fetch(parsed, root, lambda text: tell(escape(text)))
+        fetch(parsed, root, say)
         compiled = make_plan(spec, root, machine, **choices)
     return compiled

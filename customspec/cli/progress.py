@@ -1,7 +1,8 @@
-"""How a run looks while it goes: bars on a terminal, plain lines elsewhere. All on stderr."""
+"""How a run looks while it goes: bars on a terminal, plain lines elsewhere, all on stderr; and its lines in the log."""
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +26,9 @@ from customspec.report.logs import tell
 from customspec.report.text import escape
 
 QUIET_SECONDS = 10.0  # between two plain lines of one step
+LOG_SECONDS = 60.0  # the same in a log
+
+log = logging.getLogger("customspec")
 
 
 @contextmanager
@@ -43,6 +47,34 @@ def watching() -> Iterator[Following]:
     )
     with Progress(*columns, console=Console(stderr=True), transient=False) as progress:
         yield Bars(progress)
+
+
+class Logged:
+    """Passes a run's course on to what shows it, and into the log."""
+
+    def __init__(self, display: Following) -> None:
+        self._both = (display, Lines(log.info, LOG_SECONDS))
+
+    def started(self, step: str, total: int | None) -> None:
+        for one in self._both:
+            one.started(step, total)
+
+    def progress(
+        self, step: str, done: int, total: int | None, note: str = "", values: Mapping[str, float] | None = None
+    ) -> None:
+        for one in self._both:
+            one.progress(step, done, total, note, values)
+
+    def finished(
+        self,
+        step: str,
+        status: str,
+        seconds: float,
+        reason: str | None = None,
+        values: Mapping[str, Any] | None = None,
+    ) -> None:
+        for one in self._both:
+            one.finished(step, status, seconds, reason, values)
 
 
 class Bars:
@@ -80,8 +112,9 @@ class Bars:
 class Lines:
     """A line when a step starts and ends, and now and then in between."""
 
-    def __init__(self, write: Callable[[str], object]) -> None:
+    def __init__(self, write: Callable[[str], object], quiet: float = QUIET_SECONDS) -> None:
         self._write = write
+        self._quiet = quiet
         self._began: dict[str, float] = {}
         self._written: dict[str, float] = {}
 
@@ -93,7 +126,9 @@ class Lines:
         self, step: str, done: int, total: int | None, note: str = "", values: Mapping[str, float] | None = None
     ) -> None:
         now = time.monotonic()
-        if now - self._written[step] < QUIET_SECONDS or not done:
+        if not done:
+            self._began[step] = now  # what came before, such as loading a model, is no part of the rate
+        if now - self._written[step] < self._quiet or not done:
             return
         self._written[step] = now
         rate = done / (now - self._began[step])

@@ -10,6 +10,8 @@ from typing import TextIO
 from customspec.errors import redact
 from customspec.report.text import escape
 
+log = logging.getLogger("customspec")
+
 
 class SafeFormatter(logging.Formatter):
     """Each line of a record, tracebacks included, holds nothing that moves a cursor, and no secret."""
@@ -28,6 +30,12 @@ class TerminalHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno == logging.WARNING:
             tell(self.format(record))
+
+
+def say(text: str) -> None:
+    """Tell a sentence, and log it."""
+    tell(escape(text))
+    log.info(text)
 
 
 def tell(text: str) -> None:

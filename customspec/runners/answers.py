@@ -71,6 +71,7 @@ def answer(params: Mapping[str, Any], model: nn.Module, rows: Sequence[Encoded],
 def _counter(work: Work, rows: Sequence[Encoded]) -> Callable[[int], None]:
     """A function that adds up the rows of each batch and reports the sum."""
     done = 0
+    work.tell(done, len(rows), "")  # from here on the rate is counted
 
     def count(more: int) -> None:
         nonlocal done

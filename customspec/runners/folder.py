@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from customspec.errors import CustomspecError, RefusedError
+from customspec.errors import CustomspecError, RefusedError, first_line
 from customspec.inputs.documents import read_plan, read_results
 from customspec.inputs.writing import replace_file
 from customspec.machine import Machine
@@ -28,6 +28,8 @@ from customspec.store.occupancy import shared
 from customspec.store.upkeep import RUNNING, leftovers, mend, refer
 
 LOG = "log.txt"
+
+log = logging.getLogger("customspec")
 
 
 @contextmanager
@@ -94,20 +96,49 @@ def _filled(folder: Path, plan: Plan, outcome: Outcome, host: Host, curve: Mappi
 
 
 @contextmanager
-def logging_to(folder: Path) -> Iterator[None]:
-    """Everything that customspec logs, tracebacks of failed steps included, goes to the run's log."""
+def logging_to(folder: Path, earlier: Sequence[logging.LogRecord] = ()) -> Iterator[None]:
+    """Everything that customspec logs, tracebacks of failed steps included, goes to the run's log, behind what was
+    logged before the run had a folder."""
     handler = _Log(folder / LOG, encoding="utf-8", delay=False)
     handler.setFormatter(SafeFormatter("%(asctime)s %(levelname)s %(message)s"))
-    logger = logging.getLogger("customspec")
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    with closing(handler):
+        for record in earlier:
+            handler.handle(record)
+        with _listening(handler):
+            try:
+                yield
+            except BaseException as error:
+                log.error("the run ended: %s", first_line(error))
+                raise
+
+
+@contextmanager
+def keeping_logs() -> Iterator[list[logging.LogRecord]]:
+    """What is logged until a run has a folder to log to."""
+    handler = _Kept()
+    with _listening(handler):
+        yield handler.records
+
+
+@contextmanager
+def _listening(handler: logging.Handler) -> Iterator[None]:
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
     try:
         yield
     finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-        handler.close()
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
+class _Kept(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
 
 
 class _Log(logging.FileHandler):

@@ -29,6 +29,7 @@ from customspec.runners.predict import predict
 @device_option
 @store_option
 @allow_root_option
+@click.option("--json", is_flag=True, expose_value=False, help="Print JSON lines, as it does anyway.")
 def command(
     run: str,
     rows: Path | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,13 +11,14 @@ from typing import Any
 
 import click
 
+from customspec import __version__
 from customspec.cli.locks import check_locked, locked_section, pins
 from customspec.cli.options import Amount, choice_options, device_option, json_option, spec_argument, store_option
 from customspec.cli.output import show_json
 from customspec.cli.places import store_root
 from customspec.cli.planning import make_plan, resolved_plan
 from customspec.cli.printing import command_line, print_table
-from customspec.cli.progress import watching
+from customspec.cli.progress import Logged, watching
 from customspec.cli.roots import roots_of
 from customspec.compiler import Compiled
 from customspec.compiler.curve import check_shares
@@ -29,11 +31,10 @@ from customspec.machine import Machine, detect
 from customspec.plan import Plan
 from customspec.registry import discover
 from customspec.report.curve import curve_lines
-from customspec.report.logs import tell
+from customspec.report.logs import say, tell
 from customspec.report.tables import decision_lines, results_table
-from customspec.report.text import escape
 from customspec.runners.curve import CurveRun, run_curve
-from customspec.runners.folder import begun, logging_to, refers, write_run
+from customspec.runners.folder import begun, keeping_logs, logging_to, refers, write_run
 from customspec.runners.freshness import check_fresh
 from customspec.runners.limits import Limits
 from customspec.runners.local import run_plan
@@ -43,6 +44,8 @@ from customspec.runners.watching import find_watchers, watched
 from customspec.runners.work import CHECKPOINT_SECONDS, Host
 from customspec.saved import EditedError, NoPlanError, check_sense, load
 from customspec.store import Store, writing_under
+
+log = logging.getLogger("customspec")
 
 
 @click.command("run")
@@ -76,18 +79,19 @@ def command(
     **choices: Any,
 ) -> int:
     """Run a spec, or a plan that `customspec plan --out` wrote. What the store already holds is not run again."""
-    machine, watchers = detect(device), find_watchers(watch, discover())
-    shares = None if curve is None else check_shares(curve)
-    compiled = None
-    if spec.suffix == ".json":
-        if locked:
-            raise UsageError("--locked: a saved plan is checked against what it was made of already")
-        plan, root = _saved_plan(spec, store, {**choices, "curve": shares})
-    else:
-        root = store_root(spec, store)
-        with writing_under(root):
-            compiled = (_locked if locked else _compiled)(spec, root, machine, choices)
-        plan = compiled.plan
+    with keeping_logs() as earlier:
+        machine, watchers = detect(device), find_watchers(watch, discover())
+        shares = None if curve is None else check_shares(curve)
+        compiled = None
+        if spec.suffix == ".json":
+            if locked:
+                raise UsageError("--locked: a saved plan is checked against what it was made of already")
+            plan, root = _saved_plan(spec, store, {**choices, "curve": shares})
+        else:
+            root = store_root(spec, store)
+            with writing_under(root):
+                compiled = (_locked if locked else _compiled)(spec, root, machine, choices)
+            plan = compiled.plan
     if require_goal and plan.goal is None:
         raise UsageError("--require-goal: the spec has no `goal`")
     seconds = 60 * checkpoint_minutes
@@ -95,7 +99,7 @@ def command(
     if shares is not None and compiled is not None:
         after = partial(run_curve, compiled, shares, checkpoint_seconds=seconds)
     with writing_under(root):
-        ran = _execute(plan, Host(Store(root), discover(), machine), watchers, after, seconds)
+        ran = _execute(plan, Host(Store(root), discover(), machine), watchers, after, seconds, earlier)
         code = _tell(plan, ran, require_goal=require_goal, as_json=as_json)
     if short := short_run(plan.shortened):
         tell(short)
@@ -109,10 +113,10 @@ def _compiled(
     if section is not None:
         check_locked(spec, section, compiled.plan)
     host = Host(Store(root), discover(), machine)
-    if calibrate(compiled.plan, host, lambda text: tell(escape(text))):
+    if calibrate(compiled.plan, host, say):
         compiled = make_plan(spec, root, machine, **choices)
     for note in compiled.notes:
-        tell(f"note: {escape(note)}")
+        say(f"note: {note}")
     return compiled
 
 
@@ -160,14 +164,16 @@ def _execute(
     watchers: Sequence[Watcher],
     after: Callable[..., CurveRun] | None,
     checkpoint_seconds: float,
+    earlier: Sequence[logging.LogRecord],
 ) -> _Ran:
     """Run the plan, then what comes `after` it, and write the run's folder, of an interrupted run too."""
     with (
         begun(plan, host.store, host.machine) as folder,
-        logging_to(folder),
-        watching() as display,
-        watched(plan, folder, display, watchers, lambda text: tell(escape(text))) as following,
+        logging_to(folder, earlier),
+        watching() as shown,
+        watched(plan, folder, display := Logged(shown), watchers, say) as following,
     ):
+        _log_start(plan, host.machine)
         limits, curve = Limits.of(plan), None
         outcome = run_plan(plan, host, following, checkpoint_seconds=checkpoint_seconds, limits=limits)
         try:
@@ -179,7 +185,24 @@ def _execute(
             outcome = replace(outcome, stopped=interrupt)
         document = write_run(folder, plan, outcome, host, None if curve is None else curve.document)
         following.run_finished(document)
+        _log_end(plan, outcome, document)
     return _Ran(folder, outcome, curve, document)
+
+
+def _log_start(plan: Plan, machine: Machine) -> None:
+    on = f"{machine.device_name}, {machine.torch_device}, {machine.compute_dtype}"
+    log.info("customspec %s runs %s, plan %s, on %s", __version__, plan.name, plan.digest, on)
+    for candidate in plan.candidates:
+        if candidate.skipped is not None:
+            log.info("%s is skipped: %s", candidate.key, candidate.skipped)
+
+
+def _log_end(plan: Plan, outcome: Outcome, document: dict[str, Any]) -> None:
+    if outcome.stopped is not None:
+        log.info("the run was interrupted")
+    for line in (short_run(plan.shortened), *decision_lines(document), *curve_lines(document)):
+        if line:
+            log.info(line)
 
 
 def _tell(plan: Plan, ran: _Ran, *, require_goal: bool, as_json: bool) -> int:
