@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from support import Workspace, colours
+from support import Workspace, colours, make_model
 
 BROKEN_PLUGINS = {
     "broken_import": "import no_such_module_anywhere",
@@ -174,6 +174,7 @@ def _with_header(content: bytes, change: Callable[[dict[str, Any]], dict[str, An
 
 def _configured_models(space: Workspace, good: Path) -> None:
     """Copies of the good model with another config, tokenizer or chat template."""
+    make_model(space.root / "models" / "state_space", "mamba", state_size=8, conv_kernel=3, expand=2, time_step_rank=8)
     _change(_copy(space, good, "encoder") / "config.json", architectures=["BertModel"], model_type="bert")
     _change(_copy(space, good, "unknown_type") / "config.json", model_type="no_such_type")
     _change(_copy(space, good, "no_end") / "tokenizer_config.json", eos_token=None)

@@ -235,6 +235,23 @@ class TestOnlyWhatWasPlanned:
         assert message in ended.err
         assert not (workspace.root / ".customspec" / "runs").exists()
 
+    @pytest.mark.parametrize(
+        ("file", "message"),
+        [
+            ("test.jsonl", "the test data test.jsonl is gone"),
+            ("spec.yaml", "spec.yaml is gone"),
+            ("model", "no model at model"),
+        ],
+    )
+    def test_says_that_an_input_is_gone(
+        self, plan: Path, workspace: Workspace, customspec: Run, file: str, message: str
+    ) -> None:
+        (workspace.root / file).unlink()
+        ended = customspec("run", plan)
+        assert ended.code == 5
+        assert message in ended.err
+        assert "changed" not in ended.err
+
     def test_is_refused_when_it_was_edited(self, plan: Path, customspec: Run) -> None:
         plan.write_text(plan.read_text().replace("Say whether", "Tell whether"))
         ended = customspec("run", plan)

@@ -10,6 +10,7 @@ from typing import Any
 from customspec.compiler.local_files import LocalFiles
 from customspec.compiler.problems import Problems
 from customspec.errors import Code
+from customspec.inputs.columnar import check_fetches
 from customspec.inputs.digests import Digests, folder_digest
 from customspec.inputs.hub_rows import cached_rows
 from customspec.inputs.paths import PathError, Roots
@@ -62,8 +63,16 @@ def _find_files(data: DataSpec, local: LocalFiles, problems: Problems) -> tuple[
         elif (fetched := cached_rows(split, local.cache)) is not None:
             files[name] = [(split.hub, fetched)]
         else:
+            _check_fetches(name, split.hub, problems)
             unresolved.append(split.hub)
     return files, tuple(unresolved)
+
+
+def _check_fetches(name: str, hub: str, problems: Problems) -> None:
+    try:
+        check_fetches(hub)
+    except RowError as fault:
+        problems.add(fault.code, ("data", name, "hub"), str(fault), hint=fault.hint, exit=fault.exit)
 
 
 def _located(split: str, names: Sequence[str], roots: Roots, problems: Problems) -> list[tuple[str, Path]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from importlib import import_module
+from importlib.util import find_spec
 from io import SEEK_END
 from typing import Any, BinaryIO, Final
 
@@ -62,13 +63,23 @@ def read_repository(hub: str, revision: str | None, subset: str | None, split: s
     yield from _plain_rows(hub, data.with_format("arrow").iter(batch_size=_BATCH))
 
 
+def check_fetches(hub: str) -> None:
+    """Raises RowError unless what fetches data sets is installed; nothing is imported."""
+    if find_spec("datasets") is None:
+        raise _missing("datasets", "hub", hub, "it is not installed")
+
+
 def _extra(module: str, name: str, *, needed_by: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        message = f"{needed_by} needs {module.partition('.')[0]}: {first_line(error)}"
-        hint = f"pip install 'customspec[{name}]'"
-        raise RowError(Code.EXTRA_MISSING, message, hint=hint, exit=Exit.ENVIRONMENT) from error
+        raise _missing(module.partition(".")[0], name, needed_by, first_line(error)) from error
+
+
+def _missing(package: str, extra: str, needed_by: str, cause: str) -> RowError:
+    hint = f"pip install 'customspec[{extra}]'"
+    message = f"{needed_by} needs {package}: {cause}"
+    return RowError(Code.EXTRA_MISSING, message, hint=hint, exit=Exit.ENVIRONMENT)
 
 
 def _plain_rows(name: str, batches: Iterable[Any], most: float = math.inf) -> Iterator[Record]:

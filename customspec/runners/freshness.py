@@ -49,7 +49,11 @@ def _spec(plan: Plan) -> Iterator[str]:
     except CustomspecError:
         same = False
     if not same:
-        yield f"{path.name} changed"
+        yield _how(path)
+
+
+def _how(path: Path) -> str:
+    return f"{path.name} changed" if path.exists() else f"{path.name} is gone"
 
 
 def _strays(plan: Plan, roots: Roots) -> Iterator[str]:
@@ -74,15 +78,18 @@ def _files(step: Step, digests: Digests) -> Iterator[str]:
     for option, path in step.sources.get("files", {}).items() if "prompting" in step.params else ():
         there = Path(path).exists()
         if not there or path_digest(Path(path), digests) != step.params["prompting"]["options"][option]:
-            yield f"{path} changed"
+            yield _how(Path(path))
 
 
 def _data(step: Step, digests: Digests) -> Iterator[str]:
     for name, paths in step.sources.items():
         files = [Path(path) for _, path in paths]
+        gone = [label for (label, _), file in zip(paths, files, strict=True) if not file.exists()]
         there = all(file.is_file() for file in files)
         found = folder_digest({str(i): digests.sha256(file) for i, file in enumerate(files)}) if there else None
-        if found != step.params["splits"][name]:
+        if gone:
+            yield f"the {name} data {', '.join(gone)} {'is' if len(gone) == 1 else 'are'} gone"
+        elif found != step.params["splits"][name]:
             yield f"the {name} data changed"
 
 

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +19,7 @@ import customspec
 from customspec.errors import Code, Exit
 from customspec.inputs.rows import RowError, read_hub, read_rows
 from customspec.prompts import Row
+from support import Ended, Workspace
 
 
 def read(path: Path) -> list[Row]:
@@ -109,6 +110,20 @@ def test_without_datasets_the_hub_asks_for_the_extra(monkeypatch: pytest.MonkeyP
         next(read_hub("train", "owner/name", None, None, "train"))
     assert (caught.value.code, caught.value.exit) == (Code.EXTRA_MISSING, Exit.ENVIRONMENT)
     assert caught.value.hint == "pip install 'customspec[hub]'"
+
+
+def test_what_fetches_data_sets_is_looked_for_before_anything_runs(
+    workspace: Workspace, customspec: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hide(monkeypatch, ["datasets"])
+    monkeypatch.chdir(workspace.root)
+    text = workspace.spec("techniques: [zero_shot]").read_text()
+    workspace.write("spec.yaml", text.replace("test: test.jsonl", "test: {hub: owner/rows, split: test}"))
+    for command in ("validate", "plan", "run"):
+        ended = customspec(command, "spec.yaml")
+        assert ended.code == 4
+        assert "spec.yaml:4:70: CS702 owner/rows needs datasets: it is not installed" in ended.err
+        assert "= pip install 'customspec[hub]'" in ended.err
 
 
 HUB = """
