@@ -178,16 +178,17 @@ def bootstraps(runs: int, seed: Iterator[int]) -> Table:
         for n in ROWS:
             found = bootstrapped(kind, n, runs, next(seed))
             if abs(found.covered - CONFIDENCE) > 0.02:
-                broken.append(f"BCa covers {found.covered:.3f} ({kind.name}, {n} rows)")
+                broken.append(f"the interval covers {found.covered:.3f} ({kind.name}, {n} rows)")
             if found.falsely > limit(runs):
                 broken.append(f"{found.falsely:.3f} of runs declare the goal met ({kind.name}, {n} rows)")
             lines.append((kind.name, str(n), percent(found.covered), percent(found.falsely)))
     return Table(
         "Other scores, and groups",
         "One candidate, judged by the BCa bootstrap: row scores as of word overlap (half perfect, a twentieth "
-        "worthless, the rest between), and right or wrong rows in groups of four that are alike. The goal lies exactly "
-        "at the true value. The bootstrap is right for many rows, not for each number of them.",
-        ("metric", "rows", "BCa covers", "goal declared met"),
+        "worthless, the rest between), and right or wrong rows in groups of four that are alike; and by the exact "
+        "bound and Wilson's interval, where all that is drawn is perfect or worthless. The goal lies exactly at the true "
+        "value. The bootstrap is right for many rows, not for each number of them.",
+        ("metric", "rows", "interval covers", "goal declared met"),
         lines,
         broken,
     )

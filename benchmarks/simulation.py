@@ -150,9 +150,10 @@ class Kind:
 
 
 def kinds() -> Iterator[Kind]:
-    """Row scores as of word overlap: half of the rows perfect, a twentieth worthless, the rest between.
+    """Row scores as of word overlap: half of the rows perfect, a twentieth worthless, the rest between; and of answers
+    of one word, which are perfect or worthless.
 
-    And right and wrong answers in groups of four, alike within a group.
+    And right and wrong answers in groups of four, alike within a group; and the same all right or all wrong.
     """
 
     def overlaps(n: int, random: np.random.Generator) -> tuple[Answers, None]:
@@ -164,8 +165,17 @@ def kinds() -> Iterator[Kind]:
         ability = np.repeat(random.beta(8, 2, n // 4), 4)
         return (random.random(n) < ability).astype(np.float64)[None, :], tuple(str(row // 4) for row in range(n))
 
+    def words(n: int, random: np.random.Generator) -> tuple[Answers, None]:
+        return (random.random(n) < 0.95).astype(np.float64)[None, :], None
+
+    def alike(n: int, random: np.random.Generator) -> tuple[Answers, tuple[str, ...]]:
+        right = np.repeat(random.random(n // 4) < 0.95, 4).astype(np.float64)
+        return right[None, :], tuple(str(row // 4) for row in range(n))
+
     yield Kind("word overlap", overlaps, 0.5 + 0.45 * 4 / 6, SCORE)
+    yield Kind("overlap of one word", words, 0.95, SCORE)
     yield Kind("accuracy, groups of 4", grouped, 0.8, ACCURACY)
+    yield Kind("accuracy, equal groups of 4", alike, 0.95, ACCURACY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,9 +97,12 @@ def resamples_for(confidence: float) -> int:
 
 
 def interval_of(sample: Sample, measure: Measure, confidence: float = CONFIDENCE) -> Interval:
-    """The two-sided interval of a metric: Wilson's for right and wrong rows, else a bootstrap over rows or groups."""
-    if measure.proportion and sample.groups is None:
-        return Interval(*wilson(round(sample.value * sample.n), sample.n, confidence), "Wilson")
+    """The two-sided interval of a metric: Wilson's where every unit is as good or as bad as can be, as right and wrong
+    rows are; else a bootstrap over rows or groups."""
+    best = _at_best(sample, measure)
+    if best is not None:
+        low, high = (measure.lowest + measure.range * share for share in wilson(best, sample.units, confidence))
+        return Interval(low, high, "Wilson")
     return bootstrap(statistic_of(sample), confidence=confidence)
 
 

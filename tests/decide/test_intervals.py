@@ -143,11 +143,14 @@ def test_rows_that_are_alike_within_groups_have_a_wider_interval_over_groups() -
     assert ratio == pytest.approx(math.sqrt(10), rel=0.15)
 
 
-def test_right_and_wrong_rows_have_wilsons_interval_but_not_over_groups() -> None:
+def test_right_and_wrong_units_have_wilsons_interval_and_groups_of_both_a_bootstraps() -> None:
     values = [float(row % 5 > 0) for row in range(100)]
     found = interval_of(Sample.of_rows(values), ACCURACY)
     assert ((found.low, found.high), found.method) == (wilson(80, 100), "Wilson")
-    assert interval_of(Sample.of_rows(values, [str(row) for row in range(100)]), ACCURACY).method == "BCa bootstrap"
+    alone, pairs, tens = ([str(row // size) for row in range(100)] for size in (1, 2, 10))
+    assert interval_of(Sample.of_rows(values, alone), ACCURACY) == found
+    assert interval_of(Sample.of_rows(sorted(values), tens), SCORE).high == wilson(8, 10)[1]
+    assert interval_of(Sample.of_rows(values, pairs), ACCURACY).method == "BCa bootstrap"
 
 
 def test_a_one_sided_bound_is_the_end_of_the_two_sided_interval_of_twice_the_error() -> None:
