@@ -186,8 +186,8 @@ def bootstraps(runs: int, seed: Iterator[int]) -> Table:
         "Other scores, and groups",
         "One candidate, judged by the BCa bootstrap: row scores as of word overlap (half perfect, a twentieth "
         "worthless, the rest between), and right or wrong rows in groups of four that are alike; and by the exact "
-        "bound and Wilson's interval, where all that is drawn is perfect or worthless. The goal lies exactly at the true "
-        "value. The bootstrap is right for many rows, not for each number of them.",
+        "bound and Wilson's interval, where all that is drawn is perfect or worthless. The goal lies exactly at the "
+        "true value. The bootstrap is right for many rows, not for each number of them.",
         ("metric", "rows", "interval covers", "goal declared met"),
         lines,
         broken,
