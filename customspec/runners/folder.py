@@ -18,6 +18,7 @@ from customspec.registry import Registry
 from customspec.report.logs import SafeFormatter
 from customspec.runners.earlier import with_earlier_claims
 from customspec.runners.evidence import evidence_of, seen_by
+from customspec.runners.killed import LOG, note_beginning
 from customspec.runners.outcome import Outcome, StepOutcome
 from customspec.runners.results import artifact_of, environment_of, finite, results_document
 from customspec.runners.rows import load_rows
@@ -26,8 +27,6 @@ from customspec.saved import sealed, with_seal
 from customspec.store import Store, digests_of, link_tree, store_key
 from customspec.store.occupancy import shared
 from customspec.store.upkeep import RUNNING, leftovers, mend, refer
-
-LOG = "log.txt"
 
 log = logging.getLogger("customspec")
 
@@ -41,6 +40,7 @@ def begun(plan: Plan, store: Store, machine: Machine) -> Iterator[Path]:
         with store.using():  # a cleaning sees all of it, or comes before the first look into the store
             folder = store.new_run(plan.name)
             held.enter_context(shared(folder / RUNNING))
+            note_beginning(folder)
             _write_json(folder / "plan.json", sealed(plan))
             _write_json(folder / "environment.json", environment_of(machine))
         try:

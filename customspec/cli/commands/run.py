@@ -36,6 +36,7 @@ from customspec.report.tables import decision_lines, results_table
 from customspec.runners.curve import CurveRun, run_curve
 from customspec.runners.folder import begun, keeping_logs, logging_to, refers, write_run
 from customspec.runners.freshness import check_fresh
+from customspec.runners.killed import killed_runs
 from customspec.runners.limits import Limits
 from customspec.runners.local import run_plan
 from customspec.runners.machine_rates import calibrate
@@ -174,6 +175,8 @@ def _execute(
         watched(plan, folder, display := Logged(shown), watchers, say) as following,
     ):
         _log_start(plan, host.machine)
+        for told in killed_runs(host.store):
+            log.warning(told)
         limits, curve = Limits.of(plan), None
         outcome = run_plan(plan, host, following, checkpoint_seconds=checkpoint_seconds, limits=limits)
         try:
