@@ -52,6 +52,14 @@ def test_a_run_leaves_results_predictions_artifacts_plan_environment_and_log(fin
             assert metrics["accuracy"]["n"] == len(lines) == 12
             assert metrics["accuracy"]["value"] == right / 12
             assert metrics["accuracy"]["ci"][0] <= right / 12 <= metrics["accuracy"]["ci"][1]
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tuned = folder / "candidates" / "full@0"
+    base = AutoTokenizer.from_pretrained(workspace.root / "model")
+    with_it = AutoTokenizer.from_pretrained(tuned)
+    assert with_it.get_vocab() == base.get_vocab()
+    assert with_it.chat_template == base.chat_template
+    assert AutoModelForCausalLM.from_pretrained(tuned).config.vocab_size == 300
     assert {path.name for path in (folder / "candidates" / "lora@0").iterdir()} == {
         "adapter_config.json",
         "adapter_model.safetensors",

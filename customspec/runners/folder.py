@@ -22,7 +22,18 @@ from customspec.runners.killed import LOG, note_beginning
 from customspec.runners.outcome import Outcome, StepOutcome
 from customspec.runners.results import artifact_of, environment_of, finite, results_document
 from customspec.runners.rows import load_rows
-from customspec.runners.work import FINDING, Host, Need, asking_of, located, prompting_of, template_of, with_found
+from customspec.runners.tokenizer import copy_tokenizer
+from customspec.runners.work import (
+    FINDING,
+    Host,
+    Need,
+    asking_of,
+    files_of,
+    located,
+    prompting_of,
+    template_of,
+    with_found,
+)
 from customspec.saved import sealed, with_seal
 from customspec.store import Store, digests_of, link_tree, store_key
 from customspec.store.occupancy import shared
@@ -87,6 +98,7 @@ def _filled(folder: Path, plan: Plan, outcome: Outcome, host: Host, curve: Mappi
         if steps and all(taken.result is not None for _, taken in steps):
             target, found = folder / artifact_of(candidate.key), _found(steps, plan, outcome)
             files = _link_candidate(target, steps, found)
+            _complete(target, steps, plan, host)
             evaluation = next(step for step, _ in reversed(steps) if step.kind == "evaluate")
             seen = seen_by(evaluation, outcome, plan, host)
             prompt = _prompt(evaluation, found, candidate, outcome, host.registry)
@@ -162,6 +174,14 @@ def _link_candidate(folder: Path, steps: list[tuple[Step, StepOutcome]], found: 
     for result in used:
         link_tree(result.folder, folder)
     return {file: digest for result in used for file, digest in digests_of(result).items()}
+
+
+def _complete(folder: Path, steps: list[tuple[Step, StepOutcome]], plan: Plan, host: Host) -> None:
+    """A whole model gets its tokenizer, which training leaves as it is."""
+    for step, _ in steps:
+        if step.kind == "train" and (folder / "config.json").is_file():
+            model = next(plan.step(id) for id in step.needs if plan.step(id).kind == "model")
+            copy_tokenizer(files_of(model), host.store.root, folder)
 
 
 def _found(steps: list[tuple[Step, StepOutcome]], plan: Plan, outcome: Outcome) -> list[Need]:

@@ -84,9 +84,7 @@ class Work:
 
     def model_files(self) -> ModelFiles:
         """The base model as the plan saw it."""
-        step = self.need("model").step
-        path, label = Path(step.sources["path"]), str(step.sources["label"])
-        return ModelFiles(step.params["kind"], path, label, step.params["digest"])
+        return files_of(self.need("model").step)
 
     def model_folder(self) -> Path:
         """A folder of safetensors: the converted GGUF file in the store, or the person's own folder, unchanged.
@@ -107,6 +105,12 @@ class Work:
 
     def rows(self, split: str) -> tuple[Row, ...]:
         return load_rows(self.need("data").result.folder / f"{split}.jsonl")
+
+
+def files_of(step: Step) -> ModelFiles:
+    """The model of a step `model`, as the plan saw it."""
+    path, label = Path(step.sources["path"]), str(step.sources["label"])
+    return ModelFiles(step.params["kind"], path, label, step.params["digest"])
 
 
 def check_unchanged(files: ModelFiles, digests: Digests) -> None:

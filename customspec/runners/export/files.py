@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from customspec.errors import CustomspecError, RefusedError, StepError, UsageError
 from customspec.hookspecs import Merging, TuningTechnique
-from customspec.inputs.headers import HEADER, read_model
 from customspec.report.serving import Base, Form
 from customspec.runners.answers import load_candidate, reserve_of
 from customspec.runners.blame import failure_text
 from customspec.runners.export.parity import Parity, ask, compare, tolerance_of
 from customspec.runners.reopened import Reopened
+from customspec.runners.tokenizer import copy_tokenizer
 from customspec.runners.work import Work, encode_rows, settled
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def copy_artifact(opened: Reopened, folder: Path, base: Base) -> Form:
         _name_base(folder / "adapter_config.json", base)
         return "adapter"
     if (folder / "config.json").is_file():
-        copy_tokenizer(opened, folder)
+        copy_tokenizer(opened.work.model_files(), opened.work.cache, folder)
         return "model"
     return "other"
 
@@ -42,14 +42,6 @@ def copy_artifact(opened: Reopened, folder: Path, base: Base) -> Form:
 def copy_base(opened: Reopened, folder: Path) -> None:
     """The base as a folder of safetensors, with its tokenizer."""
     shutil.copytree(opened.work.model_folder(), folder, copy_function=shutil.copyfile, dirs_exist_ok=True)
-
-
-def copy_tokenizer(opened: Reopened, folder: Path) -> None:
-    """The tokenizer's files as the run read them, chat template included."""
-    work = opened.work
-    for path in read_model(work.model_files(), work.cache / "headers").tokenizer.iterdir():
-        if path.name != HEADER:
-            _copy(path, folder / path.name)
 
 
 def merge(opened: Reopened, technique: TuningTechnique, folder: Path) -> Parity:
@@ -78,7 +70,7 @@ def merge(opened: Reopened, technique: TuningTechnique, folder: Path) -> Parity:
     before = ask(params, model, rows, chat, work)
     _save(technique, model, folder, work)
     del model
-    copy_tokenizer(opened, folder)
+    copy_tokenizer(work.model_files(), work.cache, folder)
     after = ask(params, _loaded(folder, work), rows, chat, work)
     tolerance, unmerged = tolerance_of(opened.machine.compute_dtype), partial(load_candidate, params, work)
     parity = compare(before, after, rows, chat, unmerged, split=params["split"], tolerance=tolerance)
