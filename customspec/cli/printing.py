@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from textwrap import fill
 
 from rich.cells import cell_len
 from rich.table import Table
@@ -22,8 +23,9 @@ def command_line(*parts: str | Path) -> str:
     return escape(shlex.join(["customspec", *map(str, parts)]))
 
 
-def print_table(table: Table, *, err: bool = False) -> None:
-    """The table, with colour on a terminal only."""
+def print_table(table: Table, dispensable: Sequence[str] = (), *, elsewhere: str = "", err: bool = False) -> None:
+    """The table, with colour on a terminal only. What makes it too wide for the terminal is left out of the columns
+    that are `dispensable`, the first ones first, and told, with where it is to be found."""
     stream = sys.stderr if err else sys.stdout
     bound = stream.isatty() or "COLUMNS" in os.environ
     columns = None if bound else _simple(table)
@@ -33,7 +35,19 @@ def print_table(table: Table, *, err: bool = False) -> None:
     from rich.console import Console
 
     console = Console(file=stream, width=None if bound else WIDE, highlight=False, markup=False, emoji=False)
-    console.print(table)
+    if not bound:
+        console.print(table)
+        return
+    from customspec.cli.narrow import narrowed, width_of
+
+    width = console.width
+    shown, gone = narrowed(table, width, dispensable)
+    console.width = max(width, width_of(shown))  # rather than broken words, a terminal's own line breaks
+    console.print(shown)
+    if gone:
+        titles = ", ".join(title.replace("\n", " ") for title in gone)
+        note = f"left out at {width} columns: {titles}; {elsewhere}"
+        stream.write(fill(note, width, break_long_words=False) + "\n")
 
 
 def _simple(table: Table) -> list[list[str]] | None:

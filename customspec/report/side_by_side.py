@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from rich.table import Table
 
@@ -13,6 +13,9 @@ from customspec.report.tables import plain_table
 from customspec.report.text import clipped, escape
 
 LONG = 60  # characters of a setting
+# columns that a narrow terminal can do without, the first ones first
+DISPENSABLE_OF_RUNS: Final = ("trained", "prompt tokens", "a request", "training", "status")
+DISPENSABLE_OF_PAIRS: Final = ("n", "p, Holm")
 
 
 def runs_table(document: Mapping[str, Any]) -> Table:

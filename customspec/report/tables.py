@@ -17,6 +17,29 @@ from customspec.report.text import clipped, escape
 
 LONGEST: Final = 60  # characters of an option that was found
 
+# columns that a narrow terminal can do without, the first ones first
+DISPENSABLE_OF_RESULTS: Final = (
+    "memory",
+    "artifact",
+    "trained\nparameters",
+    "prompt\ntokens",
+    "training",
+    "per\nrequest",
+    "cost",
+    "validation",
+)
+DISPENSABLE_OF_CANDIDATES: Final = (
+    "from",
+    "operations",
+    "of",
+    "technique",
+    "artifact",
+    "prompt tokens",
+    "trained parameters",
+    "memory",
+)
+DISPENSABLE_OF_A_PLAN: Final = ("kind", "after", "condition")
+
 
 def plan_table(plan: Plan, cached: Mapping[str, bool]) -> Table:
     """The steps in order: what would run, and what the store already holds."""

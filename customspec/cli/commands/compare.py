@@ -17,7 +17,13 @@ from customspec.errors import Exit, UsageError
 from customspec.registry import discover
 from customspec.report.changes import changes
 from customspec.report.finished import Finished
-from customspec.report.side_by_side import change_lines, pairs_table, runs_table
+from customspec.report.side_by_side import (
+    DISPENSABLE_OF_PAIRS,
+    DISPENSABLE_OF_RUNS,
+    change_lines,
+    pairs_table,
+    runs_table,
+)
 from customspec.report.text import escape
 from customspec.runners.comparing import compare_runs
 
@@ -93,8 +99,8 @@ def _lines(document: Mapping[str, Any]) -> tuple[list[str], list[str]]:
 
 
 def _print(lines: tuple[list[str], list[str]], tables: tuple[Table, Table]) -> None:
-    for above, table in zip(lines, tables, strict=True):
+    for above, table, dispensable in zip(lines, tables, (DISPENSABLE_OF_RUNS, DISPENSABLE_OF_PAIRS), strict=True):
         for line in above:
             click.echo(line)
         click.echo()
-        print_table(table)
+        print_table(table, dispensable, elsewhere="--json has them")

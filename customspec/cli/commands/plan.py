@@ -25,6 +25,8 @@ from customspec.report.text import escape
 from customspec.saved import sealed
 from customspec.store import Store, store_key
 
+WHOLE = "--json has them"
+
 
 @click.command("plan")
 @spec_argument
@@ -75,10 +77,10 @@ def _write(compiled: Compiled, out: Path) -> None:
 
 
 def _print(compiled: Compiled, cached: dict[str, bool]) -> None:
-    from customspec.report.tables import candidates_table, plan_table
+    from customspec.report.tables import DISPENSABLE_OF_A_PLAN, DISPENSABLE_OF_CANDIDATES, candidates_table, plan_table
 
     plan = compiled.plan
-    print_table(candidates_table(plan))
+    print_table(candidates_table(plan), DISPENSABLE_OF_CANDIDATES, elsewhere=WHOLE)
     if not all(candidate.estimate.get("calibrated") for candidate in plan.candidates):
         click.echo("memory and time are assumed, by the kind of machine: `customspec run` measures this one first")
     for candidate in plan.candidates:
@@ -88,7 +90,7 @@ def _print(compiled: Compiled, cached: dict[str, bool]) -> None:
     if gauge is not None:
         click.echo(f"gauge: {gauge.key} shows what a larger model does, and is not chosen")
     click.echo()
-    print_table(plan_table(plan, cached))
+    print_table(plan_table(plan, cached), DISPENSABLE_OF_A_PLAN, elsewhere=WHOLE)
     done = sum(cached.values())
     click.echo(f"\n{plan.name}: {len(plan.steps) - done} steps to run, {done} cached ({plan.digest[:19]})")
 

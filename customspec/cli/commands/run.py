@@ -32,7 +32,7 @@ from customspec.plan import Plan
 from customspec.registry import discover
 from customspec.report.curve import curve_lines
 from customspec.report.logs import say, tell
-from customspec.report.tables import decision_lines, results_table
+from customspec.report.tables import DISPENSABLE_OF_RESULTS, decision_lines, results_table
 from customspec.runners.curve import CurveRun, run_curve
 from customspec.runners.folder import begun, keeping_logs, logging_to, refers, write_run
 from customspec.runners.freshness import check_fresh
@@ -226,7 +226,8 @@ def _tell(plan: Plan, ran: _Ran, *, require_goal: bool, as_json: bool) -> int:
 
 def _print(document: dict[str, Any], plan: Plan, outcome: Outcome, folder: Path) -> None:
     click.echo()
-    print_table(results_table(document, plan.metrics[0]))
+    table = results_table(document, plan.metrics[0])
+    print_table(table, DISPENSABLE_OF_RESULTS, elsewhere="`customspec report` and --json have them")
     click.echo("\n" + "\n".join(decision_lines(document)))
     for line in curve_lines(document):
         click.echo(line)
