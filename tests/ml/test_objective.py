@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from learnable import PAD, tokens
 from tiny import Make
 from torch import Tensor, nn
 
@@ -18,14 +19,8 @@ from customspec.ml.training import train
 from customspec.prompts import Example
 from customspec.spec import TrainingOptions
 
-PAD = 0
 SHARED = tuple(range(60, 84))  # first tokens of every prompt: enough of them to be run once a batch
 SIZES = [(3, 1, 2), (7, 4, 1), (1, 2, 5), (5, 1, 1)]  # tokens of a row's own prompt, and of its two texts
-
-
-def tokens(start: int, count: int) -> tuple[int, ...]:
-    return tuple(3 + (start * 31 + step * 17) % 94 for step in range(count))
-
 
 TEXTS = [
     [
