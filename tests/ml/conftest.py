@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import torch
+from benches import Bench
 from peft import PeftConfig, PeftModel, get_peft_model
+from tiny import Make
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
@@ -95,3 +98,16 @@ def watched() -> Callable[[nn.Module], list[tuple[int, ...]]]:
         return shapes
 
     return watch
+
+
+@pytest.fixture
+def bench(tmp_path: Path, tiny_model: Make) -> Callable[..., Bench]:
+    """A function: a bench for a technique. Each has a folder of its own, and models with dropout."""
+
+    def make(technique: str = "lora", architecture: str = "gpt2", **more: Any) -> Bench:
+        dropping = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.2)
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder.mkdir()
+        return Bench(folder, lambda: tiny_model(architecture, **dropping), technique, **more)
+
+    return make
