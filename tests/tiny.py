@@ -35,3 +35,10 @@ def numbers(tokens: Sequence[int]) -> str:
 def letters(tokens: Sequence[int]) -> str:
     """A letter a token; every fifth is a space."""
     return "".join(" " if token % 5 == 0 else chr(ord("a") + token % 26) for token in tokens)
+
+
+_tokens = drawing()
+HEAD = _tokens(9)
+TOGETHER = [HEAD + _tokens(count) for count in (3, 7, 1, 5, 12)]
+APART = [_tokens(count) for count in (3, 7, 1, 5, 12)]
+"""Prompts that begin alike, with HEAD, and prompts that do not."""

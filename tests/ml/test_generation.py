@@ -7,18 +7,13 @@ from typing import Any
 import pytest
 import torch
 from peft import CPTConfig, PeftConfig
-from tiny import ADAPTERS, Make, Tune, Watch, drawing, letters, numbers
+from tiny import ADAPTERS, APART, HEAD, TOGETHER, Make, Tune, Watch, letters, numbers
 from torch import nn
 from transformers import GenerationConfig
 
 from customspec.ml.generation import Generated, generate
 
-_tokens = drawing()
-
 NEW = 8
-HEAD = _tokens(9)
-TOGETHER = [HEAD + _tokens(count) for count in (3, 7, 1, 5, 12)]
-APART = [_tokens(count) for count in (3, 7, 1, 5, 12)]
 
 
 def alone(model: nn.Module, prompt: list[int], count: int = NEW) -> list[int]:

@@ -10,18 +10,13 @@ import pytest
 import torch
 from peft import PeftConfig
 from scipy.stats import chisquare
-from tiny import LORA, PREFIX, PROMPT, Make, Tune, Watch, drawing, numbers
+from tiny import APART, HEAD, LORA, PREFIX, PROMPT, TOGETHER, Make, Tune, Watch, numbers
 from torch import nn
 
 from customspec.hookspecs import Sampling
 from customspec.ml.generation import generate, sample
 
-_tokens = drawing()
-
 NEW = 6
-HEAD = _tokens(9)
-TOGETHER = [HEAD + _tokens(count) for count in (3, 7, 1, 5, 12)]
-APART = [_tokens(count) for count in (3, 7, 1, 5, 12)]
 ALMOST_GREEDY = Sampling(samples=3, temperature=1e-4)
 
 
