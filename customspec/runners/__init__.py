@@ -3,7 +3,7 @@
 A plan is run           local, execute, kinds/, work, outcome, limits, warm, watching, containment, blame
 A model answers         bases, answers, choice_scores, likelihood, records, metrics, samples, measure, spending
 Options are found       searching, fitting; a technique is trained: tuning, artifact
-What a run leaves       folder, rows, results, evidence, earlier
-Before a run            fetching, fetcher, freshness, machine_rates
+What a run leaves       folder, rows, results, evidence, tokenizer, earlier
+Before a run            fetching, fetcher, freshness, machine_rates, killed
 After a run             reopened, places, predict, export/, comparing, curve
 """
