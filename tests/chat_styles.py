@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from support import CHAT_TEMPLATE
+from pathlib import Path
+
+from customspec.inputs.tokens import Chat
+from support import CHAT_TEMPLATE, make_tokenizer
 
 CHATML = """\
 {%- if messages[0]['role'] != 'system' %}<|system|>be helpful<|end|>
@@ -87,3 +90,11 @@ TEMPLATES = {
     "marked": (MARKED, "<|end|>"),
     "stripping-marks": (STRIPPING_MARKS, "<|end|>"),
 }
+
+
+def chat_of(folder: Path, template: str | None) -> Chat:
+    """The tiny tokenizer with this template, or none, saved in the folder and read from there."""
+    tokenizer = make_tokenizer(chat=False)
+    tokenizer.chat_template = template
+    tokenizer.save_pretrained(folder)
+    return Chat.load(folder)

@@ -31,6 +31,10 @@ def finish(folder: Path, home: Path, *lines: str) -> Path:
     return folder
 
 
+def run_of(space: Workspace) -> Path:
+    return space.root / ".customspec" / "runs" / "colours-0001"
+
+
 def move(finished: Path, target: Path) -> None:
     """A copy whose plan names the files of the copy."""
     shutil.copytree(finished, target)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from finished import finish, move, reseal, write_sealed
+from finished import finish, move, reseal, run_of, write_sealed
 from mutations import mutations
 
 from support import Ended, Workspace
@@ -50,10 +50,6 @@ def space(finished: Path, home: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path / "work")
     shutil.copytree(run_of(Workspace(tmp_path / "work")), tmp_path / "work" / "base")
     return Workspace(tmp_path / "work")
-
-
-def run_of(space: Workspace) -> Path:
-    return space.root / ".customspec" / "runs" / "colours-0001"
 
 
 def changed(file: Path, count: int, seed: int) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from finished import finish, move, reseal
+from finished import finish, move, reseal, run_of
 
 from customspec.errors import RefusedError
 from customspec.inputs.paths import Roots
@@ -37,10 +37,6 @@ def space(finished: Path, home: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     move(finished, tmp_path / "work")
     monkeypatch.chdir(tmp_path / "work")
     return Workspace(tmp_path / "work")
-
-
-def run_of(space: Workspace) -> Path:
-    return space.root / ".customspec" / "runs" / "colours-0001"
 
 
 def step(message: dict[str, Any], kind: str) -> dict[str, Any]:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chat_styles import chat_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from customspec.inputs.encoding import Asking, Encoded, Encodings, OnLong, encode
 from customspec.inputs.tokens import Chat
 from customspec.prompts import ConversationTemplate, Example, Message, Row, TemplateError, messages
-from support import CHAT_TEMPLATE, make_tokenizer
+from support import CHAT_TEMPLATE
 
 TEMPLATE = ConversationTemplate("talk")
 TALK = [
@@ -146,13 +147,6 @@ ENDS: Mapping[str | None, str] = {
 NAMES = ["usual", "chatml", "headers", "inst", "thinking", "plain"]
 
 
-def load(folder: Path, template: str | None) -> Chat:
-    tokenizer = make_tokenizer(chat=False)
-    tokenizer.chat_template = template
-    tokenizer.save_pretrained(folder)
-    return Chat.load(folder)
-
-
 def encoded(
     chat: Chat, example: Example, shots: Sequence[Example] = (), context: int = 4096, on_long: OnLong = "error"
 ) -> Encodings:
@@ -168,7 +162,7 @@ def learned(chat: Chat, row: Encoded) -> list[str]:
 
 @pytest.mark.parametrize(("template", "end"), ENDS.items(), ids=NAMES)
 def test_the_loss_finds_every_earlier_answer_with_its_end(template: str | None, end: str, tmp_path: Path) -> None:
-    chat = load(tmp_path, template)
+    chat = chat_of(tmp_path, template)
     (row,) = encoded(chat, render(TALK)).rows
     assert learned(chat, row) == [f"eins{end}", f"zwei{end}"]
     assert list(row.prompt) == chat.prompt_ids(messages(render(TALK)))
@@ -177,7 +171,7 @@ def test_the_loss_finds_every_earlier_answer_with_its_end(template: str | None, 
 
 @pytest.mark.parametrize("template", ENDS, ids=NAMES)
 def test_equal_answers_are_each_found_in_their_own_turn(template: str | None, tmp_path: Path) -> None:
-    chat = load(tmp_path, template)
+    chat = chat_of(tmp_path, template)
     talk = [turn("user", "a"), turn("assistant", "a"), turn("user", "a a"), turn("assistant", "a"), *TALK[-2:]]
     (row,) = encoded(chat, render(talk)).rows
     (first, _), (second, _) = row.learned
@@ -190,7 +184,7 @@ def test_equal_answers_are_each_found_in_their_own_turn(template: str | None, tm
 def test_where_a_template_changes_earlier_turns_only_the_last_answer_is_learned_and_it_is_told(
     template: str, tmp_path: Path
 ) -> None:
-    chat = load(tmp_path, template)
+    chat = chat_of(tmp_path, template)
     talk = [TALK[0], turn("user", "One?"), turn("assistant", "it is eins"), *TALK[-2:]]
     found = encoded(chat, render(talk))
     assert found.rows[0].learned == ()
@@ -198,7 +192,7 @@ def test_where_a_template_changes_earlier_turns_only_the_last_answer_is_learned_
 
 
 def test_answers_of_demonstrations_are_not_learned(tmp_path: Path) -> None:
-    chat = load(tmp_path, CHAT_TEMPLATE)
+    chat = chat_of(tmp_path, CHAT_TEMPLATE)
     query = render([turn("user", "a"), turn("assistant", "b"), turn("user", "c"), turn("assistant", "d")])
     (row,) = encoded(chat, query, [render(TALK)]).rows
     assert learned(chat, row) == ["b<|end|>"]
@@ -208,14 +202,14 @@ def test_answers_of_demonstrations_are_not_learned(tmp_path: Path) -> None:
 
 
 def test_a_conversation_that_a_technique_wrote_itself_has_no_earlier_answers(tmp_path: Path) -> None:
-    chat = load(tmp_path, CHAT_TEMPLATE)
+    chat = chat_of(tmp_path, CHAT_TEMPLATE)
     asking = Asking(converse=lambda query, shots: (Message("user", "all in one: " + query.user),))
     found = encode([render(TALK)], asking, chat, context=512, reserve=None, on_long="error")
     assert (found.rows[0].learned, found.last_only) == ((), ())
 
 
 def test_of_a_long_conversation_the_earliest_turns_are_cut_first(tmp_path: Path) -> None:
-    chat = load(tmp_path, CHAT_TEMPLATE)
+    chat = chat_of(tmp_path, CHAT_TEMPLATE)
     whole = encoded(chat, render(TALK)).rows[0]
     shorter = encoded(chat, render([TALK[0], *TALK[3:]])).rows[0]
     room = len(whole.prompt) + len(whole.answer) - 1
@@ -245,7 +239,7 @@ def test_what_is_learned_is_always_the_answers(
 
 @pytest.fixture(scope="module")
 def chats(tmp_path_factory: pytest.TempPathFactory) -> list[Chat]:
-    return [load(tmp_path_factory.mktemp("tokenizer"), template) for template in ENDS]
+    return [chat_of(tmp_path_factory.mktemp("tokenizer"), template) for template in ENDS]
 
 
 def test_the_columns_of_a_row_reach_the_example() -> None:

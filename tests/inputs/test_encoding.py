@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
+from chat_styles import chat_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, normalizers
@@ -17,7 +17,7 @@ from customspec.inputs.chat_errors import ChatError
 from customspec.inputs.encoding import Asking, Encoded, Encodings, OnLong, TooLongError, encode, no_shots, surely_fit
 from customspec.inputs.tokens import Chat
 from customspec.prompts import Example, Message, messages
-from support import CHAT_TEMPLATE, make_tokenizer
+from support import CHAT_TEMPLATE
 
 TEXT = st.text(max_size=12) | st.text(alphabet="ab é\n<|end|>🙂ﷺ\ufb2c", max_size=30)
 EXAMPLE = st.builds(Example, id=st.just("q"), system=st.none() | TEXT, user=TEXT, answer=st.text("abé", max_size=5))
@@ -25,16 +25,9 @@ SHOTS = st.lists(st.builds(Example, id=st.just("s"), system=st.none(), user=TEXT
 SHOT = Example("shot", None, "one?", "eins")
 
 
-def save(folder: Path, template: str | None) -> Chat:
-    tokenizer = make_tokenizer(chat=False)
-    tokenizer.chat_template = template
-    tokenizer.save_pretrained(folder)
-    return Chat.load(folder)
-
-
 @pytest.fixture(scope="module")
 def chat(tmp_path_factory: pytest.TempPathFactory) -> Chat:
-    return save(tmp_path_factory.mktemp("tokenizer"), CHAT_TEMPLATE)
+    return chat_of(tmp_path_factory.mktemp("tokenizer"), CHAT_TEMPLATE)
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +40,8 @@ def chats(chat: Chat, tmp_path_factory: pytest.TempPathFactory) -> list[Chat]:
     growing.save(str(grown / "tokenizer.json"))
     return [
         chat,
-        save(tmp_path_factory.mktemp("tokenizer"), None),
-        save(tmp_path_factory.mktemp("tokenizer"), twice),
+        chat_of(tmp_path_factory.mktemp("tokenizer"), None),
+        chat_of(tmp_path_factory.mktemp("tokenizer"), twice),
         Chat.load(grown),
     ]
 
@@ -232,7 +225,7 @@ def test_what_a_template_refuses_is_told_of_the_row_alone(
         "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
         "{% if 'bad' in m.content %}{{ raise_exception('bad word') }}{% endif %}{{ m.content }}|{% endfor %}"
     )
-    chat = save(tmp_path_factory.mktemp("tokenizer"), picky)
+    chat = chat_of(tmp_path_factory.mktemp("tokenizer"), picky)
     conversations = [
         messages(Example("1", system, user, "")) for system in (None, "brief") for user in ("a", "bad", "b")
     ]
@@ -260,7 +253,7 @@ def test_a_row_at_a_limit_of_templates_is_told_of_the_row_alone(tmp_path_factory
     huge = (
         "{% for m in messages %}{% if m.content == 'huge' %}{{ 'x' * 5000000 }}{% endif %}{{ m.content }}{% endfor %}"
     )
-    chat = save(tmp_path_factory.mktemp("tokenizer"), huge)
+    chat = chat_of(tmp_path_factory.mktemp("tokenizer"), huge)
     found = chat.prompt_texts([(Message("user", text),) for text in ("a", "huge", "b")])
     assert (found[0], found[2]) == ("a", "b")
     assert "is refused: it writes more text" in str(found[1])

@@ -8,17 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from published import KEY, OTHER, WEIGHTS, Publish
 
 from customspec.errors import RefusedError
 from customspec.inputs.checksummed import write_checksummed
 from customspec.plan import Result
 from customspec.store import Store, link_tree
 from customspec.store.upkeep import find_faults
-
-Publish = Callable[..., Result]
-KEY = "ab" * 32
-OTHER = "cd" * 32
-WEIGHTS = bytes(range(256)) * 512  # 128 KiB
 
 
 def unlocked(path: Path) -> Path:

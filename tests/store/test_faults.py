@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from faults import MACHINE, debris, grow_old, make_plan, points, results, run, stopped_at
+from faults import MACHINE, debris, grow_old, points, results, run, stopped_at
 
 from customspec.plan import Plan
 from customspec.store import Store, store_key
@@ -23,11 +23,6 @@ from customspec.store.upkeep import find_faults, mend, objects, remove, unreferr
 
 LONG = pytest.mark.faults
 STRIDES = [7, pytest.param(1, marks=LONG)]
-
-
-@pytest.fixture
-def plan(tmp_path: Path) -> Plan:
-    return make_plan(tmp_path / "data")
 
 
 @pytest.fixture

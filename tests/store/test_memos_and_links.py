@@ -5,17 +5,12 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from published import KEY, WEIGHTS, Publish
 
-from customspec.plan import Result
 from customspec.store import Store, link_tree
-
-Publish = Callable[..., Result]
-KEY = "ab" * 32
-WEIGHTS = bytes(range(256)) * 512  # 128 KiB
 
 
 def test_a_memo_is_read_back_and_what_is_damaged_is_absent(store: Store) -> None:

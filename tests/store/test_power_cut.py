@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from published import KEY, Publish
 
 from customspec.plan import Result
 from customspec.store import Store
 
-KEY = "ab" * 32
 BLOCK = 512
 CHANCES = 6  # random mixtures for each place to cut
 
@@ -133,7 +133,7 @@ def lay(state: Mapping[str, bytes | None], root: Path) -> None:
 
 
 def test_whatever_a_power_cut_leaves_is_a_whole_result_or_none(
-    tmp_path: Path, publish: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, publish: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store(tmp_path / "store")
     store.root.mkdir()

@@ -7,19 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from published import KEY, OTHER, Publish, drafts, objects
 
-from customspec.plan import Result
 from customspec.store import Store
 from customspec.store.store import _described
-
-Publish = Callable[..., Result]
-KEY = "ab" * 32
-OTHER = "cd" * 32
 
 
 def child(code: str, *arguments: object, **options: Any) -> subprocess.Popen[str]:
@@ -30,14 +25,6 @@ def outputs(children: list[subprocess.Popen[str]]) -> list[Any]:
     found = [process.communicate()[0] for process in children]
     assert [process.returncode for process in children] == [0] * len(children)
     return [json.loads(text) for text in found]
-
-
-def objects(store: Store) -> list[Path]:
-    return sorted((store.root / "objects").glob("*/*"))
-
-
-def drafts(store: Store) -> list[Path]:
-    return sorted((store.root / "tmp").iterdir())
 
 
 def test_the_second_to_publish_gets_what_the_first_published(store: Store, publish: Publish) -> None:

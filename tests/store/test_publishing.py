@@ -8,22 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from published import KEY, WEIGHTS, Publish, drafts, objects
 
 from customspec.errors import StepError
 from customspec.plan import Result
 from customspec.store import Store, store_key
-
-Publish = Callable[..., Result]
-KEY = "ab" * 32
-WEIGHTS = bytes(range(256)) * 512  # 128 KiB
-
-
-def objects(store: Store) -> list[Path]:
-    return sorted((store.root / "objects").glob("*/*"))
-
-
-def drafts(store: Store) -> list[Path]:
-    return sorted((store.root / "tmp").iterdir())
 
 
 def test_a_published_result_is_read_back_as_it_was_returned(store: Store, publish: Publish) -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from faults import make_plan, run
+from faults import run
 
 from customspec.errors import CustomspecError
 from customspec.plan import Plan
@@ -71,11 +71,6 @@ def clean(_: Plan, store: Store) -> None:
 
 
 ACTS: dict[str, Act] = {"run": run, "repair": repair, "clean": clean}
-
-
-@pytest.fixture
-def plan(tmp_path: Path) -> Plan:
-    return make_plan(tmp_path / "data")
 
 
 def places(store: Store) -> list[str]:

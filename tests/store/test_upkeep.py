@@ -7,14 +7,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from published import Publish
 
 from customspec.errors import RefusedError
 from customspec.inputs.remembered import Remembered
-from customspec.plan import Plan, Result, make_step
+from customspec.plan import Plan, make_step
 from customspec.store import Store, store_key
 from customspec.store.occupancy import shared
 from customspec.store.upkeep import (
@@ -30,7 +30,6 @@ from customspec.store.upkeep import (
     unreferred,
 )
 
-Publish = Callable[..., Result]
 KEYS = tuple(f"{name}" * 32 for name in ("ab", "cd", "ef"))
 MACHINE = dict.fromkeys(ENVIRONMENT, "1")
 
