@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Final, Literal, Protocol, get_args
 
 Role = Literal["system", "user", "assistant"]
 
@@ -20,6 +20,24 @@ class TemplateError(ValueError):
         self.word = word
         self.row = row
         self.part: Literal["system", "user", "answer"] | None = None
+
+
+# words of templates that are no names: Jinja's operators and constants, and what it knows under a name of its own
+_OPERATORS: Final = ("and", "or", "not", "in", "is", "if", "else", "true", "false", "none", "True", "False", "None")
+_WORDS: Final = frozenset((*_OPERATORS, "range", "dict", "cycler", "joiner", "namespace"))
+
+
+def is_plain(column: str) -> bool:
+    """Whether a template can say the column's name as it is."""
+    return column.isidentifier() and column not in _WORDS
+
+
+def reference(column: str) -> str:
+    """How a template writes a column: by its name, or as `column('...')` where that is no plain name."""
+    if is_plain(column):
+        return f"{{{{ {column} }}}}"
+    quoted = column.replace("\\", "\\\\").replace("'", "\\'")
+    return f"{{{{ column('{quoted}') }}}}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,12 @@ template in their own process, and importing Jinja takes as long as checking a s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.visitor import NodeTransformer
 
 from customspec.prompts import TemplateError
 
@@ -25,8 +27,10 @@ class Template:
         try:
             tree = environment.parse(source)
             _check(tree)  # first: compiling computes constants, `9**(9**9)` too
-            self.variables = frozenset(meta.find_undeclared_variables(tree) - environment.globals.keys())
-            self.printed = _printed(tree) & self.variables
+            self._quoted = _name_quoted_columns(tree)
+            named = meta.find_undeclared_variables(tree) - environment.globals.keys()
+            self.variables = frozenset(self._quoted.get(name, name) for name in named)
+            self.printed = frozenset(self._quoted.get(name, name) for name in _printed(tree) & named)
             self._compiled = environment.from_string(tree)
         except TemplateSyntaxError as error:
             raise TemplateError(error.message or "not a template", line=error.lineno) from error
@@ -40,7 +44,7 @@ class Template:
     def render(self, fields: Mapping[str, Any]) -> str:
         """The filled text. Raises TemplateError when a value does not fit the template."""
         try:
-            return self._compiled.render(fields)
+            return self._compiled.render(self._with_quoted(fields))
         except Exception as error:  # a value of the wrong kind makes Jinja's filters raise whatever they like
             raise TemplateError(str(error) or type(error).__name__) from error
 
@@ -57,7 +61,12 @@ class Template:
 
     def stream(self, fields: Mapping[str, Any]) -> Iterator[str]:
         """The parts of the filled text, one after another; raises whatever a value makes Jinja's filters raise."""
-        return self._compiled.generate(fields)
+        return self._compiled.generate(self._with_quoted(fields))
+
+    def _with_quoted(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        if not self._quoted:
+            return fields
+        return {**fields, **{name: fields[column] for name, column in self._quoted.items() if column in fields}}
 
 
 def _environment() -> ImmutableSandboxedEnvironment:
@@ -65,6 +74,45 @@ def _environment() -> ImmutableSandboxedEnvironment:
     # a row must give the same prompt every time
     del environment.globals["lipsum"], environment.filters["random"]
     return environment
+
+
+def _name_quoted_columns(tree: nodes.Template) -> dict[str, str]:
+    """Puts a name in the place of each `column('...')`, which no column's own name can clash with, since what a row
+    holds cannot be called; returns the columns by these names."""
+    names = list(tree.find_all(nodes.Name))
+    macros = {macro.name for macro in tree.find_all(nodes.Macro)}
+    if "column" in macros | {name.name for name in names if name.ctx != "load"}:
+        return {}  # the template has a `column` of its own
+    named = _Naming({name.name for name in names})
+    named.visit(tree)
+    return {name: column for column, name in named.names.items()}
+
+
+class _Naming(NodeTransformer):
+    def __init__(self, taken: set[str]) -> None:
+        self._taken = taken
+        self.names: dict[str, str] = {}
+
+    def visit_Call(self, node: nodes.Call) -> nodes.Node:  # noqa: N802
+        if not (isinstance(node.node, nodes.Name) and node.node.name == "column"):
+            return self.generic_visit(node)
+        if len(node.args) != 1 or node.kwargs or node.dyn_args or node.dyn_kwargs:
+            raise _no_column(node)
+        [named] = node.args
+        if not (isinstance(named, nodes.Const) and isinstance(named.value, str)):
+            raise _no_column(node)
+        return nodes.Name(self._name(named.value), "load", lineno=node.lineno)
+
+    def _name(self, column: str) -> str:
+        free = (f"column_{number}" for number in count())
+        return self.names.setdefault(column, next(name for name in free if name not in self._used()))
+
+    def _used(self) -> set[str]:
+        return {*self._taken, *self.names.values()}
+
+
+def _no_column(node: nodes.Call) -> TemplateError:
+    return TemplateError("`column` takes the name of a column, in quotes", line=node.lineno, word="column")
 
 
 def _printed(tree: nodes.Template) -> frozenset[str]:

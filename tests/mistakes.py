@@ -68,6 +68,9 @@ def _rows(space: Workspace) -> None:
     space.rows("other_label.jsonl", [*good, {"text": "number 9 is lime", "label": "colt"}])
     space.rows("upper_label.jsonl", [{**row, "label": row["label"].upper()} for row in good])
     space.rows("upper_columns.jsonl", [{"Text": row["text"], "Label": row["label"]} for row in good])
+    for name, start in (("spaced", 400), ("spaced_test", 500)):
+        spaced = [{"Text Body": row["text"], "label": row["label"]} for row in colours(6, start)]
+        space.rows(f"{name}.jsonl", spaced)
     space.rows("empty_answer.jsonl", [*good, {"text": "number 9 is red", "label": " "}])
     space.rows("null_answer.jsonl", [*good, {"text": "number 9 is red", "label": None}])
     space.rows("long_answer.jsonl", [*good, {"text": "number 9 is red", "label": "warm " * 100}])

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain, takewhile
 
 from customspec.compiler.problems import Problems
-from customspec.compiler.template_faults import guess, sentence, word
+from customspec.compiler.template_faults import guess, sentence, unquoted, word
 from customspec.compiler.validation import validate
 from customspec.errors import Code
 from customspec.inputs.packed import pack_examples
 from customspec.inputs.splits import SPLITS, Splits
-from customspec.prompts import AnyTemplate, ConversationTemplate, Example, Fillable, PromptTemplate, Row, TemplateError
+from customspec.prompts import (
+    AnyTemplate,
+    ConversationTemplate,
+    Example,
+    Fillable,
+    PromptTemplate,
+    Row,
+    TemplateError,
+    is_plain,
+    reference,
+)
 from customspec.sandbox.templates import Known, Sandboxed, TemplateLimitError
 from customspec.source import KeyPath
 from customspec.spec import Prompt, PromptPatch
@@ -79,7 +89,8 @@ def _read(
     if prompt.messages is not None:
         is_there = rows is None or _check_columns({prompt.messages}, places["messages"], rows, problems)
         return ConversationTemplate(prompt.messages) if is_there else None
-    templates = {part: _template(getattr(prompt, part), places[part], problems, known) for part in PARTS}
+    columns = () if rows is None else next((part[0].fields for part in map(rows.named, SPLITS) if part), {})
+    templates = {part: _template(getattr(prompt, part), places[part], problems, known, columns) for part in PARTS}
     if templates["user"] is None or templates["answer"] is None:
         return None
     if rows is not None:
@@ -97,7 +108,9 @@ def _place(part: str, patch: PromptPatch | None, at: KeyPath) -> KeyPath:
     return (*at, "prompt", part) if own else ("prompt", part)
 
 
-def _template(source: str | None, at: KeyPath, problems: Problems, known: Known | None) -> Fillable | None:
+def _template(
+    source: str | None, at: KeyPath, problems: Problems, known: Known | None, columns: Collection[str]
+) -> Fillable | None:
     if source is None:
         return None
     try:
@@ -107,7 +120,8 @@ def _template(source: str | None, at: KeyPath, problems: Problems, known: Known 
         return None
     except TemplateError as fault:
         message = f"template error: {sentence(fault)}"
-        problems.add(Code.TEMPLATE_SYNTAX, at, message, hint=guess(fault), word=word(fault, source), line=fault.line)
+        hint = unquoted(source, columns) or guess(fault)
+        problems.add(Code.TEMPLATE_SYNTAX, at, message, hint=hint, word=word(fault, source), line=fault.line)
         return None
 
 
@@ -148,6 +162,8 @@ def _check_columns(named: Set[str], at: KeyPath, rows: Splits, problems: Problem
         columns = sorted(rows.named(name)[0].fields)
         nearest = closest(variable, columns, {}) if len(columns) > 1 else None
         listed = f"columns: {', '.join(columns)}"
+        if (odd := next((column for column in columns if not is_plain(column)), None)) is not None:
+            listed += f"; write {reference(odd)} for `{odd}`"
         if len(columns) == 1 and (other := next((one for one in ";\t|" if one in columns[0]), None)):
             listed = f"the one column is `{columns[0]}`: save the file with commas instead of `{other}`"
         problems.add(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
-from customspec.prompts import TemplateError
+from customspec.prompts import TemplateError, is_plain, reference
 from customspec.suggest import closest, did_you_mean
 
 UNCLOSED = re.compile(r"innermost block that needs to be closed is '(\w+)'")
@@ -43,6 +44,13 @@ def word(fault: TemplateError, source: str) -> str | None:
         return tags[0] if len(tags) == 1 else None
     named = NAMED.search(str(fault))
     return next(filter(None, named.groups()), None) if named else fault.word
+
+
+def unquoted(source: str, columns: Collection[str]) -> str | None:
+    """How to write a column whose name is none that a template can say as it is, where one stands there."""
+    written = (inner.strip() for inner in re.findall(r"{{-?([^{}]*?)-?}}", source))
+    column = next((one for one in written if one in columns and not is_plain(one)), None)
+    return None if column is None else f"write {reference(column)}"
 
 
 def guess(fault: TemplateError) -> str | None:

@@ -20,7 +20,7 @@ from customspec.compiler import compile_document
 from customspec.errors import Exit, MachineError, SpecError, UsageError
 from customspec.inputs.paths import Roots, resolved
 from customspec.inputs.rows import RowError, read_rows
-from customspec.prompts import Row, TemplateError
+from customspec.prompts import Row, TemplateError, is_plain, reference
 from customspec.registry import discover
 from customspec.report.logs import tell
 from customspec.report.text import escape
@@ -79,10 +79,10 @@ def _ask(folder: Path, answers: dict[str, str | None], task: str | None) -> dict
     rows, tests = _rows(folder, "train", train), _rows(folder, "test", test)
     columns = _usable(list(rows[0].fields), train)
     likely = _likely_answer(columns, rows, tests)
-    named = re.findall(r"\w+", answers["answer"] or likely)
-    asked = next((column for column in columns if column not in named), columns[0])
-    user = _answer("user", answers["user"], "Template of the user's message", f"{{{{ {asked} }}}}")
-    answer = _answer("answer", answers["answer"], "Template of the answer", f"{{{{ {likely} }}}}")
+    shown = answers["answer"] or reference(likely)
+    asked = next((column for column in columns if reference(column) not in shown), columns[0])
+    user = _answer("user", answers["user"], "Template of the user's message", reference(asked))
+    answer = _answer("answer", answers["answer"], "Template of the answer", reference(likely))
     default = re.sub(r"[^a-z0-9._-]+", "-", folder.resolve().name.lower()).strip("._-") or "first"
     return {
         "name": _answer("name", answers["name"], "Name of the spec", default),
@@ -97,12 +97,11 @@ def _ask(folder: Path, answers: dict[str, str | None], task: str | None) -> dict
 
 
 def _usable(columns: list[str], file: str) -> list[str]:
-    """Columns that a template can name."""
-    usable = [column for column in columns if column.isidentifier()]
-    if not usable:
-        found = ", ".join(f"`{column}`" for column in columns)
-        raise UsageError(f"{file}: no template can name the column {found}: letters, digits and _ only, commas between")
-    return usable
+    """Columns to ask with, and for: those of plain names, if that is enough."""
+    plain = [column for column in columns if is_plain(column)]
+    if len(columns) == 1 and not plain:
+        raise UsageError(f"{file}: the one column is `{columns[0]}`: a question and an answer take two, commas between")
+    return plain if len(plain) > 1 else columns
 
 
 def _answer(name: str, given: str | None, question: str, default: str) -> str:
@@ -123,7 +122,7 @@ def _rows(folder: Path, split: str, name: str) -> list[Row]:
 
 def _likely_answer(columns: Sequence[str], rows: Sequence[Row], tests: Sequence[Row]) -> str:
     """The last column that can be chosen from, else the last one."""
-    choosable = (column for column in reversed(columns) if _are_choices(f"{{{{ {column} }}}}", rows, tests))
+    choosable = (column for column in reversed(columns) if _are_choices(reference(column), rows, tests))
     return next(choosable, columns[-1])
 
 
