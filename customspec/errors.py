@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Final
@@ -47,6 +48,7 @@ class Code(StrEnum):
     NOT_YET = "CS206"
     PATH_REFUSED = "CS207"
     SECRET = "CS208"
+    MORE_PROBLEMS = "CS209"
 
     UNKNOWN_TECHNIQUE = "CS301"
     TECHNIQUE_ENTRY = "CS302"
@@ -92,6 +94,9 @@ class Code(StrEnum):
     MEMORY = "CS703"
 
 
+MOST_PROBLEMS: Final = 50  # that are told at once: as many as a person mends before they look again
+
+
 @dataclass(frozen=True, slots=True)
 class Location:
     """A place in a file a person wrote; line and column count from 1."""
@@ -126,8 +131,8 @@ class Problem:
     length: int | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "message", redact(self.message))
-        object.__setattr__(self, "hint", self.hint and redact(self.hint))
+        object.__setattr__(self, "message", _shown(self.message))
+        object.__setattr__(self, "hint", self.hint and _shown(self.hint))
 
 
 _SECRET: Final = re.compile(
@@ -139,7 +144,14 @@ _SECRET: Final = re.compile(
     r"|(?i:(?<=token=)|(?<=secret=)|(?<=signature=)|(?<=password=)|(?<=api_key=)|(?<=credential=))[^&\s'\"]{4,}"
 )
 _NAMES: Final = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSPHRASE|API_?KEY|ACCESS_KEY|CREDENTIALS?)$", re.IGNORECASE)
+_LONGEST: Final = 2000  # characters of a message
 _SHORTEST: Final = 8  # characters of a secret in the environment; less may be any word
+
+
+def _shown(text: str) -> str:
+    """What names a text of a spec has an end, however long that text is."""
+    safe = redact(text)
+    return safe if len(safe) <= _LONGEST else f"{safe[: _LONGEST // 2]}…{safe[-_LONGEST // 2 :]}"
 
 
 def redact(text: str) -> str:
@@ -185,6 +197,14 @@ class SpecError(CustomspecError):
         super().__init__("\n".join(f"{p.location}: {p.code} {p.message}" for p in problems))
         self.problems = tuple(sorted(problems, key=lambda p: (p.location.file, p.location.line, p.location.column)))
         self.exit = min(p.exit for p in problems)
+
+
+def too_many(problems: Sequence[Problem]) -> SpecError:
+    """The error for as many problems as are told at once, where there are more."""
+    last = SpecError(tuple(problems)).problems[-1]
+    message = f"there are more problems than these {len(problems)}"
+    end = Problem(Code.MORE_PROBLEMS, message, last.location, "mend these; the others are then told", last.exit)
+    return SpecError((*problems, end))
 
 
 class UsageError(CustomspecError):

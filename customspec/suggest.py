@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 _CUTOFF = 0.65  # above difflib's 0.6, which takes `intent` for `text`
+_LONGEST = 100  # characters: no name is longer, and to compare takes long
 _SHORTEST_TYPO = 3  # below, everything is near to everything
 
 SYNONYMS: Mapping[str, str] = MappingProxyType(
@@ -139,6 +140,8 @@ def did_you_mean(nearest: str | None, otherwise: str | None = None) -> str | Non
 
 def closest(name: str, known: Iterable[str], synonyms: Mapping[str, str] = SUGGESTED) -> str | None:
     """The one of `known` that `name` means: spelled otherwise, by a synonym, or mistyped; None if nothing is near."""
+    if len(name) > _LONGEST:
+        return None
     options: dict[str, str] = {}
     for option in known:
         options.setdefault(_spelling(option), option)

@@ -172,7 +172,7 @@ def test_a_spec_of_a_terabyte_is_told_and_not_read(workspace: Workspace, customs
     os.truncate(spec, 1 << 40)
     ended = customspec("validate", spec)
     assert ended.code == 2
-    assert "the spec is 1,099,511,627,776 bytes; the limit is 1 MiB" in ended.err
+    assert "the spec is 1,099,511,627,776 bytes; the limit is 256 KiB" in ended.err
 
 
 @pytest.mark.parametrize(

@@ -163,12 +163,12 @@ def test_nesting_beyond_the_limit_is_named_at_the_bracket_that_goes_too_far() ->
     assert shown(problems_of("[" * 200_000)[0]) == "1:65 CS107 nested deeper than 64 levels"
 
 
-def test_a_spec_of_more_than_a_mebibyte_is_refused_by_its_size(tmp_path: pathlib.Path) -> None:
+def test_a_spec_of_too_many_bytes_is_refused_by_its_size(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "spec.yaml"
     path.write_bytes(b"#" * 3 * 1024 * 1024)
     with pytest.raises(SpecError) as caught:
         read(path)
-    assert shown(caught.value.problems[0]) == "1:1 CS107 the spec is 3,145,728 bytes; the limit is 1 MiB"
+    assert shown(caught.value.problems[0]) == "1:1 CS107 the spec is 3,145,728 bytes; the limit is 256 KiB"
 
 
 @pytest.mark.parametrize("text", ["", "# only\n# comments\n", "---\n", "null\n", "\ufeff"])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from customspec.compiler.problems import Problems
 from customspec.compiler.validation import validate
 from customspec.errors import Code
-from customspec.source import read
+from customspec.source import Kind, read
 from customspec.spec import Strict, Texts
+
+CONFIGURATION: Final = Kind("configuration", "delete it, or allow folders: `allow_roots: [/data]`", 256 * 1024, 10_000)
 
 
 class Configuration(Strict):
@@ -20,7 +23,7 @@ class Configuration(Strict):
 
 def read_configuration(file: Path) -> tuple[Path, ...]:
     """The folders that it allows. Raises SpecError for a configuration that is wrong."""
-    problems = Problems(read(file))
+    problems = Problems(read(file, CONFIGURATION))
     configuration = validate(Configuration, problems.document.data, problems)
     folders = [Path(text).expanduser() for text in (configuration and configuration.allow_roots) or ()]
     for index, folder in enumerate(folders):

@@ -1,6 +1,6 @@
 """Document + Registry -> Spec -> Plan: everything checked, nothing run, no weight read, no torch.
 
-The spec is read        validation, wording, renames, repair, secrets; entries, search, quantization, metrics
+The spec is read        limits, validation, wording, renames, repair, secrets; entries, search, quantization, metrics
 What it names is found  local_files, option_files, data, overlap, models
 Candidates are made     candidates, prompting, template_faults, demonstrations, judging, fitting,
                         unread
@@ -18,10 +18,11 @@ from pathlib import Path
 from customspec.compiler.candidates import Choices, Ready, Resolved, make_ready
 from customspec.compiler.costs import Shared, comparison_notes
 from customspec.compiler.data import ResolvedData, resolve_data
-from customspec.compiler.entries import Draft, check_later_work, check_number, read_entries
+from customspec.compiler.entries import Draft, check_later_work, read_entries
 from customspec.compiler.fitting import fit_notes
 from customspec.compiler.gauge import check_gauge
 from customspec.compiler.goal import check_goal, planned_claim
+from customspec.compiler.limits import check_limits
 from customspec.compiler.lineup import Lineup, line_up
 from customspec.compiler.local_files import LocalFiles
 from customspec.compiler.memory_fit import make_room
@@ -69,10 +70,9 @@ class Compiled:
 def read_spec(document: Document, registry: Registry) -> tuple[Spec, tuple[Draft, ...]]:
     """Both passes of validation. Raises SpecError with every problem of either."""
     problems = Problems(document)
+    check_limits(document, problems)
+    problems.stop_if_any()  # to understand it all would take long
     spec = validate(Spec, document.data, problems)
-    if spec is not None:
-        check_number(spec, problems)
-        problems.stop_if_any()  # to understand them all would take long
     drafts = read_entries(document.data, registry, problems)
     check_secrets(document.data, problems)
     if spec is not None:

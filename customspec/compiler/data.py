@@ -107,13 +107,13 @@ def answer_of(spec: Spec) -> str | None:
 
 def _read(files: Files, problems: Problems) -> Splits | None:
     read: dict[str, Any] = {}
+    _check_same_file(files, problems)
     for name, paths in files.items():
         try:
             read[name] = read_splits({name: paths}).named(name)
         except RowError as fault:
             at = _file_path(name, _file_at_fault(str(fault), [label for label, _ in paths]), problems)
             problems.add(fault.code, at, str(fault), hint=fault.hint, exit=fault.exit)
-    _check_same_file(files, problems)
     return Splits(**read) if len(read) == len(files) else None
 
 

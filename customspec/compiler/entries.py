@@ -15,10 +15,8 @@ from customspec.errors import Code, CustomspecError, Exit, PluginError
 from customspec.hookspecs import PromptingTechnique, Technique, TuningTechnique
 from customspec.registry import Offer, Registry, check_extra
 from customspec.source import KeyPath
-from customspec.spec import LADDER, RESERVED, Options, PromptingOptions, Spec, TechniqueEntry, TrainingOptions
+from customspec.spec import LADDER, RESERVED, Options, PromptingOptions, TechniqueEntry, TrainingOptions
 from customspec.suggest import NAMES, NO_KEYS, closest, did_you_mean
-
-MOST_CANDIDATES = 1000  # what compiles in seconds
 
 
 @dataclass(frozen=True)
@@ -78,17 +76,6 @@ def read_entries(data: Mapping[str, Any], registry: Registry, problems: Problems
     drafts = [draft for index, item in enumerate(raw) if (draft := _read(index, item, registry, problems))]
     _check_ids(drafts, problems)
     return tuple(drafts)
-
-
-def check_number(spec: Spec, problems: Problems) -> None:
-    """Add a problem where entries and seeds make more candidates than MOST_CANDIDATES."""
-    seeds = [entry.seeds or spec.seeds for entry in spec.techniques or ()] or [spec.seeds] * len(LADDER)
-    candidates = sum(map(len, seeds))
-    if candidates > MOST_CANDIDATES:
-        at = "seeds" if len(spec.seeds) > len(seeds) else "techniques"
-        message = f"{candidates:,} candidates, one for each entry and seed; a spec may have {MOST_CANDIDATES:,}"
-        hint = "`search` tries many values of an option within one candidate"
-        problems.add(Code.WRONG_VALUE, (at,), message, hint=hint, key=True)
 
 
 def check_later_work(drafts: tuple[Draft, ...], problems: Problems) -> None:

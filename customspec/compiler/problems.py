@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import cached_property
 
-from customspec.errors import Code, Exit, Location, Problem, Rename, SpecError
+from customspec.errors import MOST_PROBLEMS, Code, Exit, Location, Problem, Rename, SpecError, too_many
 from customspec.source import Document, KeyPath, split_lines
 
 
@@ -28,15 +30,25 @@ class Problems:
         exit: Exit = Exit.BAD_INPUT,
         rename: Rename | None = None,
     ) -> None:
-        """A problem at a path's value, at its key, or at a word inside its value; `line` counts inside a block."""
+        """A problem at a path's value, at its key, or at a word inside its value; `line` counts inside a block.
+
+        Raises SpecError where as many as are told at once were there already.
+        """
         place = self.document.locate(path, key=key)
         if place.file == self.document.file:
-            place = _in_block(self.document.text, place, line)
-            place = place if word is None else _find(self.document.text, place, word)
+            place = _in_block(self._lines, place, line)
+            place = place if word is None else _find(self._lines, place, word)
         length = None if key or word is not None else self.document.length(path)
         problem = Problem(code, message, place, hint, exit, rename, length)
-        if problem not in self._problems:
-            self._problems.append(problem)
+        if problem in self._problems:
+            return
+        if len(self._problems) == MOST_PROBLEMS:  # to guess what every one was meant to be would take long
+            raise too_many(self._problems)
+        self._problems.append(problem)
+
+    @cached_property
+    def _lines(self) -> Sequence[str]:
+        return split_lines(self.document.text)
 
     def stop_if_any(self) -> None:
         """Raises SpecError with all problems, when there is one."""
@@ -47,9 +59,8 @@ class Problems:
         return len(self._problems)
 
 
-def _in_block(text: str, place: Location, line: int) -> Location:
+def _in_block(lines: Sequence[str], place: Location, line: int) -> Location:
     """The start of a line of a block of text, which begins on the line below its mark; else the place itself."""
-    lines = split_lines(text)
     mark = lines[place.line - 1][place.column - 1 :] if place.line <= len(lines) else ""
     if not re.fullmatch(r"[|>][-+0-9]*\s*(#.*)?", mark) or place.line + line > len(lines):
         return place
@@ -57,9 +68,8 @@ def _in_block(text: str, place: Location, line: int) -> Location:
     return Location(place.file, place.line + line, len(inside) - len(inside.lstrip()) + 1)
 
 
-def _find(text: str, place: Location, word: str) -> Location:
+def _find(lines: Sequence[str], place: Location, word: str) -> Location:
     """Where a word stands in a value that begins at `place`; the value's own place if it cannot be found."""
-    lines = split_lines(text)
     edge = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)" if word.isidentifier() else re.escape(word))
     for line in range(place.line, min(place.line + 50, len(lines)) + 1):
         start = place.column - 1 if line == place.line else 0

@@ -242,7 +242,8 @@ def _choices(
     else:
         choices = tuple(choice.strip() for choice in prompt.choices)
         few, known = "`choices` holds one answer", "`choices`"
-    twice = next((index for index, choice in enumerate(choices) if choice in choices[:index]), None)
+    earliest = {choice: index for index, choice in reversed([*enumerate(choices)])}
+    twice = next((index for index, choice in enumerate(choices) if earliest[choice] != index), None)
     if twice is not None:
         problems.add(Code.WRONG_VALUE, (*at, twice), f"`{choices[twice]}` is already among the choices")
     elif len(choices) == 1:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Final
 
 from customspec.errors import Rename
 from customspec.source import Document, KeyPath
 from customspec.suggest import SYNONYMS, certain
+
+MOST_BESIDE: Final = 100  # keys: among more, nothing is certain, and to look takes long
 
 
 def certain_rename(
@@ -16,6 +19,9 @@ def certain_rename(
     meant = certain(key, known, synonyms)
     if meant is None:
         return None
-    beside = {path[-1] for path in document.marks if path[:-1] == parent and path[-1] != key}
+    siblings = document.value(parent)
+    beside = (siblings.keys() if isinstance(siblings, dict) else set()) - {key}
+    if len(beside) > MOST_BESIDE:
+        return None
     rivals = (other for other in beside if other == meant or certain(str(other), known, synonyms) == meant)
     return None if any(rivals) else Rename(key, meant)

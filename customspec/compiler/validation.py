@@ -15,14 +15,13 @@ from pydantic_core import ErrorDetails
 from customspec.compiler.problems import Problems
 from customspec.compiler.renames import certain_rename
 from customspec.compiler.wording import WANTED_KINDS, as_mapping, described, expectation, remedy
-from customspec.errors import Code
+from customspec.errors import MOST_PROBLEMS, Code
 from customspec.source import KeyPath
 from customspec.spec import RESERVED, Spec, TechniqueEntry
 from customspec.suggest import NO_KEYS, closest, did_you_mean
 
 M = TypeVar("M", bound=BaseModel)
 MAPPINGS = {"model_type", "model_attributes_type", "dict_type"}
-MOST = 100  # problems of one part that are told at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +53,8 @@ def validate(model: type[M], data: object, problems: Problems, at: KeyPath = (),
 
 
 def _first(grouped: Mapping[KeyPath, list[ErrorDetails]]) -> dict[KeyPath, list[ErrorDetails]]:
-    """As many as a person reads: to look for what each was meant to be takes its time."""
-    return dict(islice(grouped.items(), MOST))
+    """As many as are told, and one: to look for what each was meant to be takes its time."""
+    return dict(islice(grouped.items(), MOST_PROBLEMS + 1))
 
 
 def _by_path(errors: Sequence[ErrorDetails], data: object) -> dict[KeyPath, list[ErrorDetails]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
 from rich.cells import cell_len
 
-from customspec.errors import Problem, redact
+from customspec.errors import Code, Problem, redact
 from customspec.report.text import escape
 from customspec.source import split_lines
 
@@ -26,7 +27,8 @@ def render(problems: Sequence[Problem], texts: Mapping[str, str], *, color: bool
     if not problems:
         return ""
     lines = {file: split_lines(text.removeprefix("\ufeff")) for file, text in texts.items()}
-    blocks = [_block(problem, lines.get(problem.location.file, []), color) for problem in problems]
+    safe = cache(redact)  # many problems may stand in one long line
+    blocks = [_block(problem, lines.get(problem.location.file, []), safe, color) for problem in problems]
     return "\n\n".join([*blocks, _count(problems)])
 
 
@@ -42,13 +44,13 @@ def as_json(problem: Problem) -> dict[str, object]:
     }
 
 
-def _block(problem: Problem, lines: Sequence[str], color: bool) -> str:
+def _block(problem: Problem, lines: Sequence[str], safe: Callable[[str], str], color: bool) -> str:
     number = problem.location.line
     gutter = max(5, len(str(number)))
     place = _painted(f"{escape(str(problem.location))}:", _BOLD, color)
     parts = [f"{place} {_painted(problem.code.value, _RED, color)} {escape(problem.message)}"]
-    line = redact(lines[number - 1]) if number <= len(lines) else ""
-    if line:
+    line = safe(lines[number - 1]) if number <= len(lines) else ""
+    if line and problem.code != Code.MORE_PROBLEMS:
         shown, blanks, carets = _excerpt(line, problem.location.column, problem.length)
         parts.append(f"{number:>{gutter}} | {shown}")
         parts.append(f"{'':{gutter}} | {blanks}{_painted(carets, _RED, color)}")
@@ -83,7 +85,9 @@ def _printable(part: str) -> str:
 def _count(problems: Sequence[Problem]) -> str:
     files = list(dict.fromkeys(problem.location.file for problem in problems))
     where = escape(files[0]) if len(files) == 1 else f"{len(files)} files"
-    return f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {where}"
+    told = sum(problem.code != Code.MORE_PROBLEMS for problem in problems)
+    more = " and more" if told < len(problems) else ""
+    return f"{told} problem{'s' if told > 1 else ''}{more} in {where}"
 
 
 def _painted(text: str, style: str, color: bool) -> str:

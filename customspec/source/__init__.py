@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from customspec.source.document import Document, KeyPath, Mark
-from customspec.source.reading import MAX_BYTES, parse, parse_scalar, read
+from customspec.source.reading import SPEC, Kind, parse, parse_scalar, read
 from customspec.source.text import line_starts, split_lines
 
-__all__ = ["MAX_BYTES", "Document", "KeyPath", "Mark", "line_starts", "parse", "parse_scalar", "read", "split_lines"]
+__all__ = [
+    "SPEC",
+    "Document",
+    "KeyPath",
+    "Kind",
+    "Mark",
+    "line_starts",
+    "parse",
+    "parse_scalar",
+    "read",
+    "split_lines",
+]

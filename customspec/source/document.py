@@ -38,6 +38,16 @@ class Document:
                 return mark.key if key and mark.key else mark.value
         return Location(self.file, 1, 1)
 
+    def value(self, path: KeyPath) -> object:
+        """What stands at `path`; None where nothing does."""
+        found: object = self.data
+        for part in path:
+            if isinstance(found, list) and isinstance(part, int):
+                found = found[part] if part < len(found) else None
+            else:
+                found = found.get(part) if isinstance(found, Mapping) else None
+        return found
+
     def length(self, path: KeyPath) -> int | None:
         """Characters of the unquoted scalar at `path`, where one stands there."""
         mark = self.marks.get(path)

@@ -5,45 +5,69 @@ from __future__ import annotations
 import pathlib
 import re
 import stat
+from dataclasses import dataclass
 from itertools import islice
+from typing import Final
 
-from customspec.errors import Code, Location, Problem, SpecError, UsageError
+from customspec.errors import MOST_PROBLEMS, Code, Location, Problem, SpecError, UsageError
 from customspec.source.document import Document
 from customspec.source.text import SourceText
-from customspec.source.walk import MAX_PROBLEMS, Walk
+from customspec.source.walk import Walk
 
-MAX_BYTES = 1024 * 1024
 MAX_STRAY = 5  # unreadable characters that are told one by one
 
 _BOM = "\ufeff"
-_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+_BOMS = (  # the longer first: one begins as another does
+    (b"\xff\xfe\x00\x00", "UTF-32"),
+    (b"\x00\x00\xfe\xff", "UTF-32"),
+    (b"\xff\xfe", "UTF-16"),
+    (b"\xfe\xff", "UTF-16"),
+)
 _CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7})(?=[ \r\n]|$)", re.MULTILINE)
 # What YAML forbids, and the three line breaks of YAML 1.1 that YAML 1.2 and most editors take for text.
 _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def read(path: pathlib.Path) -> Document:
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a file is, for messages, and how large one of that kind may be; `start` is what to do where it is empty."""
+
+    name: str
+    start: str
+    most_bytes: int
+    most_values: int
+
+
+SPEC: Final = Kind(
+    "spec",
+    "start with `customspec init`, or write `customspec: 1` in the first line",
+    most_bytes=256 * 1024,
+    most_values=10_000,  # are read in a second
+)
+
+
+def read(path: pathlib.Path, kind: Kind = SPEC) -> Document:
     """The document in a file. Raises SpecError with every problem that was found."""
     file = str(path)
-    return parse(_decode(_bytes(path, file), file), file)
+    return parse(_decode(_bytes(path, file, kind), file), file, kind)
 
 
-def parse(text: str, file: str) -> Document:
+def parse(text: str, file: str, kind: Kind = SPEC) -> Document:
     """The document in a text that was read from `file`. Raises SpecError with every problem that was found."""
-    source = _readable(text, file)
-    walk = Walk(source)
+    source = _readable(text, file, kind)
+    walk = Walk(source, kind.most_values)
     data = walk.document()
     if walk.problems:
         raise SpecError(tuple(walk.problems))
     if not isinstance(data, dict):
-        raise SpecError((_not_a_mapping(data, walk.root, source),))
+        raise SpecError((_not_a_mapping(data, walk.root, source, kind),))
     return Document(file, source.text, data, walk.marks)
 
 
 def parse_scalar(text: str) -> object:
     """The value behind `--set key=`: a YAML scalar or flow collection. Raises UsageError if it is neither."""
     try:
-        walk = Walk(_readable(text, "--set"))
+        walk = Walk(_readable(text, "--set", SPEC), SPEC.most_values)
         value = walk.document()
         if walk.problems:
             raise SpecError(tuple(walk.problems))
@@ -56,13 +80,13 @@ def parse_scalar(text: str) -> object:
     return value
 
 
-def _bytes(path: pathlib.Path, file: str) -> bytes:
+def _bytes(path: pathlib.Path, file: str, kind: Kind) -> bytes:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise _missing(file, "this is a folder" if stat.S_ISDIR(status.st_mode) else "this is not a regular file")
-        if status.st_size > MAX_BYTES:
-            raise _too_big(file, status.st_size)
+        if status.st_size > kind.most_bytes:
+            raise _too_big(file, status.st_size, kind)
         return path.read_bytes()
     except FileNotFoundError:
         raise _missing(file, "there is no such file") from None
@@ -77,17 +101,18 @@ def _decode(raw: bytes, file: str) -> str:
     except UnicodeDecodeError as error:
         before = SourceText(file, raw[: error.start].decode("utf-8").removeprefix(_BOM))
         byte = raw[error.start]
-        kind = "the file is UTF-16" if raw.startswith(_UTF16_BOMS) else f"looks like Latin-1 `{chr(byte)}`"
-        message = f"byte 0x{byte:02X} at offset {error.start} is not UTF-8 ({kind})"
+        other = next((f"the file is {name}" for bom, name in _BOMS if raw.startswith(bom)), None)
+        guess = other or f"looks like Latin-1 `{chr(byte)}`"
+        message = f"byte 0x{byte:02X} at offset {error.start} is not UTF-8 ({guess})"
         place = before.place(len(before.text))
         raise SpecError((Problem(Code.YAML_ENCODING, message, place, "save the file as UTF-8"),)) from None
 
 
-def _readable(text: str, file: str) -> SourceText:
+def _readable(text: str, file: str, kind: Kind) -> SourceText:
     source = SourceText(file, text.removeprefix(_BOM))
     size = len(source.text.encode("utf-8", "surrogatepass"))
-    if size > MAX_BYTES:
-        raise _too_big(file, size)
+    if size > kind.most_bytes:
+        raise _too_big(file, size, kind)
     problems = [*_conflicts(source), *_characters(source)]
     if problems:
         raise SpecError(tuple(problems))
@@ -95,7 +120,7 @@ def _readable(text: str, file: str) -> SourceText:
 
 
 def _characters(source: SourceText) -> list[Problem]:
-    found = list(islice(_UNREADABLE.finditer(source.text), MAX_PROBLEMS))
+    found = list(islice(_UNREADABLE.finditer(source.text), MOST_PROBLEMS))
     if len(found) > MAX_STRAY:
         message = f"{len(found)} or more characters that no text holds: this is not a YAML file"
         return [source.problem(Code.YAML_ENCODING, message, found[0].start(), "is it the right file?")]
@@ -114,13 +139,12 @@ def _conflicts(source: SourceText) -> list[Problem]:
     return [source.problem(Code.YAML_SYNTAX, "git conflict marker", first.start(), hint)]
 
 
-def _not_a_mapping(data: object, root: int, source: SourceText) -> Problem:
+def _not_a_mapping(data: object, root: int, source: SourceText, kind: Kind) -> Problem:
     if data is None:
-        hint = "start with `customspec init`, or write `customspec: 1` in the first line"
-        return source.problem(Code.YAML_EMPTY, "the spec is empty", 0, hint)
-    kind = "a list" if isinstance(data, list) else "text" if isinstance(data, str) else "a value"
+        return source.problem(Code.YAML_EMPTY, f"the {kind.name} is empty", 0, kind.start)
+    found = "a list" if isinstance(data, list) else "text" if isinstance(data, str) else "a value"
     hint = "remove the leading `- `" if source.text.startswith("- ", root) else "write `key: value` lines"
-    message = f"expected a mapping at the top level, found {kind}"
+    message = f"expected a mapping at the top level, found {found}"
     return source.problem(Code.YAML_NOT_MAPPING, message, root, hint)
 
 
@@ -129,7 +153,7 @@ def _missing(file: str, message: str) -> SpecError:
     return SpecError((Problem(Code.FILE_MISSING, message, Location(file, 1, 1), hint),))
 
 
-def _too_big(file: str, size: int) -> SpecError:
+def _too_big(file: str, size: int, kind: Kind) -> SpecError:
     hint = "move data to files, and name them under `data`"
-    message = f"the spec is {size:,} bytes; the limit is 1 MiB"
+    message = f"the {kind.name} is {size:,} bytes; the limit is {kind.most_bytes // 1024} KiB"
     return SpecError((Problem(Code.YAML_LIMIT, message, Location(file, 1, 1), hint),))

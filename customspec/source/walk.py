@@ -11,15 +11,13 @@ import re
 
 import yaml
 
-from customspec.errors import Code, Location, Problem, SpecError
+from customspec.errors import MOST_PROBLEMS, Code, Location, Problem, SpecError, too_many
 from customspec.source.document import KeyPath, Mark
 from customspec.source.scalars import NumberError, core_value
 from customspec.source.syntax import Trouble, explain, unquoted_template
 from customspec.source.text import SourceText
 
 MAX_DEPTH = 64
-MAX_NODES = 100_000
-MAX_PROBLEMS = 100
 MAX_SHOWN = 40  # characters of a key or value within a message
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -34,7 +32,7 @@ class Walk:
     `root` is the index at which the document's value starts.
     """
 
-    def __init__(self, source: SourceText) -> None:
+    def __init__(self, source: SourceText, most_values: int) -> None:
         self.marks: dict[KeyPath, Mark] = {}
         self.problems: list[Problem] = []
         self.root = 0
@@ -42,6 +40,7 @@ class Walk:
         self._loader = yaml.SafeLoader(source.text)
         self._depth = 0
         self._nodes = 0
+        self._most_nodes = most_values
         self._quote: tuple[int, int] | None = None
 
     def document(self) -> object:
@@ -205,9 +204,9 @@ class Walk:
         self._nodes += isinstance(event, yaml.NodeEvent)
         if self._depth > MAX_DEPTH:
             raise self._limit(f"nested deeper than {MAX_DEPTH} levels", event)
-        if self._nodes > MAX_NODES:
-            hint = "move data to files, and name them under `data`"
-            raise self._limit(f"more than {MAX_NODES:,} values", event, hint)
+        if self._nodes > self._most_nodes:
+            hint = "move data to files, and name them under `data`; `choices: from_data` takes the choices from there"
+            raise self._limit(f"more than {self._most_nodes:,} values", event, hint)
 
     def _limit(self, message: str, event: yaml.Event, hint: str | None = None) -> SpecError:
         return self._stop(self._source.problem(Code.YAML_LIMIT, message, _start(event), hint))
@@ -216,9 +215,9 @@ class Walk:
         self._note(self._source.problem(code, message, index, hint))
 
     def _note(self, problem: Problem) -> None:
+        if len(self.problems) == MOST_PROBLEMS:
+            raise too_many(self.problems)
         self.problems.append(problem)
-        if len(self.problems) >= MAX_PROBLEMS:
-            raise SpecError(tuple(self.problems))
 
     def _stop(self, problem: Problem) -> SpecError:
         return SpecError(tuple(dict.fromkeys((*self.problems, problem))))

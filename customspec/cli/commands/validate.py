@@ -18,7 +18,7 @@ from customspec.inputs.paths import Roots
 from customspec.registry import Registry, discover
 from customspec.report.problems import as_json
 from customspec.report.text import escape
-from customspec.source import MAX_BYTES, Document, parse
+from customspec.source import SPEC, Document, parse
 
 Found = Mapping[Path, Sequence[Problem]]
 
@@ -74,7 +74,7 @@ def _problems(
 def _fix(spec: Path, store: Path | None, registry: Registry, roots: Roots) -> None:
     from customspec.cli.fixing import fix
 
-    if spec.is_file() and spec.stat().st_size <= MAX_BYTES:
+    if spec.is_file() and spec.stat().st_size <= SPEC.most_bytes:
         fix(spec, lambda text: _problems(lambda: parse(text, str(spec)), spec, store, registry, roots))
 
 
