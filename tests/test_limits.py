@@ -18,7 +18,7 @@ Command = Callable[..., Ended]
 
 
 def problems_of(spec: Path) -> tuple[Problem, ...]:
-    return find_problems(spec, None, discover(), Roots.of(spec.parent))
+    return find_problems(spec, None, discover(), Roots.of(spec.parent, (spec.parent / "model",)))
 
 
 def listed(pattern: str, count: int) -> str:
@@ -108,3 +108,10 @@ def test_among_many_keys_no_rename_is_certain(workspace: Workspace) -> None:
     assert [problem.rename for problem in problems_of(spec) if problem.rename] != []
     crowded = workspace.spec("gaol: 1", "\n".join(f"{'x' * 9}{index}: 1" for index in range(101)))
     assert [problem.rename for problem in problems_of(crowded) if problem.rename] == []
+
+
+def test_a_path_of_endless_length_is_not_followed(workspace: Workspace) -> None:
+    spec = workspace.spec()
+    spec.write_text(spec.read_text().replace("train: train.jsonl", f"train: {'a/' * 5000}"))
+    [problem] = problems_of(spec)
+    assert problem.message == "a path of 10,000 characters; no file has one of more than 4,096"

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from customspec.cli.lock_text import lock_text
 from customspec.compiler import packages
-from customspec.source import read
+from customspec.source import parse, read
 from support import Ended, Workspace, colours
 
 Run = Callable[..., Ended]
@@ -26,17 +31,17 @@ def own(workspace: Workspace, tiny_folder: Path) -> Workspace:
     return workspace
 
 
-def lock_text(space: Workspace) -> str:
+def text_of(space: Workspace) -> str:
     return (space.root / "customspec.lock").read_text()
 
 
 def test_a_lock_is_short_sorted_and_the_same_every_time(workspace: Workspace, customspec: Run) -> None:
     spec = workspace.spec(CANDIDATES)
     assert customspec("lock", spec).code == 0
-    first = lock_text(workspace)
+    first = text_of(workspace)
     workspace.spec("# a remark", CANDIDATES)
     assert customspec("lock", spec).code == 0
-    assert lock_text(workspace) == first
+    assert text_of(workspace) == first
     assert len(first.splitlines()) < 80
     section = yaml.safe_load(first)["specs"]["spec.yaml"]
     assert section == read(workspace.root / "customspec.lock").data["specs"]["spec.yaml"], "one reading of it"
@@ -51,10 +56,10 @@ def test_two_specs_of_a_folder_share_a_lock(workspace: Workspace, customspec: Ru
     spec, other = workspace.spec("techniques: [zero_shot]"), workspace.spec(CANDIDATES, name="other.yaml")
     for one in (spec, other):
         assert customspec("lock", one).code == 0
-    assert set(yaml.safe_load(lock_text(workspace))["specs"]) == {"spec.yaml", "other.yaml"}
+    assert set(yaml.safe_load(text_of(workspace))["specs"]) == {"spec.yaml", "other.yaml"}
     other.unlink()
     customspec("lock", spec)
-    assert set(yaml.safe_load(lock_text(workspace))["specs"]) == {"spec.yaml"}
+    assert set(yaml.safe_load(text_of(workspace))["specs"]) == {"spec.yaml"}
 
 
 def test_a_locked_run_runs_what_is_as_it_was_locked(workspace: Workspace, customspec: Run) -> None:
@@ -83,6 +88,22 @@ def change_spec(space: Workspace) -> None:
     space.spec("techniques: [zero_shot]", "seeds: [1]")
 
 
+def change_goal(space: Workspace) -> None:
+    space.spec("techniques: [zero_shot]", "goal: {metric: accuracy, at_least: 0.9}")
+
+
+def change_metrics(space: Workspace) -> None:
+    space.spec("techniques: [zero_shot]", "metrics: [macro_f1]")
+
+
+def change_budget(space: Workspace) -> None:
+    space.spec("techniques: [zero_shot]", "budget: {minutes: 30}")
+
+
+def change_margin(space: Workspace) -> None:
+    space.spec("techniques: [zero_shot]", "margin: 0.05", "confidence: 0.9")
+
+
 def change_prompt(space: Workspace) -> None:
     space.spec("techniques: [{zero_shot: {}, prompt: {user: 'Say: {{ text }}'}}]")
 
@@ -93,6 +114,13 @@ def change_prompt(space: Workspace) -> None:
         (change_data, "data.test: expected sha256:"),
         (change_model, "models.model.digest: expected sha256:"),
         (change_spec, "candidates.zero_shot@1.prompt: expected nothing, found sha256:"),
+        (change_goal, "has it: rules.goal.at_least: expected nothing, found 0.9; rules.goal.metric: expected nothing"),
+        (change_metrics, "has it: rules.metrics.accuracy: expected sha256:"),
+        (change_budget, "has it: rules.budget.minutes: expected nothing, found 30.0. Review"),
+        (
+            change_margin,
+            "rules.confidence: expected 0.95, found 0.9; rules.margin: expected nothing, found 0.05. Review",
+        ),
         (change_prompt, "candidates.zero_shot@0.prompt: expected sha256:"),
     ],
 )
@@ -108,10 +136,91 @@ def test_any_drift_is_refused_and_named(
     assert not (own.root / ".customspec" / "runs").exists()
 
 
+def test_what_a_spec_says_for_people_is_not_locked(workspace: Workspace, customspec: Run) -> None:
+    spec = workspace.spec("techniques: [zero_shot]", "strategy: ladder", "goal: {metric: accuracy, at_least: 0.1}")
+    assert customspec("lock", spec).code == 0
+    text = spec.read_text()
+    spec.write_text(text + "description: Colours, warm and cold.\n")
+    assert customspec("run", spec, "--locked").code == 0
+    spec.write_text(text.replace("strategy: ladder", "strategy: compare"))
+    ended = customspec("run", spec, "--locked")
+    assert ended.code == 5
+    assert "has it: rules.strategy: expected ladder, found compare. Review" in ended.err
+
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=20)
+TRAPS = st.sampled_from(
+    [
+        "1e-4",
+        "089",
+        "0o17",
+        "0x1F",
+        "1_000",
+        "1:30",
+        "yes",
+        "~",
+        "null",
+        ".5",
+        "+.inf",
+        "<<",
+        "=",
+        "a\u2028b",
+        "- a",
+    ]
+)
+TREES = st.dictionaries(TEXT | TRAPS, TEXT | TRAPS | st.floats(allow_nan=False), max_size=3)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(TEXT | TRAPS, TREES, min_size=1, max_size=3))
+def test_a_lock_is_read_back_as_it_was_written(tree: dict[str, Any]) -> None:
+    text = lock_text(tree)
+    assert parse(text, "customspec.lock").data == tree
+    assert text.splitlines() == text.removesuffix("\n").split("\n")
+
+
+@pytest.mark.parametrize("folder", ["1e-4", "089", "0o17", "a\u2028b"])
+def test_a_name_that_looks_like_a_number_is_locked_as_text(own: Workspace, customspec: Run, folder: str) -> None:
+    (own.root / "model").rename(own.root / folder)
+    text = own.spec("techniques: [zero_shot]").read_text()
+    spec = own.write("0x10.yaml", text.replace("{path: model}", f"{{path: {json.dumps(folder)}}}"))
+    assert customspec("lock", spec).code == 0
+    assert customspec("lock", spec).code == 0
+    ended = customspec("run", spec, "--locked")
+    assert ended.code == 0, ended.err
+
+
+@pytest.mark.parametrize("name", ["caf\udce9.yaml", "a\x01b.yaml"])
+def test_a_spec_whose_name_no_lock_can_hold_is_told_so(workspace: Workspace, customspec: Run, name: str) -> None:
+    spec = workspace.spec("techniques: [zero_shot]").rename(workspace.root / name)
+    ended = customspec("lock", spec)
+    assert ended.code == 2, ended.err
+    assert "no lock can hold this" in ended.err
+    assert not (workspace.root / "customspec.lock").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\x01\x02\x03\x04\x05\x06", None, "fifo"])
+def test_what_lies_in_a_locks_place_is_not_called_a_spec(
+    workspace: Workspace, customspec: Run, content: bytes | str | None
+) -> None:
+    lock = workspace.root / "customspec.lock"
+    if isinstance(content, bytes):
+        lock.write_bytes(content)
+    elif content is None:
+        lock.mkdir()
+    else:
+        os.mkfifo(lock)
+    ended = customspec("run", workspace.spec("techniques: [zero_shot]"), "--locked")
+    assert ended.code == 2
+    assert "customspec.lock:1:1: CS1" in ended.err
+    assert "the spec" not in ended.err
+    assert "there is no lock" not in ended.err
+
+
 def test_another_version_of_a_library_is_drift(workspace: Workspace, customspec: Run) -> None:
     spec = workspace.spec("techniques: [zero_shot]")
     assert customspec("lock", spec).code == 0
-    tree = yaml.safe_load(lock_text(workspace))
+    tree = yaml.safe_load(text_of(workspace))
     tree["specs"]["spec.yaml"]["packages"]["torch"]["version"] = "1.13.1"
     workspace.write("customspec.lock", yaml.safe_dump(tree))
     ended = customspec("run", spec, "--locked")
@@ -120,7 +229,7 @@ def test_another_version_of_a_library_is_drift(workspace: Workspace, customspec:
 
 
 @pytest.mark.parametrize(
-    "text", ["lock: 99\nspecs: {}\n", "lock: 1\n", "lock: 1\nspecs: {spec.yaml: {}}\n", "a: [\n", ""]
+    "text", ["lock: 99\nspecs: {}\n", "lock: 2\n", "lock: 2\nspecs: {spec.yaml: {}}\n", "a: [\n", ""]
 )
 def test_what_is_no_lock_is_told_so(workspace: Workspace, customspec: Run, text: str) -> None:
     workspace.write("customspec.lock", text)
@@ -165,7 +274,7 @@ def test_a_branch_that_moved_is_still_run_at_the_locked_commit(
     text = workspace.spec("techniques: [zero_shot]").read_text().replace("{path: model}", "{hub: owner/tiny}")
     spec = workspace.write("spec.yaml", text)
     assert customspec("lock", spec).code == 0
-    assert f"from: owner/tiny@{'a' * 40}" in lock_text(workspace)
+    assert f"from: owner/tiny@{'a' * 40}" in text_of(workspace)
     (repository / "refs" / "main").write_text("b" * 40)
     assert customspec("run", spec, "--locked").code == 0
     shutil.rmtree(repository / "snapshots" / ("a" * 40))
@@ -216,7 +325,7 @@ def test_a_diff_of_locks_and_of_a_spec_with_its_lock(own: Workspace, customspec:
 )
 def test_what_is_no_lock_is_told(workspace: Workspace, customspec: Run, section: str) -> None:
     spec = workspace.spec("techniques: [zero_shot]")
-    lock = workspace.write("customspec.lock", f"lock: 1\nspecs: {{spec.yaml: {section}}}\n")
+    lock = workspace.write("customspec.lock", f"lock: 2\nspecs: {{spec.yaml: {section}}}\n")
     for arguments in (("run", spec, "--locked"), ("diff", lock, spec), ("lock", spec)):
         ended = customspec(*arguments)
         assert ended.code == 2, ended.err

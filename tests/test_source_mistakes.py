@@ -202,10 +202,11 @@ def test_a_byte_that_is_not_utf8_is_named_where_it_is(tmp_path: pathlib.Path) ->
     assert problem.location.file == str(path)
 
 
-def test_a_file_in_utf16_is_recognized(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_a_file_in_another_encoding_is_recognized(tmp_path: pathlib.Path, encoding: str) -> None:
     path = tmp_path / "spec.yaml"
-    path.write_text("customspec: 1", encoding="utf-16")
-    with pytest.raises(SpecError, match="the file is UTF-16"):
+    path.write_text("customspec: 1", encoding=encoding)
+    with pytest.raises(SpecError, match=f"the file is {encoding.upper()}"):
         read(path)
 
 

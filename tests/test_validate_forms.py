@@ -153,8 +153,18 @@ def test_a_spec_that_is_right_is_an_empty_log(customspec: Run, workspace: Worksp
         ("a b/ü#1.yaml", "a%20b/%C3%BC%231.yaml"),
         ("../spec.yaml", "../spec.yaml"),
         ("/a b/c.yaml", "file:///a%20b/c.yaml"),
+        ("caf\udce9.yaml", "caf%E9.yaml"),
+        ("/caf\udce9.yaml", "file:///caf%E9.yaml"),
     ],
 )
 def test_sarif_names_files_by_uri(file: str, uri: str) -> None:
     (result,) = as_sarif([problem(file=file)], explanations())["runs"][0]["results"]
     assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == uri
+
+
+@pytest.mark.parametrize("form", ["text", "json", "github", "sarif"])
+def test_a_file_name_that_is_not_utf8_is_told_in_every_form(customspec: Run, workspace: Workspace, form: str) -> None:
+    spec = workspace.spec("techniques: [lroa]").rename(workspace.root / "caf\udce9.yaml")
+    ended = customspec("validate", spec, "--format", form)
+    assert ended.code == 2, ended.err
+    assert "CS301" in ended.out + ended.err

@@ -11,7 +11,14 @@ from customspec.errors import Code
 from customspec.source import Kind, read
 from customspec.spec import Strict, Texts
 
-CONFIGURATION: Final = Kind("configuration", "delete it, or allow folders: `allow_roots: [/data]`", 256 * 1024, 10_000)
+CONFIGURATION: Final = Kind(
+    "configuration",
+    missing="delete it, or write a file of this name",
+    start="delete it, or allow folders: `allow_roots: [/data]`",
+    shrink="allow fewer folders",
+    most_bytes=256 * 1024,
+    most_values=10_000,
+)
 
 
 class Configuration(Strict):

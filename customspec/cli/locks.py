@@ -6,12 +6,12 @@ that a review sees what changed.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
+from customspec.cli.lock_text import LOCK_FILE, lock_text
 from customspec.cli.printing import command_line
 from customspec.cli.specs import read_document
 from customspec.compiler.locking import LOCK, Section, commit_of, drift, section_of
@@ -22,9 +22,6 @@ from customspec.plan import Plan
 from customspec.source import read
 
 NAME: Final = "customspec.lock"
-HEAD: Final = (
-    "# What the specs beside this file run on. Written by `customspec lock`, checked by `customspec run --locked`.\n"
-)
 
 
 def lock_of(spec: Path) -> Path:
@@ -36,7 +33,7 @@ def read_lock(file: Path) -> Mapping[str, Section]:
     """The sections by spec. Raises SpecError for what is not YAML, UsageError for what is no lock."""
     if not Roots.of(file.parent).hold(resolved(file)):
         raise UsageError(f"{file} is a link that leads out of its folder")
-    data = read(file).data
+    data = read(file, LOCK_FILE).data
     specs = data.get("specs")
     sections = specs if data.get("lock") == LOCK and isinstance(specs, dict) else {"": None}
     if not all(map(_is_section, sections.values())):
@@ -53,7 +50,7 @@ def _is_section(part: object) -> bool:
 def locked_section(spec: Path) -> Section:
     """The spec's section. Raises RefusedError where there is none."""
     file = lock_of(spec)
-    section = read_lock(file).get(spec.resolve().name) if file.is_file() else None
+    section = read_lock(file).get(spec.resolve().name) if os.path.lexists(file) else None
     if section is None:
         raise RefusedError(f"--locked: there is no lock of {spec}; make one with `{command_line('lock', spec)}`")
     return section
@@ -62,18 +59,11 @@ def locked_section(spec: Path) -> Section:
 def write_lock(spec: Path, plan: Plan) -> Path:
     """Put the spec's section into its lock, beside those of its neighbours; neighbours that are gone leave it."""
     file = lock_of(spec)
-    there = read_lock(file) if file.is_file() else {}
+    there = read_lock(file) if os.path.lexists(file) else {}
     kept = {name: section for name, section in there.items() if (file.parent / name).is_file()}
-    text = lock_text({**kept, spec.resolve().name: section_of(plan)})
+    text = lock_text({"lock": LOCK, "specs": {**kept, spec.resolve().name: section_of(plan)}})
     replace_file(file, text.encode(), mode=0o644)
     return file
-
-
-def lock_text(sections: Mapping[str, Section]) -> str:
-    """The same text for the same sections."""
-    return HEAD + yaml.safe_dump(
-        {"lock": LOCK, "specs": dict(sections)}, sort_keys=True, width=1000, allow_unicode=True
-    )
 
 
 def pins(spec: Path, section: Section) -> tuple[str, ...]:

@@ -105,4 +105,6 @@ def _concerns(name: str, id: str) -> bool:
         return not id.startswith("model")
     if part == "models":
         return id != "data"
+    if part == "rules":
+        return id.startswith("evaluate:") if rest.startswith("metrics.") else id == "decide"
     return part == "packages"

@@ -9,7 +9,7 @@ from typing import Any, Final
 from customspec.compiler.packages import packages_of
 from customspec.plan import Plan, Step, digest
 
-LOCK: Final = 1  # the format's version
+LOCK: Final = 2  # the format's version
 SHORT: Final = len("sha256:") + 16
 ANSWERING: Final = ("prompt", "prompting", "choices", "generation")
 
@@ -20,7 +20,7 @@ def section_of(plan: Plan) -> dict[str, Any]:
     """One spec's part of a lock."""
     data = next(step for step in plan.steps if step.kind == "data")
     return {
-        "spec": plan.sources["document"],
+        "rules": _rules(plan),
         "plan": plan.digest,
         "data": dict(data.params["splits"]),
         "models": {step.id: _model(step) for step in plan.steps if step.kind == "model"},
@@ -28,6 +28,24 @@ def section_of(plan: Plan) -> dict[str, Any]:
         "steps": {step.id: step.fingerprint[:SHORT] for step in plan.steps},
         "packages": packages_of(_distributions([step.params for step in plan.steps])),
     }
+
+
+def _rules(plan: Plan) -> dict[str, Any]:
+    """What decides, as it is written: it is short, and a change of it is told by its values."""
+    decide = next(step.params for step in plan.steps if step.kind == "decide")
+    measured = next(step.params["metrics"] for step in plan.steps if step.kind == "evaluate")
+    rules = {
+        "strategy": plan.strategy,
+        "goal": plan.goal,
+        "budget": plan.budget,
+        "cost": plan.cost,
+        "confidence": decide["confidence"],
+        "margin": decide["margin"],
+        "gauge": decide["gauge"],
+        "group": decide["group"],
+        "metrics": {metric["id"]: digest(metric)[:SHORT] for metric in measured},
+    }
+    return {name: value for name, value in rules.items() if value is not None}
 
 
 def _model(step: Step) -> dict[str, Any]:

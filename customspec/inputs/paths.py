@@ -10,6 +10,7 @@ from typing import Final
 from customspec.errors import Code
 
 STORE_FOLDER: Final = ".customspec"  # beside a spec, where the person names no other store
+LONGEST: Final = 4096  # characters; the kernel's PATH_MAX
 ALLOWING = "files elsewhere are allowed by who runs it: `--allow-root FOLDER`, or `allow_roots` in the configuration"
 
 
@@ -18,6 +19,12 @@ class PathError(ValueError):
 
     code = Code.PATH_REFUSED
     hint = ALLOWING
+
+
+class LongPathError(PathError):
+    """A path that no file can have, and that would take long to follow."""
+
+    hint = "is it a path?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,8 @@ class Roots:
 
     def locate(self, written: str) -> Path:
         """The whole path of what a spec names, links followed; it need not exist. Raises PathError."""
+        if len(written) > LONGEST:
+            raise LongPathError(f"a path of {len(written):,} characters; no file has one of more than {LONGEST:,}")
         path, absolute = self.folder / written, Path(written).is_absolute()
         whole = resolved(path)
         if self._are_allowed(whole) or (not absolute and self.hold(whole)):

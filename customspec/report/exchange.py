@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,8 @@ def _result(problem: Problem, rule: int) -> dict[str, Any]:
 
 def _uri(file: str) -> str:
     path = Path(file)
-    return path.as_uri() if path.is_absolute() else quote(path.as_posix())
+    quoted = quote(os.fsencode(path.as_posix()))  # a name need not be UTF-8: the address has its bytes
+    return f"file://{quoted}" if path.is_absolute() else quoted
 
 
 def _data(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from customspec.source.document import Document, KeyPath, Mark
 from customspec.source.reading import SPEC, Kind, parse, parse_scalar, read
+from customspec.source.scalars import reads_as_text
 from customspec.source.text import line_starts, split_lines
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "parse",
     "parse_scalar",
     "read",
+    "reads_as_text",
     "split_lines",
 ]

@@ -30,17 +30,22 @@ _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a file is, for messages, and how large one of that kind may be; `start` is what to do where it is empty."""
+    """What a file is, for messages, and how large one of that kind may be; the texts are what to do where
+    it is missing, where it is empty (`start`), and where it is too large (`shrink`)."""
 
     name: str
+    missing: str
     start: str
+    shrink: str
     most_bytes: int
     most_values: int
 
 
 SPEC: Final = Kind(
     "spec",
-    "start with `customspec init`, or write `customspec: 1` in the first line",
+    missing="check the path, or make a first spec with `customspec init`",
+    start="start with `customspec init`, or write `customspec: 1` in the first line",
+    shrink="move data to files, and name them under `data`; `choices: from_data` takes the choices from there",
     most_bytes=256 * 1024,
     most_values=10_000,  # are read in a second
 )
@@ -55,7 +60,7 @@ def read(path: pathlib.Path, kind: Kind = SPEC) -> Document:
 def parse(text: str, file: str, kind: Kind = SPEC) -> Document:
     """The document in a text that was read from `file`. Raises SpecError with every problem that was found."""
     source = _readable(text, file, kind)
-    walk = Walk(source, kind.most_values)
+    walk = Walk(source, kind.most_values, kind.shrink)
     data = walk.document()
     if walk.problems:
         raise SpecError(tuple(walk.problems))
@@ -67,7 +72,7 @@ def parse(text: str, file: str, kind: Kind = SPEC) -> Document:
 def parse_scalar(text: str) -> object:
     """The value behind `--set key=`: a YAML scalar or flow collection. Raises UsageError if it is neither."""
     try:
-        walk = Walk(_readable(text, "--set", SPEC), SPEC.most_values)
+        walk = Walk(_readable(text, "--set", SPEC), SPEC.most_values, SPEC.shrink)
         value = walk.document()
         if walk.problems:
             raise SpecError(tuple(walk.problems))
@@ -84,15 +89,16 @@ def _bytes(path: pathlib.Path, file: str, kind: Kind) -> bytes:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise _missing(file, "this is a folder" if stat.S_ISDIR(status.st_mode) else "this is not a regular file")
+            what = "this is a folder" if stat.S_ISDIR(status.st_mode) else "this is not a regular file"
+            raise _missing(file, what, kind)
         if status.st_size > kind.most_bytes:
             raise _too_big(file, status.st_size, kind)
         return path.read_bytes()
     except FileNotFoundError:
-        raise _missing(file, "there is no such file") from None
+        raise _missing(file, "there is no such file", kind) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise _missing(file, f"the file cannot be read: {reason}") from None
+        raise _missing(file, f"the file cannot be read: {reason}", kind) from None
 
 
 def _decode(raw: bytes, file: str) -> str:
@@ -148,12 +154,10 @@ def _not_a_mapping(data: object, root: int, source: SourceText, kind: Kind) -> P
     return source.problem(Code.YAML_NOT_MAPPING, message, root, hint)
 
 
-def _missing(file: str, message: str) -> SpecError:
-    hint = "check the path, or make a first spec with `customspec init`"
-    return SpecError((Problem(Code.FILE_MISSING, message, Location(file, 1, 1), hint),))
+def _missing(file: str, message: str, kind: Kind) -> SpecError:
+    return SpecError((Problem(Code.FILE_MISSING, message, Location(file, 1, 1), kind.missing),))
 
 
 def _too_big(file: str, size: int, kind: Kind) -> SpecError:
-    hint = "move data to files, and name them under `data`"
     message = f"the {kind.name} is {size:,} bytes; the limit is {kind.most_bytes // 1024} KiB"
-    return SpecError((Problem(Code.YAML_LIMIT, message, Location(file, 1, 1), hint),))
+    return SpecError((Problem(Code.YAML_LIMIT, message, Location(file, 1, 1), kind.shrink),))

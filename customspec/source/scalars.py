@@ -38,6 +38,14 @@ def core_value(text: str) -> str | int | float | bool | None:
     return _number(text)
 
 
+def reads_as_text(text: str) -> bool:
+    """Whether the text, unquoted, is read as itself, and as no number, no boolean and no empty value."""
+    try:
+        return core_value(text) == text
+    except NumberError:
+        return False
+
+
 def _number(text: str) -> str | int | float:
     if decimal := _DECIMAL.fullmatch(text):
         return _decimal(decimal)

@@ -32,7 +32,7 @@ class Walk:
     `root` is the index at which the document's value starts.
     """
 
-    def __init__(self, source: SourceText, most_values: int) -> None:
+    def __init__(self, source: SourceText, most_values: int, shrink: str) -> None:
         self.marks: dict[KeyPath, Mark] = {}
         self.problems: list[Problem] = []
         self.root = 0
@@ -41,6 +41,7 @@ class Walk:
         self._depth = 0
         self._nodes = 0
         self._most_nodes = most_values
+        self._shrink = shrink
         self._quote: tuple[int, int] | None = None
 
     def document(self) -> object:
@@ -205,8 +206,7 @@ class Walk:
         if self._depth > MAX_DEPTH:
             raise self._limit(f"nested deeper than {MAX_DEPTH} levels", event)
         if self._nodes > self._most_nodes:
-            hint = "move data to files, and name them under `data`; `choices: from_data` takes the choices from there"
-            raise self._limit(f"more than {self._most_nodes:,} values", event, hint)
+            raise self._limit(f"more than {self._most_nodes:,} values", event, self._shrink)
 
     def _limit(self, message: str, event: yaml.Event, hint: str | None = None) -> SpecError:
         return self._stop(self._source.problem(Code.YAML_LIMIT, message, _start(event), hint))
