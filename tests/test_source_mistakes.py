@@ -236,4 +236,6 @@ def test_a_spec_that_is_only_an_alias_is_not_also_said_to_be_empty() -> None:
 
 
 def test_problems_without_end_are_cut_off() -> None:
-    assert len(problems_of("a: 1\n" * 10_000)) == 100
+    problems = problems_of("a: 1\n" * 10_000)
+    assert len(problems) == 51
+    assert shown(problems[-1]) == "51:1 CS209 there are more problems than these 50"

@@ -10,7 +10,7 @@ from typing import Final
 from customspec.errors import Code
 
 STORE_FOLDER: Final = ".customspec"  # beside a spec, where the person names no other store
-LONGEST: Final = 4096  # characters; the kernel's PATH_MAX
+LONGEST: Final = 10_000  # characters: more than a kernel takes, and to follow more takes long
 ALLOWING = "files elsewhere are allowed by who runs it: `--allow-root FOLDER`, or `allow_roots` in the configuration"
 
 
@@ -41,7 +41,7 @@ class Roots:
     def locate(self, written: str) -> Path:
         """The whole path of what a spec names, links followed; it need not exist. Raises PathError."""
         if len(written) > LONGEST:
-            raise LongPathError(f"a path of {len(written):,} characters; no file has one of more than {LONGEST:,}")
+            raise LongPathError(f"a path of {len(written):,} characters; no file has one so long")
         path, absolute = self.folder / written, Path(written).is_absolute()
         whole = resolved(path)
         if self._are_allowed(whole) or (not absolute and self.hold(whole)):
