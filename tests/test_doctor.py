@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from mistakes import BROKEN_PLUGINS, make_folder
 
-from customspec.store import Store
+from customspec.store import Checkpoints, Store
 from support import Ended, Workspace
 
 Run = Callable[..., Ended]
@@ -80,6 +80,40 @@ def test_damage_is_told_and_repaired(store: Store, customspec: Run) -> None:
     assert statuses(customspec("doctor", "--store", store.root, "--repair", "--json"), "store") == ["mended", "fine"]
     assert customspec("doctor", "--store", store.root).code == 0
     assert store.get(KEY) is None
+
+
+def test_damage_beside_the_results_is_told_and_removed(store: Store, customspec: Run) -> None:
+    checkpoints = Checkpoints(store.root, "ef" * 32, "train:lora@0")
+    for number in (5, 10):
+        checkpoints.write(number, lambda folder: {"size": (folder / "weights").write_bytes(b"x" * 100)})
+    weights = store.root / "checkpoints" / ("ef" * 32) / "00000010" / "files" / "weights"
+    weights.chmod(0o644)
+    weights.write_bytes(b"x" * 99 + b"y")
+    store.memo("kept").put("null", None)
+    store.memo("kept").put("changed", 1)
+    garbage = {
+        "memo/kept/changed.json": '{"digest":"0","value":1}',
+        "digests.json": "[",
+        "headers/model/header.json": "{}",
+    }
+    for name, text in garbage.items():
+        (store.root / name).parent.mkdir(exist_ok=True, parents=True)
+        (store.root / name).write_text(text)
+    ended = customspec("doctor", "--store", store.root)
+    assert ended.code == 5
+    found = [line.split("  damaged  ")[1] for line in ended.out.splitlines() if "  damaged  " in line]
+    assert found == [
+        f"damaged checkpoint: checkpoints/{'ef' * 32}/00000010 (weights has changed)",
+        "damaged memo: headers/model (what was kept of a model has changed)",
+        "damaged memo: digests.json (it is not as it was written)",
+        "damaged memo: memo/kept/changed.json (it is not as it was written)",
+    ]
+    assert customspec("doctor", "--store", store.root, "--repair").code == 0
+    assert statuses(customspec("doctor", "--store", store.root, "--json"), "store") == ["fine"]
+    newest = checkpoints.newest()
+    assert newest is not None
+    assert newest.number == 5
+    assert (store.root / "memo" / "kept" / "null.json").is_file()
 
 
 def test_without_a_store_nothing_is_made(tmp_path: Path, customspec: Run) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from customspec.cli import main
+from customspec.store import draft
 from support import Ended, Workspace, colours
 
 Command = Callable[..., Ended]
@@ -187,6 +191,43 @@ def test_a_folder_in_use_is_left_alone(run: Path, tmp_path: Path, customspec: Co
     assert [path.name for path in kept.parent.iterdir()] == ["mine.txt"]
     (tmp_path / "empty").mkdir()
     export(customspec, run, tmp_path / "empty", "--candidate", "zero_shot")
+
+
+def test_what_a_killed_export_left_goes_with_the_next_to_the_same_place(
+    run: Path, tmp_path: Path, customspec: Command
+) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    with draft(tmp_path, ".out-") as made:
+        [living] = tmp_path.iterdir()
+        dead, other = (
+            living.with_name(living.name.replace(f"{kind}{os.getpid()}@", f"{into}{gone.pid}@"))
+            for kind, into in ((".out-", ".out-"), (".out-", ".out-mine-"))
+        )
+        for folder in (dead, other, made):
+            folder.mkdir(exist_ok=True)
+            (folder / "model.safetensors").touch()
+            os.utime(folder, (0, 0))
+        export(customspec, run, tmp_path / "out", "--candidate", "zero_shot")
+        assert not dead.exists()
+        assert living.exists(), "of a process that is alive"
+        assert other.exists(), "of another export"
+
+
+def test_an_export_is_on_the_disk_before_and_after_it_has_its_name(
+    run: Path, tmp_path: Path, customspec: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, fsync = list[str](), os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    told = export(customspec, run, tmp_path / "out", "--candidate", "zero_shot")
+    before = {Path(path).name for path in synced if path.startswith(f"{tmp_path}/.out-")}
+    assert set(told["files"]) <= before
+    assert synced[-1] == str(tmp_path)
 
 
 def test_a_candidate_that_the_run_does_not_have(run: Path, tmp_path: Path, customspec: Command) -> None:

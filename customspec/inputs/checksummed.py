@@ -18,11 +18,20 @@ def with_checksum(value: object) -> bytes:
 
 def checked_value(content: bytes) -> Any | None:
     """The value that `with_checksum` was given, or None when a byte of it has changed or is missing."""
+    return json.loads(content)["value"] if _is_whole(content) else None
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file is as `write_checksummed` wrote it. Raises OSError."""
+    return _is_whole(read_regular(path))
+
+
+def _is_whole(content: bytes) -> bool:
     try:
         document = json.loads(content)
-        return document["value"] if document["digest"] == digest(document["value"]) else None
+        return bool(document["digest"] == digest(document["value"]))
     except (ValueError, TypeError, KeyError, RecursionError):
-        return None
+        return False
 
 
 def write_checksummed(path: Path, value: object) -> None:

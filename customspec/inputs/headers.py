@@ -65,6 +65,12 @@ def _kept(folder: Path) -> tuple[ModelHeader, tuple[str, ...]] | None:
     return None
 
 
+def is_kept(folder: Path) -> bool:
+    """Whether what was kept of a model is as it was written, by whatever version."""
+    known = read_checksummed(folder / HEADER)
+    return isinstance(known, dict) and known.get("files") == _digests(folder)
+
+
 def _clear(folder: Path) -> None:
     """Remove what is there, which is damaged and may be no folder, to make room for what is read anew."""
     if not os.path.lexists(folder):

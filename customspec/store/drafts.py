@@ -18,10 +18,11 @@ STALE: Final = 60  # seconds
 
 
 @contextmanager
-def draft(parent: Path) -> Iterator[Path]:
-    """A new folder, named after this process, for as long as the `with` block; dead processes' are removed first."""
-    _sweep(private_folder(parent))
-    folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}@{_processes()}-", dir=parent))
+def draft(parent: Path, kind: str = "") -> Iterator[Path]:
+    """A new folder, named after this process, for as long as the `with` block; dead processes' are removed first. In a
+    folder that holds other things, too, drafts are those whose names begin with `kind`."""
+    _sweep(private_folder(parent), kind)
+    folder = Path(tempfile.mkdtemp(prefix=f"{kind}{os.getpid()}@{_processes()}-", dir=parent))
     try:
         yield folder
     finally:
@@ -35,17 +36,22 @@ def room(store: Path) -> Iterator[Path]:
         yield folder
 
 
-def _sweep(parent: Path) -> None:
+def _sweep(parent: Path, kind: str) -> None:
     for folder in parent.iterdir():
         with suppress(FileNotFoundError):  # its owner, or another process, removed it first
-            if is_abandoned(folder):
+            if is_abandoned(folder, kind):
                 clear_away(folder)
 
 
-def is_abandoned(folder: Path) -> bool:
-    """Whether the process that a draft is named after has ended. Raises FileNotFoundError."""
-    pid, _, rest = folder.name.partition("@")
-    if not pid.isdecimal() or rest.rpartition("-")[0] != _processes() or is_alive(int(pid)):
+def is_abandoned(folder: Path, kind: str = "") -> bool:
+    """Whether it is a draft of that kind, of a process that has ended. Raises FileNotFoundError."""
+    pid, _, rest = folder.name.removeprefix(kind).partition("@")
+    if (
+        not folder.name.startswith(kind)
+        or not pid.isdecimal()
+        or rest.rpartition("-")[0] != _processes()
+        or is_alive(int(pid))
+    ):
         return False
     # Two machines of one name may share this folder, and then a pid that is dead here may be alive there. A minute
     # spares their short steps, and costs nothing: what a dead process left can wait.

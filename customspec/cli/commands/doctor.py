@@ -43,11 +43,14 @@ class HealthCheck:
 @click.command("doctor")
 @store_option
 @click.option(
-    "--repair", is_flag=True, help="Set damaged results aside, to be made again; remove what was left behind."
+    "--repair",
+    is_flag=True,
+    help="Set damaged results aside, to be made again; remove other damage, and what was left behind.",
 )
 @json_option
 def command(store: Path | None, *, repair: bool, as_json: bool) -> int:
-    """Look at the environment, plugins, configuration and store; every stored result is read and verified."""
+    """Look at the environment, plugins, configuration and store; every result, checkpoint, model header and memo
+    in the store is read and verified."""
     root = store_here(store)
     findings = [*_environment(root), *_plugins(discover()), *_configuration(), *_store(Store(root), repair=repair)]
     if as_json:
@@ -134,7 +137,7 @@ def _store(store: Store, *, repair: bool) -> Iterator[HealthCheck]:
         text = f"{fault.kind}: {fault.path.relative_to(store.root)} ({fault.reason})"
         if repair:
             mend(store, fault)
-        severe: Status = "damaged" if fault.kind in {"damaged object", "no folder"} else "note"
+        severe: Status = "damaged" if fault.kind.startswith("damaged") or fault.kind == "no folder" else "note"
         yield HealthCheck("store", "mended" if repair else severe, text)
     count = len(objects(store))
     yield HealthCheck("store", "fine", f"{count} result{'' if count == 1 else 's'} in {store.root}")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +22,7 @@ from customspec.runners.export.parity import Parity
 from customspec.runners.reopened import Reopened, check_there
 from customspec.runners.rows import write_lines
 from customspec.source import read
-from customspec.store import trouble
+from customspec.store import draft, sync, sync_tree, trouble
 
 CARD = "README.md"
 BUNDLE = "prompt.json"
@@ -59,22 +57,22 @@ def export(opened: Reopened, document: Mapping[str, Any], out: Path, *, merged: 
     _check_free(out)
     check_there(opened)
     base = _base(opened)
-    with _drafting(out) as draft:
-        form, parity = _write_model(opened, draft, base, merged=merged)
+    with _drafting(out) as folder:
+        form, parity = _write_model(opened, folder, base, merged=merged)
         prompt, pool = bundle(opened)
-        _write_json(draft / BUNDLE, prompt)
+        _write_json(folder / BUNDLE, prompt)
         if pool:
-            write_lines(draft / POOL, pool)
-        adapter = _adapter(draft) if form == "adapter" else None
+            write_lines(folder / POOL, pool)
+        adapter = _adapter(folder) if form == "adapter" else None
         name = opened.plan.name
         served = servings(form, out.name, name, _without_path(base), adapter)
         facts = _facts(opened, document, form=form, base=base, parity=parity, prompt=prompt, served=served)
-        (draft / CARD).write_text(card(facts), encoding="utf-8")
-        files = tuple(sorted(str(path.relative_to(draft)) for path in draft.rglob("*") if path.is_file()))
+        (folder / CARD).write_text(card(facts), encoding="utf-8")
+        files = tuple(sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()))
     return Exported(opened.key, out, form, files, parity, servings(form, str(out), name, base, adapter))
 
 
-def _write_model(opened: Reopened, draft: Path, base: Base, *, merged: bool) -> tuple[Form, Parity | None]:
+def _write_model(opened: Reopened, folder: Path, base: Base, *, merged: bool) -> tuple[Form, Parity | None]:
     if opened.candidate.family == "prompting":
         if not merged:
             return "prompt", None
@@ -82,13 +80,13 @@ def _write_model(opened: Reopened, draft: Path, base: Base, *, merged: bool) -> 
             raise UsageError(
                 f"{opened.key} changes no weights: there is nothing to merge, and the base is {base.label}"
             )
-        copy_base(opened, draft)
+        copy_base(opened, folder)
         return "base", None
     whole = (opened.artifact / "config.json").is_file()
     if not merged or whole:
-        return copy_artifact(opened, draft, base), None
+        return copy_artifact(opened, folder, base), None
     technique = opened.registry.tuning(opened.candidate.technique)
-    return "merged", merge(opened, technique, draft)
+    return "merged", merge(opened, technique, folder)
 
 
 def _base(opened: Reopened) -> Base:
@@ -166,24 +164,30 @@ def _check_free(out: Path) -> None:
 
 @contextmanager
 def _drafting(out: Path) -> Iterator[Path]:
-    """A hidden folder beside `out`, which takes its place when the `with` block ends well, and is removed otherwise."""
-    out.absolute().parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.absolute().parent))
-    try:
-        yield draft
-        draft.chmod(0o755)
+    """A hidden folder beside `out`, which takes its place when the `with` block ends well, and is removed otherwise;
+    what a killed export to `out` left goes with it."""
+    beside = out.absolute().parent
+    beside.mkdir(parents=True, exist_ok=True)
+    with draft(beside, f".{out.name}-") as made:
         try:
-            draft.rename(out.absolute())  # onto an empty folder, too
-        except OSError as error:
-            raise RefusedError(f"{out} was taken meanwhile: {error.strerror}") from error
-    except CustomspecError:
-        raise
-    except Exception as error:  # safetensors tells of a full disk in words of its own
-        if (told := trouble(error, draft, "name another folder with --out")) is not None:
-            raise told from error
-        raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+            yield made
+            made.chmod(0o755)
+            sync_tree(made)
+            _rename(made, out)
+            sync(beside)
+        except CustomspecError:
+            raise
+        except Exception as error:  # safetensors tells of a full disk in words of its own
+            if (told := trouble(error, made, "name another folder with --out")) is not None:
+                raise told from error
+            raise
+
+
+def _rename(made: Path, out: Path) -> None:
+    try:
+        made.rename(out.absolute())  # onto an empty folder, too
+    except OSError as error:
+        raise RefusedError(f"{out} was taken meanwhile: {error.strerror}") from error
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
