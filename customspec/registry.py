@@ -12,7 +12,8 @@ from typing import Any, Literal, cast
 
 import pluggy
 
-from customspec.errors import Code, PluginError
+from customspec.containment import blaming, cause, contained, plugin_error
+from customspec.errors import Code, PluginError, Terminated
 from customspec.hookspecs import (
     CONTRACT,
     GROUP,
@@ -37,6 +38,7 @@ MEMBERS: Mapping[str, tuple[str, ...]] = {
     "metric": ("name", "summary", "task", "lowest", "highest", "higher_is_better", "proportion", "score"),
     "watcher": ("name", "summary", "run_started", "started", "progress", "finished", "run_finished"),
 }
+FAMILIES = ("prompting", "tuning")
 
 TOGETHER: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "tuning": (("question", "answer"), ("texts", "objective", "needs_reference"), ("memory", "remember")),
@@ -57,6 +59,11 @@ class Offer:
 
     def __str__(self) -> str:
         return f"{self.distribution} {self.version}"
+
+    @property
+    def item(self) -> str:
+        """What errors and warnings call it."""
+        return f"plugin {self}: {self.kind} `{self.name}`"
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,8 @@ class Registry:
         """Whatever is offered under a name, imported and checked once. Raises PluginError."""
         offer = self.offer(kind, name)
         if offer not in self._checked:
-            self._checked[offer] = _one(offer, _offered(offer))
+            with contained(f"plugin {offer}"), blaming(offer.item):
+                self._checked[offer] = _one(offer, _offered(offer))
         return self._checked[offer]
 
 
@@ -152,20 +160,20 @@ def _offered(offer: Offer) -> list[Any]:
         raise PluginError(message, Code.PLUGIN_CONTRACT)
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(Plugin)
-    try:
+    with blaming(f"plugin {offer} is broken"):
         manager.register(module, name=offer.entry.name)
         manager.check_pending()
         lists = getattr(manager.hook, f"customspec_{offer.kind}s")()
         return [item for items in lists for item in items]
-    except Exception as error:
-        raise PluginError(f"plugin {offer} is broken: {_cause(error)}") from error
 
 
 def _load(offer: Offer) -> ModuleType:
     try:
         return cast(ModuleType, offer.entry.load())
-    except (Exception, SystemExit) as error:
-        raise PluginError(f"plugin {offer} cannot be imported ({offer.entry.value}): {_cause(error)}") from error
+    except (KeyboardInterrupt, Terminated):
+        raise
+    except BaseException as error:
+        raise plugin_error(f"plugin {offer} cannot be imported ({offer.entry.value})", error) from error
 
 
 def _one(offer: Offer, items: list[Any]) -> Any:
@@ -176,10 +184,26 @@ def _one(offer: Offer, items: list[Any]) -> Any:
     missing = [name for name in MEMBERS.get(str(family), ("family",)) if getattr(named[0], name, None) is None]
     missing = missing or _forgotten(named[0], str(family))
     if missing:
-        raise PluginError(f"plugin {offer}: {offer.kind} `{offer.name}` lacks {', '.join(missing)}")
+        raise PluginError(f"{offer.item} lacks {', '.join(missing)}")
+    if wrong := _wrong(named[0], offer.kind):
+        raise PluginError(f"{offer.item}: {wrong}")
     if offer.kind != "watcher":
         _check_options(offer, named[0], family)
     return named[0]
+
+
+def _wrong(item: Any, kind: Kind) -> str | None:
+    """What is read of it wherever plugins are listed or a goal is checked, and is not what the contract says."""
+    if kind == "technique" and item.family not in FAMILIES:
+        return f"its family is {item.family!r}, neither `prompting` nor `tuning`"
+    if not isinstance(item.summary, str):
+        return f"its summary is no text but {item.summary!r}"
+    numbers = ("lowest", "highest") if kind == "metric" else ()
+    no_numbers = [name for name in numbers if not isinstance(getattr(item, name), int | float)]
+    if no_numbers:
+        return f"its {no_numbers[0]} is no number but {getattr(item, no_numbers[0])!r}"
+    getattr(item, "extra", None)  # a property is asked here for the first time, where its fault is the plugin's
+    return None
 
 
 def _forgotten(item: Any, family: str) -> list[str]:
@@ -201,14 +225,10 @@ def _check_options(offer: Offer, item: Any, family: object) -> None:
     try:
         options.model_rebuild()  # its validator is built when it is first used, which is now
     except Exception as error:
-        raise PluginError(f"plugin {offer}: `{offer.name}`.options cannot be used: {_cause(error)}") from error
+        raise PluginError(f"plugin {offer}: `{offer.name}`.options cannot be used: {cause(error)}") from error
 
 
 def _of_family(technique: Technique, family: str) -> Technique:
     if technique.family != family:
         raise PluginError(f"technique `{technique.name}` is of the family {technique.family}, not {family}")
     return technique
-
-
-def _cause(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from customspec.containment import plugin_code
 from customspec.errors import PluginError
 from customspec.hookspecs import Metric, Technique
-from customspec.registry import Registry, metric_options
+from customspec.registry import Kind, Registry, metric_options
 from customspec.spec import METRIC_RESERVED, RESERVED, MetricEntry, Options, Spec, TechniqueEntry
-
-T = TypeVar("T")
 
 CONSTRAINTS: Mapping[str, str] = {
     "exclusiveMinimum": "above {}",
@@ -32,8 +32,8 @@ CONSTRAINTS: Mapping[str, str] = {
 
 def spec_schema(registry: Registry) -> dict[str, Any]:
     """JSON Schema 2020-12. Techniques and metrics that cannot be imported are left out."""
-    techniques = _usable(registry.technique, registry.names("technique"))
-    metrics = _usable(registry.metric, registry.names("metric"))
+    techniques: list[Technique] = _usable("technique", registry)
+    metrics: list[Metric] = _usable("metric", registry)
     options = [*(technique.options for technique in techniques), *map(metric_options, metrics)]
     models: list[type[BaseModel]] = [Spec, TechniqueEntry, MetricEntry, *options]
     refs, document = models_json_schema(
@@ -81,13 +81,14 @@ def options_table(options: type[BaseModel]) -> list[dict[str, Any]]:
     ]
 
 
-def _usable(load: Callable[[str], T], names: Iterable[str]) -> list[T]:
+def _usable(kind: Kind, registry: Registry) -> list[Any]:
     found = []
-    for name in names:
-        try:
-            found.append(load(name))
-        except PluginError:
-            continue  # a broken plugin is reported by the spec that needs it, and where plugins are listed
+    for name in registry.names(kind):
+        with suppress(PluginError):  # a broken plugin is reported by the spec that needs it, and where they are listed
+            item = registry.item(kind, name)
+            with plugin_code(registry.offer(kind, name).item):
+                (metric_options(item) if kind == "metric" else item.options).model_json_schema()
+            found.append(item)
     return found
 
 

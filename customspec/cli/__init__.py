@@ -121,6 +121,13 @@ def _run(arguments: list[str] | None) -> int:
         return _interrupted("interrupted", Exit.INTERRUPTED, arguments)
     except Terminated:
         return _interrupted("terminated", Exit.TERMINATED, arguments)
+    except BaseException as error:
+        from customspec.runners.blame import plugin_fault
+
+        fault = plugin_fault(error)
+        if fault is None:
+            raise  # ours
+        return _tell(fault)
 
 
 def _unheard() -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from customspec.containment import plugin_code
 from customspec.errors import PluginError, UsageError
 from customspec.registry import Kind, Registry
 from customspec.suggest import closest
@@ -22,7 +23,8 @@ def plugin_row(kind: Kind, name: str, registry: Registry, tell: Callable[[str], 
     first = registry.offers[kind, name][0]
     row = {"name": name, "distribution": first.distribution, "version": first.version}
     try:
-        return {**row, **tell(name)}
+        with plugin_code(registry.offer(kind, name).item):
+            return {**row, **tell(name)}
     except PluginError as error:
         return {**row, "summary": None, "problem": str(error)}
 

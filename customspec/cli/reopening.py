@@ -15,7 +15,8 @@ import click
 from customspec.cli.progress import watching
 from customspec.cli.roots import configured_roots
 from customspec.cli.runs import find_run, reading, store_of
-from customspec.errors import CustomspecError, MachineError, StepError, UsageError
+from customspec.containment import PASSING, contained
+from customspec.errors import MachineError, StepError, UsageError
 from customspec.machine import detect
 from customspec.plan import Plan
 from customspec.registry import discover
@@ -78,10 +79,11 @@ def reopened(
     with watching() as watcher, used.using():
         registry = discover()
         try:
-            yield Reopened(chosen.plan, chosen.key, chosen.run, used, registry, machine, watcher, does, roots)
-        except (CustomspecError, OSError):
+            with contained(does, seeds=False):
+                yield Reopened(chosen.plan, chosen.key, chosen.run, used, registry, machine, watcher, does, roots)
+        except (*PASSING, OSError):
             raise
-        except Exception as error:  # as of a step: whatever a plugin or a library raises, or nonsense in a plan
+        except BaseException as error:  # as of a step: whatever a plugin or a library raises, or nonsense in a plan
             if is_short_of_memory(error):
                 raise MachineError(f"{does}: {SHORT}") from error
             log.debug("%s failed", does, exc_info=error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ParamSpec, TypeVar
@@ -11,14 +12,15 @@ from customspec.compiler.costs import Counted, Shared, count, estimate_of
 from customspec.compiler.counting import longest_answer, tree_nodes
 from customspec.compiler.data import ResolvedData, chooses_by_validation
 from customspec.compiler.demonstrations import check_prompting, check_shots
-from customspec.compiler.entries import ChosenTechnique, Draft, blaming_plugin, plugin_error, prompting_of, tuning_of
+from customspec.compiler.entries import ChosenTechnique, Draft, blaming_plugin, prompting_of, tuning_of
 from customspec.compiler.judging import check_judging
 from customspec.compiler.lengths import check_lengths_once
 from customspec.compiler.models import ResolvedModel, with_most_weights, with_recipe
 from customspec.compiler.problems import Problems
 from customspec.compiler.prompting import Rendered, render_all
 from customspec.compiler.quantization import check_quantization
-from customspec.errors import Code, CustomspecError
+from customspec.containment import PASSING, contained, plugin_error
+from customspec.errors import Code
 from customspec.estimate import Estimate, memory
 from customspec.estimate.rates import UNKNOWN
 from customspec.hookspecs import Converses, Decodes, Reads, Writes
@@ -125,7 +127,8 @@ class Ready:
         if isinstance(model, Unresolved):
             return None
         # another seed shows other demonstrations, of about as many tokens
-        return self.shared.once((what, self.ask), lambda: count(self, model, examples, answered=answered))
+        with self.contained():
+            return self.shared.once((what, self.ask), lambda: count(self, model, examples, answered=answered))
 
     @property
     def tree(self) -> int:
@@ -145,9 +148,14 @@ class Ready:
             chosen = prompting.technique.name, str(prompting.offer), prompting.options.model_dump_json()
         return self.ref, id(self.rendered), chosen  # equal prompts are rendered once; `rendered` lives as long as this
 
+    def contained(self) -> AbstractContextManager[None]:
+        """Around a loop over rows that are asked about: what the prompting technique changes there is put back."""
+        named = self.draft.prompting
+        return nullcontext() if named is None else contained(named.offer.item)
+
     @cached_property
     def asking(self) -> Asking:
-        """How this candidate asks; what its technique raises is the plugin's fault."""
+        """How this candidate asks; what its technique raises is the plugin's fault. See `contained`."""
         chosen, named = prompting_of(self.draft), self.draft.prompting
         if chosen is None or named is None:
             return Asking()
@@ -164,10 +172,10 @@ def _blamed(chosen: ChosenTechnique, call: Callable[P, R]) -> Callable[P, R]:
     def blamed(*args: P.args, **kwargs: P.kwargs) -> R:
         try:  # as `blaming_plugin`, which takes longer than most of what is called here for every row
             return call(*args, **kwargs)
-        except CustomspecError:
+        except PASSING:
             raise
-        except Exception as error:
-            raise plugin_error(chosen, error) from error
+        except BaseException as error:
+            raise plugin_error(chosen.offer.item, error) from error
 
     return blamed
 

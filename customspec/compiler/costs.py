@@ -247,8 +247,11 @@ class _Costs:
             tree = self.ready.tree
             return replace(one, tree=tree, predicted=1 + tree)
         chosen = prompting_of(self.ready.draft)
-        sampling = chosen[0].decoding(chosen[1]) if chosen and isinstance(chosen[0], Decodes) else None
-        samples = 1 if sampling is None else sampling.samples
+        samples = 1
+        if chosen is not None and isinstance(chosen[0], Decodes) and self.ready.draft.prompting is not None:
+            with blaming_plugin(self.ready.draft.prompting):
+                sampling = chosen[0].decoding(chosen[1])
+                samples = samples if sampling is None else sampling.samples
         return replace(one, generated=self.ready.generation.max_new_tokens or 0, samples=samples)
 
     def training(self) -> TrainingLoad | None:

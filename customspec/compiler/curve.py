@@ -10,7 +10,7 @@ from typing import Any
 from customspec.compiler import Compiled
 from customspec.compiler.candidates import Ready
 from customspec.compiler.data import answer_of
-from customspec.compiler.entries import prompting_of
+from customspec.compiler.entries import shots_of
 from customspec.compiler.fitting import is_fitted
 from customspec.compiler.models import ResolvedModel, with_recipe
 from customspec.compiler.problems import Problems
@@ -49,9 +49,7 @@ def why_no_curve(compiled: Compiled, key: str) -> str | None:
     ready = _ready(compiled, key)
     if not any(step.candidate == key and step.params.get("split") == SPLIT for step in compiled.plan.steps):
         return "there are no validation rows to measure it on"
-    prompting = prompting_of(ready.draft)
-    shows_rows = prompting is not None and prompting[0].shots(prompting[1]) > 0
-    if ready.draft.tuning is None and not shows_rows and not is_fitted(ready.draft):
+    if ready.draft.tuning is None and not shots_of(ready.draft) and not is_fitted(ready.draft):
         return f"{ready.draft.id} takes nothing from training rows, so more of them change nothing"
     return None
 
@@ -95,10 +93,9 @@ def _part(compiled: Compiled, ready: Ready, share: int) -> Part | None:
     assert compiled.data.rows is not None
     kept = shared_out(compiled.data.rows.train, rule["share"])
     ids = {row.id for row in kept}
-    prompting = prompting_of(ready.draft)
     if not kept or len(kept) == len(compiled.data.rows.train):
         return None
-    if prompting is not None and prompting[0].shots(prompting[1]) > len(kept):
+    if shots_of(ready.draft) > len(kept):
         return None
     train = tuple(example for example in ready.rendered.examples["train"] if example.id in ids)
     rendered = replace(ready.rendered, examples={**ready.rendered.examples, "train": train})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from customspec.compiler.entries import ChosenTechnique, Draft, blaming_plugin, prompting_of
+from customspec.compiler.entries import ChosenTechnique, Draft, blaming_plugin, prompting_of, shots_of
 from customspec.compiler.models import refuse
 from customspec.compiler.problems import Problems
 from customspec.compiler.prompting import Rendered
@@ -25,8 +25,8 @@ def check_shots(draft: Draft, train: Sequence[Any] | None, problems: Problems, *
     chosen = prompting_of(draft)
     if chosen is None or draft.prompting is None:
         return
-    technique, options = chosen
-    shots, fitted = technique.shots(options), isinstance(technique, Fits)
+    technique, _ = chosen
+    shots, fitted = shots_of(draft), isinstance(technique, Fits)
     # a training row is never its own demonstration
     needed = shots + (draft.tuning is not None or fitted)
     if fitted and not has_train:

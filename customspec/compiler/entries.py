@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from operator import index
 from typing import Any
 
 from customspec.compiler.problems import Problems
 from customspec.compiler.renames import certain_rename
 from customspec.compiler.search import PlannedSearch, read_search, with_most_shots
 from customspec.compiler.validation import not_a_mapping, validate
-from customspec.errors import Code, CustomspecError, Exit, PluginError
+from customspec.containment import plugin_code
+from customspec.errors import Code, Exit, PluginError
 from customspec.hookspecs import PromptingTechnique, Technique, TuningTechnique
 from customspec.registry import Offer, Registry, check_extra
 from customspec.source import KeyPath
@@ -31,21 +33,9 @@ class ChosenTechnique:
     """Digests of what options name on this machine, by option."""
 
 
-@contextmanager
-def blaming_plugin(chosen: ChosenTechnique) -> Iterator[None]:
-    """What a technique raises while a spec is compiled is its plugin's fault, and told as such."""
-    try:
-        yield
-    except CustomspecError:
-        raise
-    except Exception as error:
-        raise plugin_error(chosen, error) from error
-
-
-def plugin_error(chosen: ChosenTechnique, error: Exception) -> PluginError:
-    """The error that names the plugin, for whatever its technique raised."""
-    name = chosen.technique.name
-    return PluginError(f"plugin {chosen.offer}: technique `{name}`: {type(error).__name__}: {error}")
+def blaming_plugin(chosen: ChosenTechnique) -> AbstractContextManager[None]:
+    """What a technique raises while a spec is compiled is its plugin's fault, and told as such; it leaves no trace."""
+    return plugin_code(chosen.offer.item)
 
 
 @dataclass(frozen=True)
@@ -139,9 +129,10 @@ def _draft(
             key=True,
         )
     tuned = main.technique.family == "tuning"
-    searched = None if entry.search is None else read_search(entry.search, main, (*at, "search"), problems)
-    if searched is not None and not tuned:
-        main = with_most_shots(main, searched)
+    with blaming_plugin(main):
+        searched = None if entry.search is None else read_search(entry.search, main, (*at, "search"), problems)
+        if searched is not None and not tuned:
+            main = with_most_shots(main, searched)
     return Draft(
         id=entry.id or main.technique.name,
         entry=entry,
@@ -186,7 +177,8 @@ def _choose(name: str, raw: object, at: KeyPath, registry: Registry, problems: P
     if raw is not None and not isinstance(raw, dict):
         not_a_mapping(f"`{name}`", raw, tuple(technique.options.model_fields), at, problems, key=name)
         return None
-    options = validate(technique.options, raw or {}, problems, at, f"technique `{name}`")
+    with plugin_code(offer.item):  # options may check themselves in ways of their own
+        options = validate(technique.options, raw or {}, problems, at, f"technique `{name}`")
     return None if options is None else ChosenTechnique(technique, options, offer, at)
 
 
@@ -224,3 +216,16 @@ def prompting_of(draft: Draft) -> tuple[PromptingTechnique, PromptingOptions] | 
     assert technique.family == "prompting"
     assert isinstance(options, PromptingOptions)
     return technique, options
+
+
+def shots_of(draft: Draft) -> int:
+    """How many demonstrations the prompting technique shows, 0 without one. Raises PluginError where it gives no
+    number."""
+    chosen = prompting_of(draft)
+    if chosen is None or draft.prompting is None:
+        return 0
+    with blaming_plugin(draft.prompting):
+        shots = index(chosen[0].shots(chosen[1]))
+    if shots < 0:
+        raise PluginError(f"{draft.prompting.offer.item}: `shots` gives {shots}")
+    return shots

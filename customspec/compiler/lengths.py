@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from customspec.compiler.counting import longest_answer
-from customspec.compiler.entries import Draft, blaming_plugin, prompting_of, tuning_of
+from customspec.compiler.entries import Draft, blaming_plugin, shots_of, tuning_of
 from customspec.compiler.judging import own_texts
 from customspec.compiler.models import ResolvedModel
 from customspec.compiler.problems import Problems
@@ -69,8 +69,7 @@ def reserve_for(ready: Ready, chat: Chat) -> int | None:
 
 def check_lengths_once(ready: Ready, model: ResolvedModel, rows: Splits, problems: Problems) -> None:
     """Check a candidate's prompts, unless another that asks in the same way was checked already and found to fit."""
-    chosen = prompting_of(ready.draft)
-    seed = ready.seed if chosen is not None and chosen[0].shots(chosen[1]) else None
+    seed = ready.seed if shots_of(ready.draft) else None
     generated = None if ready.generation is None else ready.generation.max_new_tokens
     key = ("lengths", ready.ask, seed, _taught_texts(ready.draft), generated)
 
@@ -79,8 +78,9 @@ def check_lengths_once(ready: Ready, model: ResolvedModel, rows: Splits, problem
         _check_lengths(ready, model, rows, problems)
         return len(problems) == before
 
-    if not ready.shared.once(key, is_fine):
-        _check_lengths(ready, model, rows, problems)
+    with ready.contained():
+        if not ready.shared.once(key, is_fine):
+            _check_lengths(ready, model, rows, problems)
 
 
 def _taught_texts(draft: Draft) -> tuple[str, ...] | None:
@@ -172,8 +172,7 @@ def _longest_text(ready: Ready, chat: Chat) -> int | None:
 
 def _what_makes_long(ready: Ready) -> KeyPath:
     """The demonstrations, where there are any; else the user's template."""
-    chosen = prompting_of(ready.draft)
-    if chosen is not None and ready.draft.prompting is not None and chosen[0].shots(chosen[1]):
+    if ready.draft.prompting is not None and shots_of(ready.draft):
         return (*ready.draft.prompting.at, "shots")
     part = "user" if ready.rendered.prompt.messages is None else "messages"
     own = ready.draft.entry.prompt is not None and getattr(ready.draft.entry.prompt, part) is not None

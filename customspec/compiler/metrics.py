@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from customspec.compiler.problems import Problems
 from customspec.compiler.renames import certain_rename
 from customspec.compiler.validation import not_a_mapping, validate
+from customspec.containment import plugin_code
 from customspec.errors import Code, Exit, PluginError
 from customspec.hookspecs import Metric
 from customspec.registry import Offer, Registry, check_extra, metric_options
@@ -96,8 +97,10 @@ def _measured(one: _Named, task: str, registry: Registry, problems: Problems) ->
     if not isinstance(raw, dict):
         not_a_mapping(f"`{name}`", raw, tuple(model.model_fields), one.at, problems)
         return None
-    options = validate(model, raw, problems, one.at, f"metric `{name}`")
-    return None if options is None else ChosenMetric(one.id, metric, options, registry.offer("metric", name))
+    offer = registry.offer("metric", name)
+    with plugin_code(offer.item):  # options may check themselves in ways of their own
+        options = validate(model, raw, problems, one.at, f"metric `{name}`")
+    return None if options is None else ChosenMetric(one.id, metric, options, offer)
 
 
 def _asked(
@@ -115,7 +118,9 @@ def _asked(
         hint = f"name it by its id: {' or '.join(others)}" if others else f"add `{name}` with its options to `metrics`"
         problems.add(Code.MISSING_KEY, GOAL, message, hint=hint)
         return None
-    return ChosenMetric(name, metric, model(), registry.offer("metric", name))
+    offer = registry.offer("metric", name)
+    with plugin_code(offer.item):
+        return ChosenMetric(name, metric, model(), offer)
 
 
 def _metric(name: str, at: KeyPath, task: str, registry: Registry, problems: Problems) -> Metric | None:

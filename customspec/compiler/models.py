@@ -154,7 +154,7 @@ def with_most_weights(draft: Draft, model: ResolvedModel, rows: int, problems: P
     for option in searched.space:
         weighed: list[tuple[tuple[int, int, int], TrainingOptions]] = []
         for at, value in searched.ends(option):
-            with suppress(ValidationError):
+            with blaming_plugin(draft.main), suppress(ValidationError):
                 tried = varied(options, {option: value})
                 weighed += _weigh(replace(draft.main, options=tried), model, rows, at, problems)
         options = max(weighed, key=lambda one: one[0], default=((0, 0, 0), options))[1]

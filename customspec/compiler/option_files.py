@@ -29,7 +29,7 @@ def _located(chosen: ChosenTechnique, local: LocalFiles, problems: Problems) -> 
     if not isinstance(chosen.technique, ReadsFiles):
         return chosen
     with blaming_plugin(chosen):
-        written = chosen.technique.files(chosen.options)
+        written = dict(chosen.technique.files(chosen.options))
     paths: dict[str, Path] = {}
     for option, name in written.items():
         try:

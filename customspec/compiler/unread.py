@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from customspec.compiler.entries import prompting_of
+from customspec.compiler.entries import shots_of
 from customspec.compiler.models import ResolvedModel
 from customspec.inputs.chat_errors import ChatError
 from customspec.inputs.tokens import Chat
@@ -33,10 +33,10 @@ def unread_notes(ready: Sequence[Ready]) -> tuple[str, ...]:
 
 
 def _roles(one: Ready) -> Iterable[str]:
-    prompt, prompting = one.rendered.prompt, prompting_of(one.draft)
+    prompt = one.rendered.prompt
     if prompt.messages is not None:
         return ROLES
-    shown = prompting is not None and prompting[0].shots(prompting[1]) > 0
+    shown = shots_of(one.draft) > 0
     return ("user", *(("system",) if prompt.system is not None else ()), *(("assistant",) if shown else ()))
 
 

@@ -38,4 +38,6 @@ def _ask(technique: str, distribution: str, question: Mapping[str, Any]) -> str:
     if answered.code:
         reason = "it asks for too much time or memory" if answered.asks_too_much else answered.last_words
         raise PluginError(f"plugin {distribution}: technique `{technique}` gave no answer: {reason}")
+    if not answered.out.strip():  # the plugin ended the process, as if all were well
+        raise PluginError(f"plugin {distribution}: technique `{technique}` gave no answer: it ended the helper process")
     return answered.out.splitlines()[-1]

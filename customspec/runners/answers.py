@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from customspec.containment import containing
 from customspec.hookspecs import Decodes, Reads, Sampling, StandsAlone
 from customspec.inputs.encoding import Encoded
 from customspec.inputs.tokens import Chat
 from customspec.runners.bases import load_base, placed
 from customspec.runners.choice_scores import calibrated_scores, shares
-from customspec.runners.containment import containing
 from customspec.runners.work import Work, prompting_of
 from customspec.spec import Calibration, PromptingOptions
 
@@ -39,8 +39,8 @@ def load_candidate(params: Mapping[str, Any], work: Work) -> nn.Module:
     bases, who = work.warm.bases, f"technique `{technique.name}`"
     if isinstance(technique, StandsAlone):
         bases.forget()
-        return containing(technique.open_whole, who, draws=True)(folder, *placed(work)).eval().requires_grad_(False)
-    model = containing(technique.load, who, draws=True)(load_base(params, work), folder).eval()
+        return containing(technique.open_whole, who)(folder, *placed(work)).eval().requires_grad_(False)
+    model = containing(technique.load, who)(load_base(params, work), folder).eval()
     bases.settle(model.requires_grad_(False))
     return model
 

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import traceback
 
-from customspec.registry import Offer, Registry
+from customspec.containment import plugin_error
+from customspec.errors import PluginError
+from customspec.registry import Offer, Registry, discover
 
 
 def failure_text(error: BaseException, registry: Registry) -> str:
     """The exception in a sentence; begins with the plugin, its distribution and version, where a plugin raised it."""
     cause = f"{type(error).__name__}: {error}"
+    found = culprit(error, registry)
+    return f"{found}: {cause}" if found else cause
+
+
+def culprit(error: BaseException, registry: Registry) -> str | None:
+    """The plugin that raised it, with its distribution and version; None where no plugin's code was on the way."""
     frames = reversed(list(traceback.walk_tb(error.__traceback__)))
     modules = [str(frame.f_globals.get("__name__", "")) for frame, _ in frames]
     offers = [offer for claims in registry.offers.values() for offer in claims]
@@ -18,8 +26,14 @@ def failure_text(error: BaseException, registry: Registry) -> str:
     for module in modules:  # what a plugin's modules share is called by the module of one
         exact = [offer for offer in own if offer.entry.module == module]
         if len(exact) == 1:
-            return f"plugin {exact[0]}: {exact[0].kind} `{exact[0].name}`: {cause}"
-    return f"plugin {own[0]}: {cause}" if own else cause
+            return exact[0].item
+    return f"plugin {own[0]}" if own else None
+
+
+def plugin_fault(error: BaseException) -> PluginError | None:
+    """The error that names the installed plugin which raised it; None where none did."""
+    found = culprit(error, discover())
+    return plugin_error(found, error) if found else None
 
 
 def _of(offer: Offer, module: str) -> bool:

@@ -9,11 +9,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from customspec.errors import CustomspecError, MachineError, StepError
+from customspec.containment import PASSING, contained
+from customspec.errors import MachineError, StepError
 from customspec.machine import Machine
 from customspec.plan import Kind, Result, Step
 from customspec.runners.blame import failure_text
-from customspec.runners.containment import contained
 from customspec.runners.warm import Warm
 from customspec.runners.work import CHECKPOINT_SECONDS, Host, Need, Tell, Work
 from customspec.store import Checkpoints, Store, store_key, trouble
@@ -97,9 +97,9 @@ def _run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     try:
         with contained(step.id, seeds=False):
             return kind(step, work, folder)
-    except CustomspecError:
+    except PASSING:
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         if is_short_of_memory(error):
             raise MachineError(f"{step.id}: {SHORT}") from error
         if (disk_fault := trouble(error, work.cache)) is not None:

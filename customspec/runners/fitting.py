@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from customspec.compiler.wording import described
+from customspec.containment import containing
 from customspec.errors import CustomspecError, StepError
 from customspec.hookspecs import Fits, PromptingTechnique, ReadsFiles, Refuses, Scorer
 from customspec.inputs.encoding import Asking, Encoded, OnLong, encode
@@ -18,7 +19,6 @@ from customspec.inputs.tokens import Chat
 from customspec.prompts import Example
 from customspec.registry import Registry
 from customspec.runners.blame import failure_text
-from customspec.runners.containment import containing
 from customspec.runners.execute import is_short_of_memory
 from customspec.runners.work import Work, prompting_of, template_of
 from customspec.spec import PromptingOptions, varied
@@ -58,7 +58,7 @@ def fit_prompt(params: Mapping[str, Any], model: nn.Module, work: Work) -> Fitte
     header, chat = work.header_and_chat
     judge, began = _Judge(model, chat, work), time.monotonic()
     asked = Likelihoods(technique, options, rows, params["seed"], chat, header.context_length, params["on_long"], judge)
-    fit = containing(technique.fit, f"technique `{technique.name}`", draws=True)
+    fit = containing(technique.fit, f"technique `{technique.name}`")
     try:
         found = fit(options, rows, _answerable(asked, work.registry), params["seed"])
         work.check()

@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from customspec.containment import plugin_code
 from customspec.errors import CustomspecError, RefusedError, first_line
 from customspec.inputs.documents import read_plan, read_results
 from customspec.inputs.writing import replace_file
@@ -200,13 +201,14 @@ def _prompt(
     demonstrations: list[dict[str, str]] = []
     if params["prompting"] is not None and data is not None:
         template = template_of(params)
-        technique, options = prompting_of(params, registry)
-        shows = technique is not None and technique.shots(options) > 0
-        train = tuple(template.render_all(load_rows(data.folder / "train.jsonl"))) if shows else ()
         queries = load_rows(data.folder / f"{params['split']}.jsonl")
-        asking = asking_of(params, train, registry)
-        shots = asking.select(template.render(queries[0]))
-        demonstrations = [{"id": shot.id, "user": shot.user, "answer": asking.write(shot)} for shot in shots]
+        with plugin_code(registry.offer("technique", params["prompting"]["name"]).item):
+            technique, options = prompting_of(params, registry)
+            shows = technique is not None and technique.shots(options) > 0
+            train = tuple(template.render_all(load_rows(data.folder / "train.jsonl"))) if shows else ()
+            asking = asking_of(params, train, registry)
+            shots = asking.select(template.render(queries[0]))
+            demonstrations = [{"id": shot.id, "user": shot.user, "answer": asking.write(shot)} for shot in shots]
     return {
         "candidate": candidate.key,
         **params["prompt"],

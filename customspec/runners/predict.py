@@ -10,7 +10,6 @@ from customspec.inputs.encoding import TooLongError
 from customspec.plan import Step
 from customspec.prompts import Row, TemplateError
 from customspec.runners.answers import answer, load_candidate, reserve_of
-from customspec.runners.containment import contained
 from customspec.runners.reopened import Reopened, check_there
 from customspec.runners.work import encode_rows, settled, template_of
 
@@ -39,8 +38,7 @@ def predict(opened: Reopened, rows: Sequence[Row]) -> list[dict[str, Any]]:
     if not encoded.rows:
         return [{**row.fields, "prediction": None} for row in rows]
     opened.watcher.started(opened.does, len(rows))
-    with contained(opened.does, seeds=False):
-        answers = answer(params, load_candidate(params, work), encoded.rows, chat, work)
+    answers = answer(params, load_candidate(params, work), encoded.rows, chat, work)
     given = {row.example.id: record for row, record in zip(encoded.rows, answers.records, strict=True)}
     return [{**row.fields, **given.get(row.id, {"prediction": None})} for row in rows]
 

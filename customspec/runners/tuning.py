@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from customspec.compiler.judging import own_texts
+from customspec.containment import contained, containing
 from customspec.estimate import comparisons, evaluation_interval
 from customspec.header import ModelHeader
 from customspec.hookspecs import (
@@ -24,7 +25,6 @@ from customspec.inputs.encoding import Encoded
 from customspec.inputs.splitting import nested
 from customspec.runners.answers import answer, reserve_of
 from customspec.runners.artifact import Artifact
-from customspec.runners.containment import containing
 from customspec.runners.metrics import Scoring, answers_of
 from customspec.runners.records import records_of
 from customspec.runners.work import Work, encode_rows, template_of
@@ -65,9 +65,10 @@ def extras_of(technique: TuningTechnique, options: TrainingOptions) -> Extras:
     from customspec.ml.training import Extras
 
     who = f"technique `{technique.name}`"
-    optimizer = containing(technique.optimizer, who) if isinstance(technique, Optimizing) else None
-    penalty = containing(technique.penalty, who) if isinstance(technique, Penalizing) else None
-    after_step = containing(technique.after_step, who) if isinstance(technique, Stepping) else None
+    # numbers that they draw go on from step to step: put back, every step would draw the same
+    optimizer = containing(technique.optimizer, who, draws=False) if isinstance(technique, Optimizing) else None
+    penalty = containing(technique.penalty, who, draws=False) if isinstance(technique, Penalizing) else None
+    after_step = containing(technique.after_step, who, draws=False) if isinstance(technique, Stepping) else None
     return Extras(
         optimizer=optimizer and partial(optimizer, options),
         penalty=penalty and partial(penalty, options),
@@ -90,10 +91,12 @@ def objective_of(
     if not isinstance(technique, Judging):
         return None
     who = f"technique `{technique.name}`"
-    texts, loss = containing(technique.texts, who), containing(technique.objective, who)
+    loss = containing(technique.objective, who, draws=False)  # as in `extras_of`
+    with contained(who):
+        texts = [tuple(technique.texts(options, row.example)) for row in rows]
     encoded = [
-        [replace(row, answer=tuple(answer_ids(text)), learned=()) for text in texts(options, row.example)]
-        for row in rows
+        [replace(row, answer=tuple(answer_ids(text)), learned=()) for text in own]
+        for row, own in zip(rows, texts, strict=True)
     ]
     return Objective.of(partial(loss, options), encoded, pad, base if technique.needs_reference else None)
 
@@ -118,7 +121,7 @@ def checkpointing_of(
     own: dict[str, Any] = {}
     if isinstance(technique, Remembering):
         who = f"technique `{technique.name}`"
-        memory, remember = (containing(one, who, draws=True) for one in (technique.memory, technique.remember))
+        memory, remember = (containing(one, who) for one in (technique.memory, technique.remember))
         own = {"state": partial(memory, options), "restore": partial(remember, options)}
     return Checkpointing(checkpoints, seconds, lambda: artifact.folder, artifact.adopt, **own)
 

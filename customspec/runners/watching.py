@@ -9,11 +9,11 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from customspec.errors import UsageError
+from customspec.containment import contained
+from customspec.errors import Terminated, UsageError
 from customspec.hookspecs import Progress, Watcher
 from customspec.plan import Plan
 from customspec.registry import Registry, check_extra
-from customspec.runners.containment import contained
 from customspec.suggest import closest, did_you_mean
 
 log = logging.getLogger("customspec")
@@ -91,9 +91,11 @@ class Watched:
     def _each(self, method: str, *arguments: Any) -> None:
         for watcher in tuple(self._watchers):
             try:
-                with contained(f"watcher `{watcher.name}`", draws=True):
+                with contained(f"watcher `{watcher.name}`"):
                     getattr(watcher, method)(*deepcopy(arguments))  # a watcher may change what it gets
-            except (Exception, SystemExit) as error:
+            except (KeyboardInterrupt, Terminated):
+                raise
+            except BaseException as error:
                 self._watchers.remove(watcher)
                 log.error("watcher %s failed", watcher.name, exc_info=error)
                 self._tell(f"watcher `{watcher.name}` is switched off: {type(error).__name__}: {error}")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 from unittest import SkipTest
 
+from customspec.errors import Terminated
+
 
 class RuleError(AssertionError):
     """A rule of the contract is broken: what was expected, and what was found."""
@@ -57,7 +59,9 @@ class Check:
             return Outcome(self.name, self.rule, "skipped", str(reason))
         except RuleError as broken:
             return Outcome(self.name, self.rule, "wrong", str(broken))
-        except Exception as error:  # whatever a plugin raises is what is wrong with it
+        except (KeyboardInterrupt, Terminated):
+            raise
+        except BaseException as error:  # whatever a plugin raises is what is wrong with it
             return Outcome(self.name, self.rule, "wrong", f"raised {type(error).__name__}: {error}")
         return Outcome(self.name, self.rule, "ok")
 

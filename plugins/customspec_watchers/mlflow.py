@@ -110,10 +110,15 @@ def _local(folder: Path) -> str:
 
 def _client(uri: str) -> MlflowClient:
     # importing MLflow starts to report its use to its makers, unless the environment says otherwise
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    from mlflow.tracking import MlflowClient
+    said = os.environ.get("MLFLOW_DISABLE_TELEMETRY")
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = said or "true"
+    try:
+        from mlflow.tracking import MlflowClient
 
-    return MlflowClient(tracking_uri=uri)
+        return MlflowClient(tracking_uri=uri)
+    finally:
+        if said is None:
+            del os.environ["MLFLOW_DISABLE_TELEMETRY"]
 
 
 def _metrics(values: Mapping[str, float], step: int) -> list[Metric]:

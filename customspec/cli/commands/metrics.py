@@ -9,6 +9,7 @@ import click
 from customspec.cli.listing import check_known, echo_options, echo_rows, plugin_row
 from customspec.cli.options import json_option
 from customspec.cli.output import show_json
+from customspec.containment import plugin_code
 from customspec.errors import Exit
 from customspec.registry import Registry, check_extra, discover, metric_options
 from customspec.runners.results import finite
@@ -44,7 +45,8 @@ def _row(name: str, registry: Registry) -> dict[str, Any]:
 def _describe(name: str, registry: Registry, as_json: bool) -> int:
     check_known("metric", name, registry)
     metric, row = registry.metric(name), _row(name, registry)
-    options = options_table(metric_options(metric))
+    with plugin_code(registry.offer("metric", name).item):
+        options = options_table(metric_options(metric))
     if as_json:
         show_json(finite({**row, "options": options}))
         return Exit.DONE

@@ -10,6 +10,7 @@ import click
 
 from customspec.cli.options import json_option
 from customspec.cli.output import show_json
+from customspec.containment import contained, plugin_code
 from customspec.errors import Exit, PluginError, UsageError
 from customspec.registry import Offer, Registry, discover
 from customspec.report.text import escape
@@ -115,14 +116,16 @@ def _checked(offer: Offer, tried: _Tried, *, show: bool) -> dict[str, Any]:
     if show:
         click.echo(f"{offer.kind} {offer.name} ({offer})")
     try:
-        checks = tried.checks(offer)
+        with plugin_code(offer.item):
+            checks = tried.checks(offer)
     except PluginError as unusable:
         if show:
             click.echo(f"  {MARKS['wrong']}{escape(str(unusable))}")
         return {**plugin, "problem": str(unusable), "checks": []}
     outcomes = []
     for each in checks:
-        outcomes.append(each.outcome())
+        with contained(offer.item):
+            outcomes.append(each.outcome())
         if show:
             _print(outcomes[-1])
     return {**plugin, "problem": None, "checks": [asdict(outcome) for outcome in outcomes]}

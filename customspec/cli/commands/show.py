@@ -56,14 +56,15 @@ def _rows(ready: Ready, spec: Spec, split: str, count: int) -> Iterator[dict[str
     if not examples:
         raise UsageError(f"there are no {split} rows")
     chat = ready.model.chat
-    encoded = encode(
-        examples[:count],
-        ready.asking,
-        chat,
-        context=ready.model.known.header.context_length,
-        reserve=None if split == "train" else reserve_for(ready, chat),
-        on_long=spec.data.on_long,
-    )
+    with ready.contained():
+        encoded = encode(
+            examples[:count],
+            ready.asking,
+            chat,
+            context=ready.model.known.header.context_length,
+            reserve=None if split == "train" else reserve_for(ready, chat),
+            on_long=spec.data.on_long,
+        )
     for id in encoded.dropped:
         tell(f"{ready.key}, row {id}: dropped, longer than the model's context")
     for id in encoded.last_only:
@@ -73,11 +74,13 @@ def _rows(ready: Ready, spec: Spec, split: str, count: int) -> Iterator[dict[str
 
 
 def _row(ready: Ready, row: Encoded, chat: Chat) -> dict[str, Any]:
+    with ready.contained():
+        answer = ready.asking.write(row.example)
     return {
         "candidate": ready.key,
         "row": row.example.id,
         "prompt": chat.tokenizer.decode(list(row.prompt), skip_special_tokens=False),
-        "answer": ready.asking.write(row.example) + chat.end,
+        "answer": answer + chat.end,
         "prompt_tokens": len(row.prompt),
         "prompt_ids": list(row.prompt),
         "answer_ids": list(row.answer),

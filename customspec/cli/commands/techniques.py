@@ -9,6 +9,7 @@ import click
 from customspec.cli.listing import check_known, echo_options, echo_rows, plugin_row
 from customspec.cli.options import json_option
 from customspec.cli.output import show_json
+from customspec.containment import plugin_code
 from customspec.errors import Exit
 from customspec.registry import Registry, check_extra, discover
 from customspec.schema import options_table
@@ -43,7 +44,8 @@ def _row(name: str, registry: Registry) -> dict[str, Any]:
 def _describe(name: str, registry: Registry, as_json: bool) -> int:
     check_known("technique", name, registry)
     technique, row = registry.technique(name), _row(name, registry)
-    options = options_table(technique.options)
+    with plugin_code(registry.offer("technique", name).item):
+        options = options_table(technique.options)
     if as_json:
         show_json({**row, "options": options})
         return Exit.DONE

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from customspec.containment import containing
 from customspec.errors import StepError
 from customspec.estimate import training_steps
 from customspec.hookspecs import TuningTechnique
@@ -14,7 +15,6 @@ from customspec.inputs.encoding import Encodings
 from customspec.plan import Step
 from customspec.runners.artifact import Artifact
 from customspec.runners.bases import load_base, make_way
-from customspec.runners.containment import containing
 from customspec.runners.measure import measuring
 from customspec.runners.tuning import (
     checkpointing_of,
@@ -77,7 +77,7 @@ def run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     peak = measuring(work.machine.device, work.machine.torch_device)
     training = _Training.of(step, work)
     checkpoints = Checkpoints(work.cache, work.key, step.id)
-    save = containing(training.technique.save, f"technique `{training.technique.name}`", draws=True)
+    save = containing(training.technique.save, f"technique `{training.technique.name}`")
     with room(work.cache) as there:
         artifact = Artifact(save, there)
         try:
