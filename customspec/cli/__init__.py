@@ -102,8 +102,11 @@ def _log_to_terminal() -> None:
 
 
 def _run(arguments: list[str] | None) -> int:
+    from customspec.runners.stalled import noticing_stalls
+
     try:
-        outcome = group.main(arguments, prog_name="customspec", standalone_mode=False)
+        with noticing_stalls():
+            outcome = group.main(arguments, prog_name="customspec", standalone_mode=False)
         return int(outcome or Exit.DONE)
     except click.exceptions.Exit as ended:
         return ended.exit_code
