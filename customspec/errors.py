@@ -207,6 +207,14 @@ def too_many(problems: Sequence[Problem]) -> SpecError:
     return SpecError((*problems, end))
 
 
+class UnfitError(ValueError):
+    """What the check of an option raises for a value that does not fit; `hint` is what to do about it."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
 class UsageError(CustomspecError):
     """The command line is wrong, or names something that is not there."""
 
@@ -218,9 +226,10 @@ class PluginError(CustomspecError):
 
     exit = Exit.ENVIRONMENT
 
-    def __init__(self, message: str, code: Code = Code.PLUGIN_BROKEN) -> None:
+    def __init__(self, message: str, code: Code = Code.PLUGIN_BROKEN, hint: str | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.hint = hint
 
 
 class MachineError(CustomspecError):

@@ -82,7 +82,8 @@ class Registry:
         if len(found) > 1:
             claimants = " and ".join(sorted(map(str, found)))
             message = f"{kind} `{name}` is offered by {claimants}; uninstall one of them"
-            raise PluginError(message, Code.PLUGIN_CLASH)
+            others = sorted({one.distribution for one in found} - {"customspec"})
+            raise PluginError(message, Code.PLUGIN_CLASH, " or ".join(f"pip uninstall {other}" for other in others))
         return found[0]
 
     def technique(self, name: str) -> Technique:
@@ -109,8 +110,11 @@ class Registry:
         """Whatever is offered under a name, imported and checked once. Raises PluginError."""
         offer = self.offer(kind, name)
         if offer not in self._checked:
-            with contained(f"plugin {offer}"), blaming(offer.item):
-                self._checked[offer] = _one(offer, _offered(offer))
+            try:
+                with contained(f"plugin {offer}"), blaming(offer.item):
+                    self._checked[offer] = _one(offer, _offered(offer))
+            except PluginError as unusable:
+                raise PluginError(str(unusable), unusable.code, unusable.hint or _other(offer)) from unusable.__cause__
         return self._checked[offer]
 
 
@@ -126,7 +130,8 @@ def check_extra(kind: Kind, item: Technique | Metric | Watcher) -> None:
     if extra and missing:
         are = "is" if len(missing) == 1 else "are"
         needed = f"{kind} `{item.name}` needs {' and '.join(missing)}, which {are} not installed"
-        raise PluginError(f"{needed}: pip install '{extra.install}'", Code.EXTRA_MISSING)
+        message = f"{needed}: pip install '{extra.install}'"
+        raise PluginError(message, Code.EXTRA_MISSING, f"or name another {kind}")
 
 
 def discover(found: Iterable[EntryPoint] | None = None) -> Registry:
@@ -157,7 +162,9 @@ def _offered(offer: Offer) -> list[Any]:
     wanted = vars(module).get("CUSTOMSPEC_CONTRACT", CONTRACT)
     if wanted != CONTRACT:
         message = f"plugin {offer} needs contract {wanted}; this customspec speaks {CONTRACT}"
-        raise PluginError(message, Code.PLUGIN_CONTRACT)
+        newer = isinstance(wanted, int) and wanted > CONTRACT
+        hint = f"pip install --upgrade {'customspec' if newer else offer.distribution}"
+        raise PluginError(message, Code.PLUGIN_CONTRACT, hint)
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(Plugin)
     with blaming(f"plugin {offer} is broken"):
@@ -165,6 +172,10 @@ def _offered(offer: Offer) -> list[Any]:
         manager.check_pending()
         lists = getattr(manager.hook, f"customspec_{offer.kind}s")()
         return [item for items in lists for item in items]
+
+
+def _other(offer: Offer) -> str:
+    return f"pip install --upgrade {offer.distribution}; if that does not mend it, name another {offer.kind}"
 
 
 def _load(offer: Offer) -> ModuleType:

@@ -59,6 +59,14 @@ def test_a_bad_spec_ends_with_exactly_this_text(
     assert "Traceback" not in ended.err
 
 
+def test_every_problem_of_every_text_says_what_to_do() -> None:
+    texts = {text: text.read_text(encoding="utf-8") for text in sorted(PROBLEMS.glob("*/*.txt"))}
+    blocks = [(text.stem, block) for text, found in texts.items() for block in found.split("\n\n")]
+    problems = [(name, block) for name, block in blocks if re.search(r"^\S.*:\d+:\d+: CS\d{3} ", block, re.MULTILINE)]
+    assert len(problems) > 600
+    assert [name for name, block in problems if not re.search(r"^ +?= \S", block, re.MULTILINE)] == []
+
+
 def test_every_spec_has_its_text_and_none_was_lost() -> None:
     texts = sorted(PROBLEMS.glob("*/*.txt"))
     assert [text.with_suffix(".yaml") for text in texts] == SPECS

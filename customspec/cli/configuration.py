@@ -36,6 +36,7 @@ def read_configuration(file: Path) -> tuple[Path, ...]:
     for index, folder in enumerate(folders):
         if not folder.is_absolute():
             message = f"{folder} is relative; a configuration serves all specs, so its folders are whole paths"
-            problems.add(Code.WRONG_VALUE, ("allow_roots", index), message)
+            hint = f"write it whole: {folder.resolve()}"
+            problems.add(Code.WRONG_VALUE, ("allow_roots", index), message, hint=hint)
     problems.stop_if_any()
     return tuple(folders)

@@ -57,6 +57,9 @@ def over_budget(ready: Ready, budget: Budget | None, *, gauge: bool) -> dict[str
     return reasons
 
 
+_ALLOW = "allow more, or name under `techniques` what needs less"
+
+
 def check_budget(broken: Mapping[str, Mapping[str, str]], ready: Sequence[Ready], problems: Problems) -> None:
     """An error where no candidate fits: at the key that all break, or at the budget. `broken`: by candidate's id."""
     if not broken or not all(broken.values()):
@@ -64,12 +67,11 @@ def check_budget(broken: Mapping[str, Mapping[str, str]], ready: Sequence[Ready]
     keys = [key for key in LIMITS if all(key in reasons for reasons in broken.values())]
     if not keys:
         listed = "; ".join(f"{id} is {next(iter(reasons.values()))}" for id, reasons in broken.items())
-        problems.add(Code.BUDGET, ("budget",), f"no candidate fits the budget: {listed}", key=True)
+        problems.add(Code.BUDGET, ("budget",), f"no candidate fits the budget: {listed}", hint=_ALLOW, key=True)
         return
     limit = LIMITS[keys[0]]
     needed = {one.draft.id: limit.of(one.estimate) or 0.0 for one in ready if one.draft.id in broken}
     least = min(needed, key=needed.__getitem__)
     needs = limit.needs.format(limit.write(needed[least]))
     message = f"no candidate fits the budget: the least that one needs by the estimate is {needs}, of `{least}`"
-    hint = "allow more, or name under `techniques` what needs less"
-    problems.add(Code.BUDGET, ("budget", keys[0]), message, hint=hint)
+    problems.add(Code.BUDGET, ("budget", keys[0]), message, hint=_ALLOW)

@@ -139,7 +139,8 @@ def _check_same_file(files: Files, problems: Problems) -> None:
             other, at = seen.setdefault(identity, (name, index))
             if other != name:
                 message = f"`{name}` is the same file as `{other}`; a score on rows seen before means nothing"
-                problems.add(Code.DATA_SAME_FILE, _file_path(name, index, problems), message)
+                hint = f"put the {name} rows into a file of their own, which `{other}` does not name"
+                problems.add(Code.DATA_SAME_FILE, _file_path(name, index, problems), message, hint=hint)
             elif at != index:
                 message = f"`{name}` has this file twice: each of its rows would count twice"
                 problems.add(Code.DATA_SAME_FILE, _file_path(name, index, problems), message, hint="remove one")
@@ -175,7 +176,8 @@ def _divide(rows: Splits, rule: Mapping[str, Any], problems: Problems, remembere
         return divide(rows, rule, remembered)
     except ValueError as fault:  # a template that fails here is reported, with its place, by the prompt's own check
         if rule["stratify"] is None:
-            problems.add(Code.TOO_FEW_ROWS, ("data", "train"), f"no validation rows can be split off: {fault}")
+            message, hint = f"no validation rows can be split off: {fault}", "add rows, or name a file as `validation`"
+            problems.add(Code.TOO_FEW_ROWS, ("data", "train"), message, hint=hint)
             return None
         return _divide(rows, {**rule, "stratify": None}, problems, remembered)
 

@@ -16,6 +16,8 @@ from customspec.prompts import CONTENT_FREE, TemplateError
 from customspec.source import KeyPath
 from customspec.suggest import closest
 
+_OTHER_RUNGS = "add `train`, or name under `techniques` what needs no rows"
+
 
 def check_shots(draft: Draft, train: Sequence[Any] | None, problems: Problems, *, has_train: bool) -> None:
     """Add a problem where the technique needs training rows and there are none, or too few. `train` is None while the
@@ -35,13 +37,18 @@ def check_shots(draft: Draft, train: Sequence[Any] | None, problems: Problems, *
         _needs_train(f"`{technique.name}` needs training rows for its demonstrations", draft.prompting.at, problems)
     elif shots and train is not None and needed > len(train):
         message = f"`{technique.name}` needs {needed} training rows for its demonstrations; there are {len(train)}"
-        hint = "one more than its shots: no row is shown to itself" if needed > shots else None
+        hint = _fewer_shots(len(train) - (needed - shots), alone=needed == shots)
         problems.add(Code.TOO_FEW_ROWS, (*draft.prompting.at, "shots"), message, hint=hint)
+
+
+def _fewer_shots(most: int, *, alone: bool) -> str:
+    fewer = f"take at most {most} shot{'s' if most > 1 else ''}, or " if most > 0 else ""
+    return f"{fewer}add training rows{'' if alone else '; no row is shown to itself'}"
 
 
 def _needs_train(message: str, at: KeyPath, problems: Problems) -> None:
     named = problems.document.data.get("techniques") is not None
-    hint = None if named else "add `train`, or name under `techniques` what needs no rows"
+    hint = "add `train` under `data`, or remove the entry" if named else _OTHER_RUNGS
     at = at if named else ("data",)  # a rung of the default ladder stands nowhere in the file
     problems.add(Code.DATA_NEEDED, at, f"{message}: `data` has no `train`", hint=hint, key=True)
 
@@ -81,10 +88,11 @@ def _check_calibration(chosen: ChosenTechnique, rendered: Rendered, calibrate: s
     at = (*chosen.at, "calibrate")
     if rendered.prompt.choices is None:
         message = "`calibrate` corrects the scores of choices, but the prompt has no `choices`"
-        problems.add(Code.WRONG_VALUE, at, message, key=True)
+        problems.add(Code.WRONG_VALUE, at, message, hint="remove it, or list the answers as `choices`", key=True)
     elif isinstance(chosen.technique, Reads):
         message = f"`{chosen.technique.name}` reads its answer out of generated text: there are no scores to calibrate"
-        problems.add(Code.WRONG_VALUE, at, message, key=True)
+        hint = "remove it; `few_shot` and `zero_shot` score the choices"
+        problems.add(Code.WRONG_VALUE, at, message, hint=hint, key=True)
     else:
         _check_content_free(at, rendered, calibrate, problems)
 
@@ -97,5 +105,6 @@ def _check_content_free(at: KeyPath, rendered: Rendered, calibrate: str, problem
                 rendered.template.without_content(example, stand_in)
         except TemplateError as fault:
             message = "calibration asks without content, but the prompt cannot be filled with"
-            problems.add(Code.WRONG_VALUE, at, f"{message} `{stand_in}`: {sentence(fault)}")
+            hint = "let the template take any text for a column, or write `calibrate: length`"
+            problems.add(Code.WRONG_VALUE, at, f"{message} `{stand_in}`: {sentence(fault)}", hint=hint)
             return

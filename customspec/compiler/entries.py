@@ -72,8 +72,8 @@ def check_later_work(drafts: tuple[Draft, ...], problems: Problems) -> None:
     """Refuse, and never ignore, what the format has and this version cannot do yet."""
     for draft in drafts:
         if draft.entry.resources is not None:
-            message = "`resources` is not supported yet: resources are not assigned; remove it to run"
-            problems.add(Code.NOT_YET, (*draft.at, "resources"), message, key=True)
+            message = "`resources` is not supported yet: resources are not assigned"
+            problems.add(Code.NOT_YET, (*draft.at, "resources"), message, hint="remove it to run", key=True)
 
 
 def _read(index: int, item: object, registry: Registry, problems: Problems) -> Draft | None:
@@ -113,8 +113,9 @@ def _not_one(named: list[str], at: KeyPath, registry: Registry, problems: Proble
         return
     found = " and ".join(f"`{name}`" for name in named) or "none"
     hint = "make each an entry of its own; a prompting technique beside a tuning one goes under `prompting`"
-    message = f"an entry names exactly one technique; found {found}"
-    problems.add(Code.TECHNIQUE_ENTRY, at, message, hint=hint if techniques else None)
+    if not techniques:
+        hint = f"name one of those installed: {', '.join(registry.names('technique'))}"
+    problems.add(Code.TECHNIQUE_ENTRY, at, f"an entry names exactly one technique; found {found}", hint=hint)
 
 
 def _draft(
@@ -126,6 +127,7 @@ def _draft(
             Code.TECHNIQUE_ENTRY,
             (*at, "prompting"),
             f"`prompting` stands beside a tuning technique; `{main.technique.name}` is a prompting technique itself",
+            hint="remove it, or make it an entry of its own",
             key=True,
         )
     tuned = main.technique.family == "tuning"
@@ -148,13 +150,15 @@ def _beside(entry: TechniqueEntry, at: KeyPath, registry: Registry, problems: Pr
     if raw is None:
         return None
     if len(raw) != 1:
-        problems.add(Code.TECHNIQUE_ENTRY, at, "`prompting` names exactly one prompting technique")
+        hint = "keep one; each of them is tried where each is in an entry of its own" if raw else "name one: few_shot"
+        problems.add(Code.TECHNIQUE_ENTRY, at, "`prompting` names exactly one prompting technique", hint=hint)
         return None
     name, options = next(iter(raw.items()))
     chosen = _choose(str(name), options, at if isinstance(entry.prompting, str) else (*at, name), registry, problems)
     if chosen is not None and chosen.technique.family != "prompting":
         message = f"`{name}` is no prompting technique: it is a {chosen.technique.family} technique"
-        problems.add(Code.TECHNIQUE_ENTRY, chosen.at, message, key=True)
+        hint = "name a prompting technique, such as few_shot; a second training is an entry of its own"
+        problems.add(Code.TECHNIQUE_ENTRY, chosen.at, message, hint=hint, key=True)
         return None
     return chosen
 
@@ -172,7 +176,7 @@ def _choose(name: str, raw: object, at: KeyPath, registry: Registry, problems: P
         offer, technique = registry.offer("technique", name), registry.technique(name)
         check_extra("technique", technique)
     except PluginError as unusable:
-        problems.add(unusable.code, at, str(unusable), key=True, exit=Exit.ENVIRONMENT)
+        problems.add(unusable.code, at, str(unusable), hint=unusable.hint, key=True, exit=Exit.ENVIRONMENT)
         return None
     if raw is not None and not isinstance(raw, dict):
         not_a_mapping(f"`{name}`", raw, tuple(technique.options.model_fields), at, problems, key=name)

@@ -35,4 +35,5 @@ def check_gauge(spec: Spec, drafts: Sequence[Draft], problems: Problems) -> None
     if "gauge" not in spec.model_fields_set or any(may_gauge(spec, draft) for draft in drafts):
         return
     message = "`gauge` speaks of a first entry of `techniques` that prompts a `base_model` of its own; there is none"
-    problems.add(Code.WRONG_VALUE, ("gauge",), message, key=True)
+    hint = "remove it, or begin `techniques` with such an entry: {zero_shot: {}, base_model: {path: FOLDER}}"
+    problems.add(Code.WRONG_VALUE, ("gauge",), message, hint=hint, key=True)

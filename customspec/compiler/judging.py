@@ -44,7 +44,7 @@ def _check_texts(
     for texts, row in zip(texts_of_rows, rows, strict=True):
         if bad := [text for text in texts if not isinstance(text, str) or not text.strip()]:
             message = f"{row.place}: `{draft.main.technique.name}` looks at {bad[0]!r}, which is no text to learn from"
-            problems.add(Code.ANSWER_EMPTY, draft.main.at, message, key=True)
+            problems.add(Code.ANSWER_EMPTY, draft.main.at, message, hint="write its text, or remove the row", key=True)
             return
         if not texts or len(texts) != (count := count or len(texts)):
             raise ValueError(f"`texts` gives {len(texts)} texts for {row.id}; all rows need as many, one at least")

@@ -99,7 +99,8 @@ def _check_lengths(ready: Ready, model: ResolvedModel, rows: Splits, problems: P
     if reserve is not None and reserve >= limit:
         given = "max_new_tokens" in (problems.document.data.get("generation") or {})
         at = ("generation", "max_new_tokens") if given else ("prompt", "answer")
-        problems.add(Code.WRONG_VALUE, at, f"an answer of {reserve} tokens fills the whole context of {limit}")
+        message = f"an answer of {reserve} tokens fills the whole context of {limit}"
+        problems.add(Code.WRONG_VALUE, at, message, hint=_shorter(limit, given=given))
         return
     for name in SPLITS if ready.draft.tuning else SPLITS[1:]:
         # training feeds a row's own texts; scoring and generating need room for whatever may come
@@ -109,6 +110,11 @@ def _check_lengths(ready: Ready, model: ResolvedModel, rows: Splits, problems: P
             if fault is not None:
                 _tell(fault, ready, some, rows.named(name), problems)
                 break
+
+
+def _shorter(limit: int, *, given: bool) -> str:
+    fewer = f"write a smaller number, such as {max(1, limit // 8)}" if given else "write shorter answers"
+    return f"{fewer}, or take a base model with a longer context"
 
 
 def _fault(
@@ -131,7 +137,7 @@ def _tell(
     """`read`: the split's rows, with their places."""
     at = _what_makes_long(ready)
     if isinstance(fault, ChatError):
-        problems.add(Code.MODEL_UNUSABLE, at, str(fault), exit=Exit.ENVIRONMENT)
+        problems.add(Code.MODEL_UNUSABLE, at, str(fault), hint=fault.hint, exit=Exit.ENVIRONMENT)
         return
     long = next(row for row in some if row.id == fault.id)
     message = str(fault).replace(f"row {long.id}", next(row.place for row in read if row.id == long.id))

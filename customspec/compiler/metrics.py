@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 from customspec.compiler.problems import Problems
 from customspec.compiler.renames import certain_rename
@@ -76,7 +77,8 @@ def _named(spec: Spec, task: str, problems: Problems) -> list[_Named]:
 
 def _not_one(keys: Sequence[str], at: KeyPath, problems: Problems) -> None:
     found = " and ".join(f"`{key}`" for key in keys) or "none"
-    hint = "options are indented under the metric; beside it stands `id` alone" if keys else None
+    hint = "options are indented under the metric; beside it stands `id` alone"
+    hint = hint if keys else "name one, with its options under it: {id: NAME, accuracy: {}}"
     problems.add(Code.METRIC_ENTRY, at, f"an entry names exactly one metric; found {found}", hint=hint)
 
 
@@ -134,7 +136,7 @@ def _metric(name: str, at: KeyPath, task: str, registry: Registry, problems: Pro
         metric = registry.metric(name)
         check_extra("metric", metric)
     except PluginError as unusable:
-        problems.add(unusable.code, at, str(unusable), exit=Exit.ENVIRONMENT, key=key)
+        problems.add(unusable.code, at, str(unusable), hint=unusable.hint, exit=Exit.ENVIRONMENT, key=key)
         return None
     if metric.task not in {task, "any"}:
         reason = "the prompt has no `choices`" if task == "generation" else "the prompt has `choices`"
@@ -153,16 +155,29 @@ def _check_range(metric: Metric, goal: Goal, problems: Problems) -> None:
     value = goal.at_least if goal.at_least is not None else goal.at_most
     if value is not None and not metric.lowest <= value <= metric.highest:
         message = f"`{metric.name}` lies between {metric.lowest:g} and {metric.highest:g}; {value:g} is outside"
-        hint = f"did you mean {value / 100:g}?" if metric.highest == 1 < value <= 100 else None
+        hint = (
+            f"did you mean {value / 100:g}?"
+            if metric.highest == 1 < value <= 100
+            else f"for instance {_within(metric)}"
+        )
         problems.add(Code.GOAL_RANGE, ("goal", bound), message, hint=hint)
     elif (bound == "at_least") != metric.higher_is_better:
-        better = "higher is better: use `at_least`" if metric.higher_is_better else "lower is better: use `at_most`"
-        problems.add(Code.GOAL_RANGE, ("goal", bound), f"for `{metric.name}`, {better}", key=True)
+        better, other = ("higher", "at_least") if metric.higher_is_better else ("lower", "at_most")
+        message, hint = f"for `{metric.name}`, {better} is better", f"write `{other}: {value:g}`"
+        problems.add(Code.GOAL_RANGE, ("goal", bound), message, hint=hint, key=True)
+
+
+def _within(metric: Metric) -> str:
+    """A value that a goal may have."""
+    bound = "at_least" if metric.higher_is_better else "at_most"
+    share = 0.8 if metric.higher_is_better else 0.2
+    whole = metric.highest - metric.lowest
+    return f"`{bound}: {metric.lowest + share * whole if isfinite(whole) else metric.lowest + 1:g}`"
 
 
 def _check_margin(metric: Metric, margin: float, problems: Problems) -> None:
     whole = metric.highest - metric.lowest
     if margin >= whole:
         message = f"`margin` must be below {whole:g}, the whole range of `{metric.name}`; found {margin:g}"
-        hint = f"did you mean {margin / 100:g}?" if whole == 1 and margin < 100 else None
+        hint = f"did you mean {margin / 100:g}?" if whole == 1 and margin < 100 else f"for instance {whole / 50:g}"
         problems.add(Code.GOAL_RANGE, ("margin",), message, hint=hint)

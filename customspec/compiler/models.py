@@ -75,7 +75,7 @@ def resolve_model(
         where = "file" if part == "package" and fault.exit == Exit.BAD_INPUT else part
         problems.add(fault.code, (*at, where), str(fault), hint=fault.hint, exit=fault.exit)
     except ChatError as fault:
-        problems.add(Code.MODEL_UNUSABLE, at, str(fault), exit=Exit.ENVIRONMENT)
+        problems.add(Code.MODEL_UNUSABLE, at, str(fault), hint=fault.hint, exit=Exit.ENVIRONMENT)
     return None
 
 
@@ -86,7 +86,7 @@ def blaming_model(draft: Draft, problems: Problems) -> Iterator[None]:
         yield
     except ChatError as fault:
         at = ("base_model",) if draft.entry.base_model is None else (*draft.at, "base_model")
-        problems.add(Code.MODEL_UNUSABLE, at, str(fault), exit=Exit.ENVIRONMENT)
+        problems.add(Code.MODEL_UNUSABLE, at, str(fault), hint=fault.hint, exit=Exit.ENVIRONMENT)
 
 
 def _rates(machine: Machine, known: KnownModel, cache: Path) -> Rates:
@@ -174,11 +174,18 @@ def _weigh(
         refusal = technique.refusal(options, header)
         if refusal is not None:
             message = f"technique `{technique.name}`: {refusal.message}"
-            problems.add(Code.MODEL_REFUSES_TECHNIQUE, at, message, hint=refusal.hint)
+            problems.add(Code.MODEL_REFUSES_TECHNIQUE, at, message, hint=_instead(refusal, chosen))
             return []
         filled = fill(technique, options, header, rows)
         batch = filled.per_device_train_batch_size or 1
         return [((technique.trainable_parameters(filled, header), batch, training_steps(filled, rows)), options)]
+
+
+def _instead(refusal: Refusal, chosen: ChosenTechnique) -> str:
+    """What to do about it; where the plugin says nothing, what is always there to do."""
+    if refusal.hint or refusal.option:
+        return refusal.hint or f"`customspec techniques {chosen.technique.name}` describes `{refusal.option}`"
+    return "name another technique" + (" or base model" if chosen.technique.family == "tuning" else "")
 
 
 def refuse(refusal: Refusal, chosen: ChosenTechnique, problems: Problems) -> None:
@@ -190,7 +197,7 @@ def refuse(refusal: Refusal, chosen: ChosenTechnique, problems: Problems) -> Non
         code if refusal.install is None else Code.EXTRA_MISSING,
         path,
         f"technique `{chosen.technique.name}`: {refusal.message}",
-        hint=refusal.hint if refusal.install is None else f"pip install '{refusal.install}'",
+        hint=_instead(refusal, chosen) if refusal.install is None else f"pip install '{refusal.install}'",
         key=refusal.option is None or isinstance(refusal.item, str),  # a string names an option of options
         # an option that is wrong can be mended in the spec; a model that cannot be taken, or a missing extra, cannot
         exit=Exit.BAD_INPUT if refusal.option and refusal.install is None else Exit.ENVIRONMENT,

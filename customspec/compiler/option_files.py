@@ -11,7 +11,7 @@ from customspec.compiler.problems import Problems
 from customspec.errors import Code
 from customspec.hookspecs import ReadsFiles
 from customspec.inputs.digests import path_digest
-from customspec.inputs.paths import PathError, check_tree
+from customspec.inputs.paths import PathError, beside, check_tree
 
 
 def resolve_files(drafts: tuple[Draft, ...], local: LocalFiles, problems: Problems) -> tuple[Draft, ...]:
@@ -38,7 +38,8 @@ def _located(chosen: ChosenTechnique, local: LocalFiles, problems: Problems) -> 
             problems.add(fault.code, (*chosen.at, option), str(fault), hint=fault.hint)
             return None
         if not paths[option].exists():
-            problems.add(Code.DATA_MISSING, (*chosen.at, option), f"no such file or folder: {name}")
+            message, hint = f"no such file or folder: {name}", beside(name, paths[option], "folders", Path.is_dir)
+            problems.add(Code.DATA_MISSING, (*chosen.at, option), message, hint=hint)
             return None
     options = chosen.options.model_copy(update={option: str(path) for option, path in paths.items()})
     digests = {option: path_digest(path, local.digests) for option, path in paths.items()}

@@ -38,7 +38,7 @@ def check_overlap(spec: Spec, prompts: Sequence[Prompt], rows: Splits, problems:
     same, allowed = _shared(rows, "test", "train", prompts, known), spec.data.allow_overlap
     if allowed is not None and len(same) != allowed:
         message = f"`allow_overlap` must be the exact number of test rows that are also in `train`: {len(same)}"
-        hint = _named(same) if same else None
+        hint = f"write `allow_overlap: {len(same)}`: {_named(same)}" if same else "remove it: no test row is in `train`"
         problems.add(Code.DATA_OVERLAP, ("data", "allow_overlap"), f"{message}; found {allowed}", hint=hint)
     elif allowed is None and same:
         message = f"{_counted(same, 'test')} also in `train`: {_named(same)}"

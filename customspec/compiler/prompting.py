@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain, takewhile
 
 from customspec.compiler.problems import Problems
-from customspec.compiler.template_faults import guess, sentence, unquoted, word
+from customspec.compiler.template_faults import filled_otherwise, guess, sentence, unquoted, word
 from customspec.compiler.validation import validate
 from customspec.errors import Code
 from customspec.inputs.packed import pack_examples
@@ -29,6 +29,8 @@ from customspec.spec import Prompt, PromptPatch
 from customspec.suggest import closest, did_you_mean
 
 PARTS = ("system", "user", "answer")
+LESS = "repeat and loop over less: a template is filled once for every row"
+TURNS = 'for instance [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]'
 AT_ONCE = 5000  # rows that are rendered together
 
 
@@ -116,7 +118,7 @@ def _template(
     try:
         return Sandboxed(source, known=known)
     except TemplateLimitError as limit:
-        problems.add(Code.TEMPLATE_LIMIT, at, f"this template is refused: {limit}")
+        problems.add(Code.TEMPLATE_LIMIT, at, f"this template is refused: {limit}", hint=LESS)
         return None
     except TemplateError as fault:
         message = f"template error: {sentence(fault)}"
@@ -193,14 +195,15 @@ def _render_some(
     try:
         examples = template.render_all(rows)
     except TemplateLimitError as limit:
-        problems.add(Code.TEMPLATE_LIMIT, places[limit.part or "user"], f"this template is refused: {limit}")
+        problems.add(Code.TEMPLATE_LIMIT, places[limit.part or "user"], f"this template is refused: {limit}", hint=LESS)
         return []
     except TemplateError as fault:
         _cannot_fill(fault, template, rows[fault.row or 0], places, problems)
         return []
     for row, example in zip(rows, examples, strict=True):
         if isinstance(template, PromptTemplate) and (empty := _why_empty(example.answer, template.answer, row)):
-            problems.add(Code.ANSWER_EMPTY, places["answer"], f"{row.place}: {empty}")
+            message, hint = f"{row.place}: {empty}", "write that row's answer, or remove the row"
+            problems.add(Code.ANSWER_EMPTY, places["answer"], message, hint=hint)
             return []
     return examples
 
@@ -209,12 +212,13 @@ def _cannot_fill(
     fault: TemplateError, template: AnyTemplate, row: Row, places: Mapping[str, KeyPath], problems: Problems
 ) -> None:
     if isinstance(template, ConversationTemplate):
-        problems.add(Code.DATA_ROW, places["messages"], f"{row.place}: {fault}")
+        problems.add(Code.DATA_ROW, places["messages"], f"{row.place}: {fault}", hint=TURNS)
         return
     part = fault.part or "user"
     message = f"{row.place}: the template cannot be filled: {sentence(fault)}"
     named = word(fault, getattr(template, part).source)
-    problems.add(Code.TEMPLATE_RENDER, places[part], message, hint=guess(fault), word=named)
+    hint = filled_otherwise(fault, row.fields)
+    problems.add(Code.TEMPLATE_RENDER, places[part], message, hint=hint, word=named)
 
 
 def _why_empty(answer: str, template: Fillable, row: Row) -> str | None:
@@ -245,17 +249,21 @@ def _choices(
     earliest = {choice: index for index, choice in reversed([*enumerate(choices)])}
     twice = next((index for index, choice in enumerate(choices) if earliest[choice] != index), None)
     if twice is not None:
-        problems.add(Code.WRONG_VALUE, (*at, twice), f"`{choices[twice]}` is already among the choices")
+        message = f"`{choices[twice]}` is already among the choices"
+        problems.add(Code.WRONG_VALUE, (*at, twice), message, hint="remove one of the two")
     elif len(choices) == 1:
-        problems.add(Code.WRONG_VALUE, at, f"{few}: there is nothing to choose")
+        more = "add rows with other answers" if prompt.choices == "from_data" else "add the other answers"
+        hint = f"{more}, or remove `choices`: the model then writes its answer"
+        problems.add(Code.WRONG_VALUE, at, f"{few}: there is nothing to choose", hint=hint)
     elif (other := _first_other_answer(examples, choices)) is not None:
         split, indices = other
         first, count = indices[0], f"{len(indices)} such {split} row{'s' if len(indices) > 1 else ''}"
         answer = examples[split][first].answer
         message = f"{rows.named(split)[first].place}: the answer `{answer}` is not among {known} ({count})"
         nearest = closest(answer, choices, {})
-        hint = did_you_mean(nearest)
-        problems.add(Code.ANSWER_NOT_A_CHOICE, at, message, hint=hint)
+        others = "training rows with that answer" if prompt.choices == "from_data" else "it to `choices`"
+        meant = did_you_mean(nearest, f"add {others}, or mend the row")
+        problems.add(Code.ANSWER_NOT_A_CHOICE, at, message, hint=meant)
     else:
         return choices
     return None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from customspec.compiler.problems import Problems
+from customspec.compiler.suggesting import described_as, hint_of, spot, suggestion
 from customspec.compiler.wording import described, expectation
 from customspec.errors import Code, Exit
 from customspec.source import KeyPath
@@ -74,8 +75,9 @@ def _trials(raw: object, at: KeyPath, problems: Problems) -> int | None:
     try:
         return SearchTrials.model_validate({TRIALS: raw}).trials
     except ValidationError as invalid:
-        expected = expectation(invalid.errors()[0])
-        problems.add(Code.WRONG_VALUE, at, f"`{TRIALS}` must be {expected}; found {described(raw)}")
+        errors = invalid.errors()
+        message = f"`{TRIALS}` must be {expectation(errors[0])}; found {described(raw)}"
+        problems.add(Code.WRONG_VALUE, at, message, hint=suggestion(errors, spot(SearchTrials, (TRIALS,))))
         return None
 
 
@@ -105,7 +107,8 @@ def _listed(
     values = [_checked(option, value, main, (*at, index), problems) for index, value in enumerate(raw)]
     twice = next((index for index, value in enumerate(raw) if value in raw[:index]), None)
     if twice is not None:
-        problems.add(Code.WRONG_VALUE, (*at, twice), f"{described(raw[twice])} is already among the values")
+        message = f"{described(raw[twice])} is already among the values"
+        problems.add(Code.WRONG_VALUE, (*at, twice), message, hint="remove one of the two")
     return {"values": [value for _, value in filter(None, values)]}
 
 
@@ -116,10 +119,12 @@ def _range(
         found = Range.model_validate(raw)
     except ValidationError as invalid:
         first = invalid.errors()[0]
-        own = str(first["ctx"]["error"]) if first["type"] == "value_error" else None
+        fault = first["ctx"]["error"] if first["type"] == "value_error" else None
         where = [part for part in first["loc"] if part in raw]
-        reason = own or f"a range has `low` and `high`, two numbers, and perhaps `log: true`: {_said(first)}"
-        problems.add(Code.WRONG_VALUE, (*at, *where), f"`{option}`: {reason}", key=not where)
+        parts = "a range has `low` and `high`, two numbers, and perhaps `log: true`"
+        reason = str(fault) if fault else f"{parts}: {_said(first)}"
+        hint = (fault and hint_of(fault)) or "for instance {low: 1e-5, high: 1e-2, log: true}"
+        problems.add(Code.WRONG_VALUE, (*at, *where), f"`{option}`: {reason}", hint=hint, key=not where)
         return None
     ends = [_checked(option, raw[end], main, (*at, end), problems) for end in ("low", "high")]
     if None in ends or not all(isinstance(end[1], int | float) for end in ends if end):
@@ -143,10 +148,11 @@ def _checked(
     try:
         validated = varied(main.options, {option: value})
     except ValidationError as invalid:
-        error = invalid.errors()[0]
-        own = str(error["ctx"]["error"]) if error["type"] == "value_error" else None
-        message = own or f"`{option}` must be {expectation(error)}; found {described(value)}"
-        problems.add(Code.WRONG_VALUE, at, message)
+        errors, place = invalid.errors(), spot(type(main.options), (option,))
+        fault = errors[0]["ctx"]["error"] if errors[0]["type"] == "value_error" else None
+        message = str(fault or "") or f"`{option}` must be {expectation(errors[0])}; found {described(value)}"
+        hint = hint_of(fault) if fault else suggestion(errors, place)
+        problems.add(Code.WRONG_VALUE, at, message, hint=hint or described_as(place))
         return None
     return True, getattr(validated, option)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from customspec.prompts import TemplateError, is_plain, reference
 from customspec.suggest import closest, did_you_mean
@@ -15,6 +16,19 @@ NAMED = re.compile(
 )
 UNKNOWN = re.compile(r"(filter|test) named '(\w+)'")
 LOST_END = re.compile(r"unknown tag '(else|elif|end\w+)'")
+METHOD = re.compile(r"'str object' has no attribute '(\w+)'")
+BLOCKS = {"else": "if", "elif": "if"}
+WRITTEN = "a column is written {{ NAME }}, a condition {% if NAME %} … {% endif %}"
+REMEDIES = (
+    (re.compile("access to attribute|access to `_"), "take a value itself, or its items: {{ NAME.ITEM }}"),
+    (re.compile(r"operator `\*\*`"), "multiply by `*`"),
+    (re.compile("load another template"), "write its text here"),
+    (re.compile("takes the name of a column"), "for instance {{ column('NAME') }}"),
+    (re.compile("nested too deeply"), "take the inner blocks or brackets apart by {% set NAME = … %}"),
+    (UNKNOWN, "they are Jinja2's own, such as upper, lower, trim, replace and join"),
+    (re.compile("unknown tag"), "tags are Jinja2's own: if, for, set, macro, filter, raw"),
+    (re.compile("by zero"), "write what stands there when the divisor is 0: {{ A / B if B else 0 }}"),
+)
 NUMBER = "a number"
 KINDS = {"str": "text", "int": NUMBER, "float": NUMBER, "bool": "a boolean", "list": "a list", "dict": "an object"}
 OPERATORS = {"&": "and", "|": "or", "!": "not", "?": "{{ a if b else c }}"}
@@ -53,13 +67,34 @@ def unquoted(source: str, columns: Collection[str]) -> str | None:
     return None if column is None else f"write {reference(column)}"
 
 
-def guess(fault: TemplateError) -> str | None:
-    """The filter or test that was probably meant; or the word, for an operator of another language."""
+def guess(fault: TemplateError) -> str:
+    """What to write instead: the filter, test or method that was probably meant, where one is near."""
+    return _known(fault) or WRITTEN
+
+
+def filled_otherwise(fault: TemplateError, fields: Mapping[str, Any]) -> str:
+    """What to write instead where a row cannot be filled in; where nothing is near, what the row's columns are."""
+    kinds = (f"`{name}` is {KINDS.get(type(value).__name__, 'null')}" for name, value in sorted(fields.items()))
+    return _known(fault) or f"in that row {', '.join(kinds)}"
+
+
+def _known(fault: TemplateError) -> str | None:
+    return _near(fault) or next((hint for pattern, hint in REMEDIES if pattern.search(str(fault))), None)
+
+
+def _near(fault: TemplateError) -> str | None:
     from jinja2.filters import FILTERS
     from jinja2.tests import TESTS
 
     if unknown := UNKNOWN.search(str(fault)):
         nearest = closest(unknown[2], FILTERS if unknown[1] == "filter" else TESTS, {})
         return did_you_mean(nearest)
+    if (method := METHOD.search(str(fault))) and (nearest := closest(method[1], dir(str), {})):
+        return did_you_mean(nearest)
+    if unclosed := UNCLOSED.search(str(fault)):
+        return f"add `{{% end{unclosed[1]} %}}`"
+    if lost := LOST_END.search(str(fault)):
+        block = BLOCKS.get(lost[1], lost[1].removeprefix("end"))
+        return f"remove it, or begin its block before it: `{{% {block} … %}}`"
     operator = re.search("unexpected char '([&|!?])'", str(fault))
     return f"write `{OPERATORS[operator[1]]}`" if operator else None

@@ -14,10 +14,11 @@ from pydantic_core import ErrorDetails
 
 from customspec.compiler.problems import Problems
 from customspec.compiler.renames import certain_rename
+from customspec.compiler.suggesting import NOWHERE, Spot, addition, described_as, filling, hint_of, spot, suggestion
 from customspec.compiler.wording import WANTED_KINDS, as_mapping, described, expectation, remedy
 from customspec.errors import MOST_PROBLEMS, Code
 from customspec.source import KeyPath
-from customspec.spec import RESERVED, Spec, TechniqueEntry
+from customspec.spec import RESERVED, MetricEntry, Spec, TechniqueEntry
 from customspec.suggest import NO_KEYS, closest, did_you_mean
 
 M = TypeVar("M", bound=BaseModel)
@@ -99,22 +100,32 @@ def _add(part: _Part, path: KeyPath, errors: list[ErrorDetails]) -> None:
         _unknown_key(part, path)
     elif first["type"] == "missing":
         place = _name(where[:-1], part.owner)
-        problems.add(Code.MISSING_KEY, where[:-1], f"{place} lacks the required key `{path[-1]}`", key=True)
+        message, hint = f"{place} lacks the required key `{path[-1]}`", addition(spot(part.model, path))
+        problems.add(Code.MISSING_KEY, where[:-1], message, hint=hint, key=True)
     elif part.model is Spec and path == ("customspec",):
-        problems.add(Code.FORMAT_VERSION, where, f"`customspec` must be 1, found {described(first['input'])}")
+        message = f"`customspec` must be 1, found {described(first['input'])}"
+        problems.add(Code.FORMAT_VERSION, where, message, hint="it numbers the spec's format: write `customspec: 1`")
     elif first["type"] in {"value_error", "assertion_error"}:
-        _refused(where, str(first["ctx"]["error"]), first["input"], problems)
+        _refused(part, path, first["ctx"]["error"], first["input"])
     elif first["type"] in MAPPINGS:
         _not_a_mapping_there(part, path, first["input"])
     else:
-        _wrong_value(where, errors, problems)
+        _wrong_value(part, path, errors)
 
 
-def _refused(where: KeyPath, message: str, found: object, problems: Problems) -> None:
+def _refused(part: _Part, path: KeyPath, fault: Exception, found: object) -> None:
     """What a model's own check says: of a mapping, at the last of its keys that the message names in backquotes."""
     keys = found if isinstance(found, Mapping) else {}
-    named = [key for key in re.findall(r"`(\w+)", message) if key in keys]
-    problems.add(Code.WRONG_VALUE, (*where, *named[-1:]), message, key=isinstance(found, Mapping))
+    named = [key for key in re.findall(r"`(\w+)", str(fault)) if key in keys][-1:]
+    hint = hint_of(fault) or described_as(spot(part.model, (*path, *named))) or _look_up(part.owner)
+    where = (*part.at, *path, *named)
+    part.problems.add(Code.WRONG_VALUE, where, str(fault), hint=hint, key=isinstance(found, Mapping))
+
+
+def _look_up(owner: str) -> str | None:
+    """Where a plugin's options are described: `owner` is such as "technique `lora`"."""
+    kind, _, name = owner.partition(" ")
+    return f"`customspec {kind}s {name[1:-1]}` describes its options" if name.startswith("`") else None
 
 
 def _not_a_mapping_there(part: _Part, path: KeyPath, found: object) -> None:
@@ -124,29 +135,43 @@ def _not_a_mapping_there(part: _Part, path: KeyPath, found: object) -> None:
         hint = "write a technique's name, or its name with its options: {lora: {r: 8}}"
         part.problems.add(Code.WRONG_TYPE, where, f"{what} must name a technique; found {described(found)}", hint=hint)
         return
-    not_a_mapping(what, found, _fields(part.model, path), where, part.problems, key=str(path[-1]))
+    place = spot(part.model, path)
+    if _model_at(part.model, path) is MetricEntry and found is not None:
+        hint = "write a metric's name, or its name with its options: {rouge1: {use_stemmer: true}}"
+        part.problems.add(Code.WRONG_TYPE, where, f"{what} must name a metric; found {described(found)}", hint=hint)
+        return
+    not_a_mapping(what, found, _fields(part.model, path), where, part.problems, key=str(path[-1]), place=place)
 
 
 def not_a_mapping(
-    what: str, found: object, keys: Sequence[str], at: KeyPath, problems: Problems, *, key: str | None = None
+    what: str,
+    found: object,
+    keys: Sequence[str],
+    at: KeyPath,
+    problems: Problems,
+    *,
+    key: str | None = None,
+    place: Spot = NOWHERE,
 ) -> None:
     """A mapping should stand there, and something else does; `key`: whose value it is, where that tells its meaning."""
     if found is None:
-        problems.add(Code.WRONG_TYPE, at, f"{what} is empty; give it a value or delete the line", key=True)
+        problems.add(Code.WRONG_TYPE, at, f"{what} is empty", hint=filling(place), key=True)
         return
     meant = None if key is None else as_mapping(key, found, keys)
-    hint = f"write {meant}" if meant else f"write {{key: value}}; keys: {', '.join(sorted(keys))}" if keys else None
+    hint = f"write {{key: value}}; keys: {', '.join(sorted(keys))}" if keys else "write {key: value}"
+    hint = f"write {meant}" if meant else hint
     problems.add(Code.WRONG_TYPE, at, f"{what} must be a mapping; found {described(found)}", hint=hint)
 
 
-def _wrong_value(where: KeyPath, errors: list[ErrorDetails], problems: Problems) -> None:
-    first, name = errors[0], _name(where, "the spec")
+def _wrong_value(part: _Part, path: KeyPath, errors: list[ErrorDetails]) -> None:
+    first, where, place = errors[0], (*part.at, *path), spot(part.model, path)
+    name, problems = _name(where, "the spec"), part.problems
     code = Code.WRONG_TYPE if first["type"] in WANTED_KINDS or first["type"].endswith("_type") else Code.WRONG_VALUE
     if first["input"] is None:
-        problems.add(code, where, f"{name} is empty; give it a value or delete the line", key=True)
+        problems.add(code, where, f"{name} is empty", hint=filling(place), key=True)
         return
     wanted = " or ".join(dict.fromkeys(expectation(error) for error in errors))
-    hint = next(filter(None, map(remedy, errors)), None)
+    hint = suggestion(errors, place)
     if where[-1:] == ("choices",) and isinstance(first["input"], str):
         hint = remedy(first) or "list every answer: [first, second]"  # one alone is nothing to choose
     problems.add(code, where, f"{name} must be {wanted}; found {described(first['input'])}", hint=hint)

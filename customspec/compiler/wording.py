@@ -64,7 +64,7 @@ def expectation(error: ErrorDetails) -> str:
         return PATTERNS.get(str(context["pattern"]), f"text that matches {context['pattern']}")
     if kind not in EXPECTED:
         return error["msg"].removeprefix("Input should be ")
-    return EXPECTED[kind].format_map({name: _plain(bound) for name, bound in context.items()})
+    return EXPECTED[kind].format_map({name: as_yaml(bound) for name, bound in context.items()})
 
 
 def described(value: Any) -> str:
@@ -87,19 +87,19 @@ def as_mapping(key: str, value: object, keys: Sequence[str]) -> str | None:
     if isinstance(value, list | Mapping) or value is None:
         return None
     if key == "base_model" and isinstance(value, str):
-        return f"{{{'hub' if OWNER_AND_NAME.fullmatch(value) else 'path'}: {_plain(value)}}}"
+        return f"{{{'hub' if OWNER_AND_NAME.fullmatch(value) else 'path'}: {as_yaml(value)}}}"
     if key == "goal" and isinstance(value, str):
         found = re.fullmatch(r"([a-z]\w*)\s*(?:(>=?|<=?)\s*([\d.]+))?", value)
         bound = "at_most" if found and "<" in (found[2] or "") else "at_least"
         return f"{{metric: {found[1]}, {bound}: {found[3] or 0.8}}}" if found else None
     if key == "goal" and _is_plain_number(value):
-        return f"{{metric: accuracy, at_least: {_plain(value)}}}"
+        return f"{{metric: accuracy, at_least: {as_yaml(value)}}}"
     if key in REQUIRED and isinstance(value, str):
         first, second = REQUIRED[key]
-        return f"{{{first}: {_plain(value)}, {second}: …}}"
+        return f"{{{first}: {as_yaml(value)}, {second}: …}}"
     counted = [name for name in COUNTS if name in keys] if _is_plain_number(value) else []
     meant = counted or (keys if len(keys) == 1 else ())
-    return f"{{{meant[0]}: {_plain(value)}}}" if meant else None
+    return f"{{{meant[0]}: {as_yaml(value)}}}" if meant else None
 
 
 def _is_plain_number(value: object) -> bool:
@@ -113,7 +113,7 @@ def remedy(error: ErrorDetails) -> str | None:
         nearest = closest(value, re.findall(r"'([^']+)'", error["ctx"]["expected"]), {})
         return did_you_mean(nearest)
     if kind == "string_type" and isinstance(value, int | float):
-        return f'quote it: "{_plain(value)}"'
+        return f'quote it: "{as_yaml(value)}"'
     if kind == "string_pattern_mismatch":
         pattern = str(error["ctx"]["pattern"])
         return None if pattern == REVISION else _other_name(pattern, str(value))
@@ -129,7 +129,7 @@ def _as_list(value: object) -> str:
         return "start each item with `- `"
     if isinstance(value, str) and re.match(r"-\w", value):
         return "write a space after each `-`"
-    return f"write [{_plain(value)}]"
+    return f"write [{as_yaml(value)}]"
 
 
 def _other_name(pattern: str, value: str) -> str | None:
@@ -166,7 +166,7 @@ def _as_number(text: str) -> str | None:
     return None
 
 
-def _plain(value: object) -> object:
+def as_yaml(value: object) -> object:
     """As YAML would have it: `true`, 1 for 1.0, and quotes where a text needs them."""
     if isinstance(value, bool):
         return str(value).lower()

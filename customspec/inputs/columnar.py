@@ -10,7 +10,7 @@ from io import SEEK_END
 from typing import Any, BinaryIO, Final
 
 from customspec.errors import Code, Exit, first_line
-from customspec.inputs.formats import MAX_ROW_BYTES, TOO_LONG, Record, RowError, check_columns
+from customspec.inputs.formats import MAX_ROW_BYTES, SHORTER, TOO_LONG, Record, RowError, check_columns
 from customspec.inputs.strict_json import quote
 
 _BATCH: Final = 256  # rows in memory at once, at most
@@ -34,7 +34,8 @@ def read_parquet(name: str, stream: BinaryIO) -> Iterator[Record]:
     except RowError:
         raise
     except Exception as error:  # pyarrow's errors have no common root
-        raise RowError(Code.DATA_FORMAT, f"{name} cannot be read as parquet: {first_line(error)}") from error
+        hint = "copy it again, or write its rows as .jsonl"
+        raise RowError(Code.DATA_FORMAT, f"{name} cannot be read as parquet: {first_line(error)}", hint=hint) from error
 
 
 def _texts(schema: Any) -> list[str]:
@@ -59,7 +60,8 @@ def read_repository(hub: str, revision: str | None, subset: str | None, split: s
     except Exception as error:  # whatever keeps it away: no network, no such name, a broken file in it
         broken = isinstance(error, datasets.exceptions.DatasetGenerationError)  # says nothing itself
         cause = first_line((error.__cause__ if broken else None) or error)
-        raise RowError(Code.DATA_MISSING, f"cannot get {hub} from the hub: {cause}") from error
+        hint = "check the name, its `subset` and `split`, and the network, or HF_HUB_OFFLINE"
+        raise RowError(Code.DATA_MISSING, f"cannot get {hub} from the hub: {cause}", hint=hint) from error
     yield from _plain_rows(hub, data.with_format("arrow").iter(batch_size=_BATCH))
 
 
@@ -90,7 +92,7 @@ def _plain_rows(name: str, batches: Iterable[Any], most: float = math.inf) -> It
         for part, size in _in_parts(batch):
             read += size
             if part.num_rows == 1 and size > MAX_ROW_BYTES:
-                raise RowError(Code.DATA_ROW, f"{name}: row {number}: {TOO_LONG}")
+                raise RowError(Code.DATA_ROW, f"{name}: row {number}: {TOO_LONG}", hint=SHORTER)
             if read > most:
                 message = f"{name}: row {number}: the rows so far have {read >> 20} MiB, far more than the file"
                 raise RowError(Code.DATA_FORMAT, message, hint="write the rows as .jsonl if they are meant")

@@ -9,8 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from customspec.errors import Code
-from customspec.inputs.unusable import ModelError
+from customspec.inputs.unusable import ANEW, ITS_OWN, ModelError, unusable
 
 _MOST = 256 << 20  # bytes; the largest tokenizers have 40 MB
 _MOST_BY_NAME = MappingProxyType(
@@ -44,11 +43,11 @@ def read_object(path: Path, label: str) -> dict[str, Any]:
     try:
         value = json.loads(path.read_bytes())
     except RecursionError:
-        raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{path.name} is nested too deeply") from None
+        raise unusable(f"{label}/{path.name} is nested too deeply", ANEW) from None
     except ValueError as error:
-        raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{path.name} is not JSON: {error}") from error
+        raise unusable(f"{label}/{path.name} is not JSON: {error}", ANEW) from error
     if not isinstance(value, dict):
-        raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{path.name} is not a JSON object")
+        raise unusable(f"{label}/{path.name} is not a JSON object", ANEW)
     return value
 
 
@@ -58,7 +57,7 @@ def check_config(config: Mapping[str, Any], label: str) -> None:
         if key in _QUANTIZED and value is not None:
             message = f"the weights of model folder {label} are quantized (config.json: `{key}`)"
             hint = "name the model with its plain weights; `quantization` in a candidate quantizes them when loaded"
-            raise ModelError(Code.MODEL_UNUSABLE, message, hint=hint)
+            raise unusable(message, hint)
         if key in _SIZES and not all(map(_is_size, value if isinstance(value, list) else [value])):
             raise _wrong(label, key, f"a whole number from 1 to {_MOST_SIZE}", value)
     for key, value in _all_entries(config):
@@ -97,7 +96,7 @@ def _is_size(value: object) -> bool:
 def _wrong(label: str, key: str, expected: str, value: object) -> ModelError:
     text = json.dumps(value)
     text = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
-    return ModelError(Code.MODEL_UNUSABLE, f"{label}/config.json: `{key}` is {text}, not {expected}")
+    return unusable(f"{label}/config.json: `{key}` is {text}, not {expected}", ITS_OWN)
 
 
 def check_layers(config: Mapping[str, Any], label: str, tensors: int) -> None:
@@ -105,4 +104,4 @@ def check_layers(config: Mapping[str, Any], label: str, tensors: int) -> None:
     for key, value in _all_entries(config):
         if key in _LAYERS | _LAYERS_OF_PARTS and isinstance(value, int) and value > tensors:
             message = f"{label}/config.json promises {value} layers; the weights are {tensors} tensors"
-            raise ModelError(Code.MODEL_UNUSABLE, message)
+            raise unusable(message, ITS_OWN)

@@ -16,6 +16,13 @@ Record = tuple[str, dict[str, Any]]  # the place, for instance `train.jsonl:12`,
 
 TOO_LONG: Final = "the row is longer than 16 MiB"
 _INTERRUPTED: Final = "was the copy interrupted?"
+SHORTER: Final = "cut it to what a model can read, or is a line break missing?"
+_LISTED: Final = "is this a JSON list? Name the file .json"
+_A_PAGE: Final = "is it a web page? Download the file itself"
+_ON_EACH_LINE: Final = 'write {"COLUMN": …} on each line; a table with a header line is named .csv'
+_ALONE: Final = "write each row on a line of its own, with no comma between them"
+_IN_A_LIST: Final = 'write every row as an object: [{"COLUMN": …}, …]'
+_ONE_LIST: Final = "keep one list; a file with one object on each line is named .jsonl"
 _CHUNK: Final = 2**16  # characters of a json list that are read at once
 _FOUND: Final = {
     '"': "text",
@@ -50,13 +57,13 @@ def _object_on(name: str, line: int, text: str) -> dict[str, Any]:
     start = skip_space(body)
     if body[start] != "{":
         message = f"{name}:{line}:{start + 1}: expected an object on each line, found {_found(body[start:])}"
-        hint = "is this a JSON list? Name the file .json" if body[start] == "[" else None
+        hint = _LISTED if body[start] == "[" else _A_PAGE if body[start] == "<" else _ON_EACH_LINE
         raise RowError(Code.DATA_ROW, message, hint=hint)
     try:
         fields, end = decode_object(body, start)
         if end == len(body):
             return fields
-        raise JsonError("there is more text behind the row's object", skip_space(body, end))
+        raise JsonError("there is more text behind the row's object", skip_space(body, end), hint=_ALONE)
     except JsonError as fault:
         raise _line_fault(f"{name}:{line}", fault, ended=text.endswith("\n")) from fault
 
@@ -64,7 +71,7 @@ def _object_on(name: str, line: int, text: str) -> dict[str, Any]:
 def _line_fault(place: str, fault: JsonError, *, ended: bool) -> RowError:
     if fault.cut and not ended:
         return _cut(f"{place}:{fault.offset + 1}", "no closing `}`, no final newline")
-    hint = "a row of a .jsonl file stands on one line; name a JSON list .json" if fault.cut else None
+    hint = "a row of a .jsonl file stands on one line; name a JSON list .json" if fault.cut else fault.hint
     return RowError(Code.DATA_ROW, f"{place}:{fault.offset + 1}: {fault.message}", hint=hint)
 
 
@@ -84,7 +91,7 @@ def _lines(name: str, stream: BinaryIO) -> Iterator[tuple[int, str]]:
         if not raw:
             return
         if len(raw.rstrip(b"\r\n")) > MAX_ROW_BYTES:
-            raise RowError(Code.DATA_ROW, f"{name}:{line}: {TOO_LONG}")
+            raise RowError(Code.DATA_ROW, f"{name}:{line}: {TOO_LONG}", hint=SHORTER)
         yield line, _text(name, line, raw.removeprefix(codecs.BOM_UTF8) if line == 1 else raw)
 
 
@@ -144,10 +151,10 @@ class _Window:
         if (char := self.peek()) != "{":
             if not char:
                 raise _cut(place, "no object behind the comma or bracket")
-            raise RowError(Code.DATA_ROW, f"{place}: expected an object, found {_found(char)}")
+            raise RowError(Code.DATA_ROW, f"{place}: expected an object, found {_found(char)}", hint=_IN_A_LIST)
         fields, end = self._decode(place)
         if end - self.at > MAX_ROW_BYTES:
-            raise RowError(Code.DATA_ROW, f"{place}: {TOO_LONG}")
+            raise RowError(Code.DATA_ROW, f"{place}: {TOO_LONG}", hint=SHORTER)
         self.at = end
         return fields
 
@@ -157,10 +164,10 @@ class _Window:
             message = f"{self._name}: expected `,` or `]` behind a row, " + (
                 f"found {_found(char)}" if char else "but the file ends"
             )
-            raise RowError(Code.DATA_FORMAT, message, hint=None if char else _INTERRUPTED)
+            raise RowError(Code.DATA_FORMAT, message, hint="write one comma between rows" if char else _INTERRUPTED)
         self.at += 1
         if self.peek():
-            raise RowError(Code.DATA_FORMAT, f"{self._name}: there is more text behind the list")
+            raise RowError(Code.DATA_FORMAT, f"{self._name}: there is more text behind the list", hint=_ONE_LIST)
 
     def _decode(self, place: str) -> tuple[dict[str, Any], int]:
         while True:
@@ -172,9 +179,9 @@ class _Window:
 
     def _fault(self, place: str, fault: JsonError) -> RowError:
         if not fault.cut:
-            return RowError(Code.DATA_ROW, f"{place}: {fault.message}")
+            return RowError(Code.DATA_ROW, f"{place}: {fault.message}", hint=fault.hint)
         if len(self._text) - self.at > MAX_ROW_BYTES:
-            return RowError(Code.DATA_ROW, f"{place}: {TOO_LONG}")
+            return RowError(Code.DATA_ROW, f"{place}: {TOO_LONG}", hint=SHORTER)
         return _cut(place, "no closing `}`")
 
     def _grow(self) -> bool:
@@ -232,13 +239,16 @@ def _csv_fault(place: str, cause: str) -> RowError:
     if "new-line" in cause:
         hint = "lines end with a line feed; a text that holds a line break stands in quotes"
         return RowError(Code.DATA_ROW, f"{place}: a carriage return inside a line", hint=hint)
-    return RowError(Code.DATA_ROW, f"{place}: not CSV: {cause}")
+    return RowError(Code.DATA_ROW, f"{place}: not CSV: {cause}", hint='in quotes, a quote is written twice: ""')
 
 
 def _without_nul(name: str, stream: BinaryIO) -> Iterator[str]:
     for line, text in _lines(name, stream):
         if "\0" in text:
-            raise RowError(Code.DATA_FORMAT, f"{name}:{line}:{text.index(chr(0)) + 1}: a NUL character is not text")
+            place = f"{name}:{line}:{text.index(chr(0)) + 1}"
+            raise RowError(
+                Code.DATA_FORMAT, f"{place}: a NUL character is not text", hint="save the file as UTF-8 text"
+            )
         yield text
 
 
@@ -249,4 +259,4 @@ def check_columns(place: str, names: Sequence[str]) -> None:
             hint = "give it a name; pandas writes such a column unless told `index=False`"
             raise RowError(Code.DATA_FORMAT, f"{place}: column {number} has no name", hint=hint)
         if column in names[: number - 1]:
-            raise RowError(Code.DATA_FORMAT, f"{place}: two columns have the name {quote(column)}")
+            raise RowError(Code.DATA_FORMAT, f"{place}: two columns have the name {quote(column)}", hint="rename one")

@@ -20,6 +20,7 @@ from customspec.inputs.digests import sha256_file
 from customspec.inputs.helper import helper
 from customspec.inputs.models import ModelError, ModelFiles
 from customspec.inputs.regular import clear_away
+from customspec.inputs.unusable import ANOTHER, unusable
 
 HEADER = "header.json"
 REVISION = "8"  # raised when the helper writes something else
@@ -107,10 +108,11 @@ def _run_helper(files: ModelFiles, folder: Path) -> None:
         return
     if answered.asks_too_much:
         message = f"the header of {files.label} cannot be read: it asks for too much time or memory"
-        raise ModelError(Code.MODEL_UNUSABLE, message)
+        raise unusable(message, ANOTHER)
     try:
         fault = json.loads(answered.out.strip().splitlines()[-1])
     except (ValueError, IndexError):
         message = f"the header of {files.label} cannot be read: {answered.last_words}"
-        raise ModelError(Code.MODEL_UNUSABLE, message) from None
-    raise ModelError(Code(fault["code"]), f"{files.label}: {fault['message']}", exit=Exit(fault["exit"]))
+        raise unusable(message, ANOTHER) from None
+    message = f"{files.label}: {fault['message']}"
+    raise ModelError(Code(fault["code"]), message, hint=fault["hint"] or ANOTHER, exit=Exit(fault["exit"]))

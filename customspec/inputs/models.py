@@ -11,9 +11,9 @@ from typing import Final, Literal
 from customspec.errors import Code, Exit, first_line
 from customspec.inputs.configs import check_config, check_layers, most_bytes, read_object
 from customspec.inputs.digests import Digests, folder_digest
-from customspec.inputs.paths import ALLOWING, Roots, resolved
+from customspec.inputs.paths import ALLOWING, Roots, beside, resolved
 from customspec.inputs.regular import is_hollow
-from customspec.inputs.unusable import ModelError
+from customspec.inputs.unusable import ANEW, SAVED, ModelError, unusable
 from customspec.inputs.weights import check_safetensors
 from customspec.spec import BaseModelSpec
 from customspec.suggest import closest
@@ -35,6 +35,9 @@ WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _WEIGHTS = (".safetensors",)
+_AS_SAFETENSORS = "load it where you trust it and save it again as safetensors, which save_pretrained does"
+OPEN = "check that it is a file that you may open: ls -l"
+A_MODEL = "name a folder with config.json and model.safetensors, or a .gguf file"
 READ_BY_US = ("*.safetensors", "*.json", "*.jinja", "*.model", "vocab.txt", "merges.txt")
 
 CARD = "README.md"  # for exports: they say whose model it is, and under which licence
@@ -65,7 +68,7 @@ def find_model(ref: BaseModelSpec, roots: Roots, digests: Digests) -> ModelFiles
         named = ref.hub or ref.package or ref.path
         file = Path(str(error.filename)).name if error.filename else ""
         where = f"model {named}" if file in {"", Path(str(named)).name} else f"{file} of model {named}"
-        raise ModelError(Code.MODEL_MISSING, f"{where} cannot be read: {error.strerror}") from error
+        raise ModelError(Code.MODEL_MISSING, f"{where} cannot be read: {error.strerror}", hint=OPEN) from error
 
 
 def _find(ref: BaseModelSpec, roots: Roots, digests: Digests) -> ModelFiles | Unresolved:
@@ -96,10 +99,8 @@ def lies_where_named(ref: BaseModelSpec, path: Path) -> bool:
     return ref.hub is not None and resolved(path).is_relative_to(resolved(Path(constants.HF_HUB_CACHE)))
 
 
-def _near(name: str, path: Path) -> str | None:
-    beside = sorted(entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else []
-    near = closest(path.name, beside, {})
-    return f"did you mean {Path(name).with_name(near)}?" if near else None
+def _near(name: str, path: Path) -> str:
+    return beside(name, path, "folders and .gguf files", lambda one: one.is_dir() or one.suffix == ".gguf")
 
 
 def cached_snapshot(hub: str, revision: str | None) -> Path | None:
@@ -176,10 +177,12 @@ def _gguf_or_folder(path: Path, label: str, digests: Digests, roots: Roots) -> M
     if path.is_dir():
         return _folder(path, label, digests, roots)
     if path.suffix != ".gguf" or not path.is_file():
-        raise ModelError(Code.MODEL_UNUSABLE, f"{label} is neither a folder nor a .gguf file", exit=Exit.BAD_INPUT)
+        raise ModelError(
+            Code.MODEL_UNUSABLE, f"{label} is neither a folder nor a .gguf file", hint=A_MODEL, exit=Exit.BAD_INPUT
+        )
     with path.open("rb") as file:
         if file.read(4) != b"GGUF":
-            raise ModelError(Code.MODEL_UNUSABLE, f"{label} is not a GGUF file: its first bytes are not `GGUF`")
+            raise unusable(f"{label} is not a GGUF file: its first bytes are not `GGUF`", ANEW)
     _check_filled(path, label)
     return ModelFiles("gguf", path, label, digests.sha256(path))
 
@@ -190,7 +193,7 @@ def _folder(folder: Path, label: str, digests: Digests, roots: Roots) -> ModelFi
         message = f"model folder {label} holds an adapter, not a model"
         raise ModelError(Code.MODEL_UNUSABLE, message, hint="name the model that the adapter was made for")
     if not (folder / "config.json").is_file():
-        raise ModelError(Code.MODEL_UNUSABLE, f"model folder {label} has no config.json")
+        raise unusable(f"model folder {label} has no config.json", SAVED)
     shards = weight_files(folder, label)
     config = read_object(folder / "config.json", label)
     check_config(config, label)
@@ -217,18 +220,18 @@ def _check_files(folder: Path, label: str, roots: Roots) -> None:
         whole = resolved(path)
         if not roots.hold(whole):
             message = f"{label}/{path.name} is a link that leads out of the model's folder: to {whole}"
-            raise ModelError(Code.MODEL_UNUSABLE, message, hint=ALLOWING)
+            raise unusable(message, ALLOWING)
         most = most_bytes(path.name)
         if path.suffix not in _WEIGHTS and path.stat().st_size > most:
-            raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{path.name} is larger than {most >> 20} MiB")
+            raise unusable(f"{label}/{path.name} is larger than {most >> 20} MiB", ANEW)
         if not whole.is_file():
-            raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{path.name} is not a regular file")
+            raise unusable(f"{label}/{path.name} is not a regular file", ANEW)
         _check_filled(path, f"{label}/{path.name}")
 
 
 def _check_filled(path: Path, label: str) -> None:
     if is_hollow(path):
-        raise ModelError(Code.MODEL_UNUSABLE, f"{label} is nearly empty: most of it was never written")
+        raise unusable(f"{label} is nearly empty: most of it was never written", ANEW)
 
 
 def weight_files(folder: Path, label: str) -> list[Path]:
@@ -238,12 +241,9 @@ def weight_files(folder: Path, label: str) -> list[Path]:
     if (folder / INDEX).is_file():
         return [folder / name for name in _shards(folder, label)]
     if any(next(folder.glob(pattern), None) for pattern in PICKLES):
-        raise ModelError(
-            Code.MODEL_UNUSABLE,
-            f"model folder {label} holds its weights as pickle only, which can run code when opened",
-            hint="load it where you trust it and save it again as safetensors, which save_pretrained does",
-        )
-    raise ModelError(Code.MODEL_UNUSABLE, f"model folder {label} has no weights: no {WEIGHTS}, no {INDEX}")
+        message = f"model folder {label} holds its weights as pickle only, which can run code when opened"
+        raise unusable(message, _AS_SAFETENSORS)
+    raise unusable(f"model folder {label} has no weights: no {WEIGHTS}, no {INDEX}", SAVED)
 
 
 def weight_shapes(folder: Path, label: str) -> dict[str, tuple[int, ...]]:
@@ -255,16 +255,16 @@ def weight_shapes(folder: Path, label: str) -> dict[str, tuple[int, ...]]:
 def _shards(folder: Path, label: str) -> list[str]:
     index = read_object(folder / INDEX, label)
     if not isinstance(index.get("metadata"), dict):
-        raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{INDEX} has no `metadata`, which transformers looks for")
+        raise unusable(f"{label}/{INDEX} has no `metadata`, which transformers looks for", ANEW)
     listed = index.get("weight_map")
     names = sorted({str(name) for name in listed.values()}) if isinstance(listed, dict) else []
     if not names:
-        raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{INDEX} names no shard")
+        raise unusable(f"{label}/{INDEX} names no shard", ANEW)
     for name in names:
         if Path(name).name != name:  # the digest covers what lies in the folder itself
-            raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{INDEX} names a shard outside the folder: {name}")
+            raise unusable(f"{label}/{INDEX} names a shard outside the folder: {name}", SAVED)
         if not name.endswith(_WEIGHTS):
-            raise ModelError(Code.MODEL_UNUSABLE, f"{label}/{INDEX} names a shard that is no safetensors file: {name}")
+            raise unusable(f"{label}/{INDEX} names a shard that is no safetensors file: {name}", _AS_SAFETENSORS)
         if not (folder / name).is_file():
-            raise ModelError(Code.MODEL_UNUSABLE, f"model folder {label} lacks the shard {name}")
+            raise unusable(f"model folder {label} lacks the shard {name}", f"copy {name} to it")
     return names

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 from customspec.errors import Code
+from customspec.suggest import closest
 
+LISTED: Final = 8  # names in one hint
 STORE_FOLDER: Final = ".customspec"  # beside a spec, where the person names no other store
 LONGEST: Final = 10_000  # characters: more than a kernel takes, and to follow more takes long
 ALLOWING = "files elsewhere are allowed by who runs it: `--allow-root FOLDER`, or `allow_roots` in the configuration"
@@ -58,6 +62,25 @@ class Roots:
 
     def _are_allowed(self, whole: Path) -> bool:
         return any(whole.is_relative_to(folder) for folder in self.allowed)
+
+
+def there(names: Sequence[str], what: str) -> str:
+    """The hint that lists what is there instead: a few names, which may be none."""
+    shown = ", ".join([*names[:LISTED], *(["…"] if len(names) > LISTED else [])])
+    return f"{what} there: {shown}" if names else f"there are no {what} there"
+
+
+def beside(written: str, path: Path, what: str, fits: Callable[[Path], bool] = lambda _: True) -> str:
+    """The hint for a path that leads to nothing: what is nearly called so, or else what is there that fits."""
+    if not path.parent.is_dir():
+        return f"there is no folder {PurePath(written).parent}"
+    found: list[str] = []
+    with suppress(OSError, ValueError):
+        found = sorted(entry.name for entry in path.parent.iterdir() if not entry.name.startswith("."))
+    near = closest(path.name, found, {})
+    if near:
+        return f"did you mean {PurePath(written).with_name(near)}?"
+    return there([name for name in found if fits(path.parent / name)], what)
 
 
 def check_tree(path: Path, roots: Roots) -> Path:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Final
 from customspec.errors import Code
 from customspec.inputs.columnar import read_parquet, read_repository
 from customspec.inputs.formats import Record, RowError, read_csv, read_json, read_jsonl
+from customspec.inputs.paths import beside
 from customspec.inputs.strict_json import quote
 from customspec.prompts import Row
 from customspec.suggest import closest
@@ -46,6 +47,11 @@ _HEADS: Final = (  # how a file begins that is not what its ending says
     (b"\xff\xfe", "UTF-16 text", "convert it: iconv -f utf-16 -t utf-8"),
     (b"\xfe\xff", "UTF-16 text", "convert it: iconv -f utf-16 -t utf-8"),
 )
+_ROWS: Final = "add rows to it, or name another file"
+_OPEN: Final = "check that it is a file that you may open: ls -l"
+_A_FILE: Final = "save its rows in a file, and name that"
+_ALIKE: Final = "write the whole column as text: what stands in quotes is text"
+_ONE_KIND: Final = "write the whole column in one of the two ways, with null where there is no value"
 _UNEVEN: Final = "give every row the same columns, with null where there is no value"
 
 
@@ -72,7 +78,7 @@ def _records(name: str, path: Path) -> Iterator[Record]:
             _check_head(name, stream)
             yield from _some(name, reader(name, stream))
     except OSError as error:
-        raise RowError(Code.DATA_MISSING, f"{name} cannot be read: {error.strerror}") from error
+        raise RowError(Code.DATA_MISSING, f"{name} cannot be read: {error.strerror}", hint=_OPEN) from error
 
 
 def _some(name: str, records: Iterator[Record]) -> Iterator[Record]:
@@ -84,7 +90,7 @@ def _some(name: str, records: Iterator[Record]) -> Iterator[Record]:
 
 
 def _empty(name: str) -> RowError:
-    return RowError(Code.DATA_EMPTY, f"{name} has 0 rows; at least 1 is needed")
+    return RowError(Code.DATA_EMPTY, f"{name} has 0 rows; at least 1 is needed", hint=_ROWS)
 
 
 def _check_source(name: str, path: Path) -> None:
@@ -96,32 +102,26 @@ def _check_source(name: str, path: Path) -> None:
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a name that no file can have
         raise RowError(Code.DATA_MISSING, f"no such file: {name}", hint=_near(name, path)) from error
     except OSError as error:
-        raise RowError(Code.DATA_MISSING, f"{name} cannot be read: {error.strerror}") from error
+        raise RowError(Code.DATA_MISSING, f"{name} cannot be read: {error.strerror}", hint=_OPEN) from error
     if S_ISDIR(mode):
         raise RowError(Code.DATA_FORMAT, f"{name} is a folder; name its files", hint=_files_in(name, path))
     if not S_ISREG(mode):
-        raise RowError(Code.DATA_FORMAT, f"{name} is a pipe or a device; only regular files are read")
+        raise RowError(Code.DATA_FORMAT, f"{name} is a pipe or a device; only regular files are read", hint=_A_FILE)
 
 
-def _near(name: str, path: Path) -> str | None:
+def _near(name: str, path: Path) -> str:
     if any(one in name for one in "\t\n\r\b\f\v\a"):
         return "between double quotes `\\` begins an escape: write `/`, or use single quotes"
     if any(one in name for one in "*?["):
         return "patterns are not expanded; list the files"
     if name.startswith("~"):
         return "`~` is not expanded; a path is relative to the spec"
-    if not path.parent.is_dir():
-        return f"there is no folder {PurePath(name).parent}"
-    beside: list[str] = []
-    with suppress(OSError, ValueError):
-        beside = sorted(entry.name for entry in path.parent.iterdir())
-    near = closest(path.name, beside, {})
-    return f"did you mean {PurePath(name).with_name(near)}?" if near else None
+    return beside(name, path, "files", lambda one: _ending(one.name) in _READERS)
 
 
-def _files_in(name: str, folder: Path) -> str | None:
+def _files_in(name: str, folder: Path) -> str:
     files = sorted(entry.name for entry in folder.iterdir() if _ending(entry.name) in _READERS)
-    return f"for instance {PurePath(name) / files[0]}" if files else None
+    return f"for instance {PurePath(name) / files[0]}" if files else "it holds none that are read; name another"
 
 
 def _ending(name: str) -> str:
@@ -135,7 +135,8 @@ def _reader(name: str, path: Path) -> _Reader:
     for endings, what, hint in _UNREAD:
         if _ending(name) in endings.split():
             raise RowError(Code.DATA_FORMAT, f"{name} is {what}", hint=hint)
-    raise RowError(Code.DATA_FORMAT, f"{name} does not end in one of {' '.join(_READERS)}")
+    hint = f'write one object on each line, {{"COLUMN": …}}, and name the file {PurePath(name).with_suffix(".jsonl")}'
+    raise RowError(Code.DATA_FORMAT, f"{name} does not end in one of {' '.join(_READERS)}", hint=hint)
 
 
 def _check_head(name: str, stream: BinaryIO) -> None:
@@ -192,7 +193,8 @@ def _check_kinds(place: str, fields: Mapping[str, Any], kinds: dict[str, tuple[s
         kind = _kind(value)
         before, at = kinds.setdefault(column, (kind, place))
         if kind != before:
-            raise RowError(Code.DATA_ROW, f"{place}: {quote(column)} is {kind} here but {before} at {at}")
+            message = f"{place}: {quote(column)} is {kind} here but {before} at {at}"
+            raise RowError(Code.DATA_ROW, message, hint=_ALIKE if "text" in {kind, before} else _ONE_KIND)
 
 
 def _kind(value: Any) -> str:

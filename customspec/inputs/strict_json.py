@@ -19,16 +19,20 @@ _TOKEN: Final = re.compile(
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _UNFINISHED: Final = re.compile(r'[^{}\[\],:"\s]{0,6}\s*')  # at most the start of a literal or of an escape
 _LONGEST_QUOTE: Final = 60
+_QUOTES: Final = 'keys and texts stand in double quotes, as in {"text": "…"}; no comma stands before `}`'
+_LIBRARY: Final = "let a JSON library write the rows: it quotes and escapes what has to be"
+_NO_NUMBER: Final = "use null or drop the row"
 
 
 class JsonError(ValueError):
     """Text that is not strict JSON: `offset` counts characters from 0; `cut` says that the text ends too early."""
 
-    def __init__(self, message: str, offset: int, *, cut: bool = False) -> None:
+    def __init__(self, message: str, offset: int, *, cut: bool = False, hint: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.offset = offset
         self.cut = cut
+        self.hint = hint
 
 
 def decode_object(text: str, start: int = 0) -> tuple[dict[str, Any], int]:
@@ -43,11 +47,12 @@ def decode_object(text: str, start: int = 0) -> tuple[dict[str, Any], int]:
         if _SURROGATE.search(text, start, end):
             json.dumps(fields, ensure_ascii=False).encode()  # refuses a half of a pair
     except json.JSONDecodeError as error:
-        raise JsonError(f"not JSON: {_lower(error.msg)}", error.pos, cut=_is_cut(text, error)) from error
+        hint = _QUOTES if "double quotes" in error.msg else _LIBRARY
+        raise JsonError(f"not JSON: {_lower(error.msg)}", error.pos, cut=_is_cut(text, error), hint=hint) from error
     except RecursionError as error:
-        raise JsonError("nested too deeply", start) from error
+        raise JsonError("nested too deeply", start, hint="write the inner part as text") from error
     except ValueError as error:
-        raise next(_faults(text, start), JsonError(f"not JSON: {error}", start)) from error
+        raise next(_faults(text, start), JsonError(f"not JSON: {error}", start, hint=_LIBRARY)) from error
     return fields, end
 
 
@@ -111,18 +116,18 @@ def _faults(text: str, start: int) -> Iterator[JsonError]:
 
 def _key_faults(key: str, seen: set[str], offset: int) -> Iterator[JsonError]:
     if key in seen:
-        yield JsonError(f"key {quote(key)} appears twice in one row", offset)
+        yield JsonError(f"key {quote(key)} appears twice in one row", offset, hint="remove one, or rename it")
     seen.add(key)
 
 
 def _number_faults(word: str, offset: int) -> Iterator[JsonError]:
     if word.endswith(("NaN", "Infinity")):
-        yield JsonError(f"{word} is not JSON; use null or drop the row", offset)
+        yield JsonError(f"{word} is not JSON", offset, hint=_NO_NUMBER)
     elif word.lstrip("-").isdecimal():
         if 0 < sys.get_int_max_str_digits() < len(word.lstrip("-")):
-            yield JsonError(f"{quote(word)} has too many digits for a number", offset)
+            yield JsonError(f"{quote(word)} has too many digits for a number", offset, hint="quote it: it is text")
     elif not math.isfinite(float(word)):
-        yield JsonError(f"{quote(word)} is too large for a number; use null or drop the row", offset)
+        yield JsonError(f"{quote(word)} is too large for a number", offset, hint=_NO_NUMBER)
 
 
 def _text_faults(value: str, offset: int, where: str) -> Iterator[JsonError]:
@@ -130,4 +135,5 @@ def _text_faults(value: str, offset: int, where: str) -> Iterator[JsonError]:
         value.encode()
     except UnicodeEncodeError as error:
         half = f"U+{ord(value[error.start]):04X}"
-        yield JsonError(f"unpaired surrogate {half} in {where}; the text cannot be stored as UTF-8", offset)
+        message = f"unpaired surrogate {half} in {where}; the text cannot be stored as UTF-8"
+        yield JsonError(message, offset, hint="write both halves of the character, or remove the one")

@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from customspec.inputs.chat_errors import ChatError, contained
+from customspec.inputs.chat_errors import MEND, ChatError, contained
 from customspec.inputs.patience import Patience
 from customspec.inputs.tokenizer_parts import replaces_by_pattern, widest_token
 from customspec.prompts import Message, TemplateError
@@ -248,7 +248,8 @@ class Chat:
 
 def _refusal(error: TemplateError) -> ChatError:
     refused = "is refused" if isinstance(error, TemplateLimitError) else "refuses the conversation"
-    found = ChatError(f"the model's chat template {refused}: {error}")
+    hint = MEND if isinstance(error, TemplateLimitError) else f"write the prompt as it takes it, or {MEND}"
+    found = ChatError(f"the model's chat template {refused}: {error}", hint)
     found.__cause__ = error
     return found
 

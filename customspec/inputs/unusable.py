@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from customspec.errors import Code, Exit
+
+ANEW: Final = "copy it anew from where the model comes from"
+ITS_OWN: Final = "copy config.json anew: it has to be the one that was saved with these weights"
+ANOTHER: Final = "name another model"
+SAVED: Final = "copy the folder anew, whole, as save_pretrained has written it"
 
 
 class ModelError(ValueError):
@@ -13,3 +20,8 @@ class ModelError(ValueError):
         self.code = code
         self.hint = hint
         self.exit = exit
+
+
+def unusable(message: str, hint: str) -> ModelError:
+    """The commonest one: files are there, and no model can be made of them."""
+    return ModelError(Code.MODEL_UNUSABLE, message, hint=hint)

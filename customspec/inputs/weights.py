@@ -9,8 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from customspec.errors import Code
-from customspec.inputs.unusable import ModelError
+from customspec.inputs.unusable import ANEW, unusable
 
 MOST_HEADER = 16 << 20  # bytes; a hundred thousand tensors fill as many
 _DIMENSIONS = 16
@@ -33,18 +32,18 @@ def check_safetensors(path: Path, label: str) -> Mapping[str, Any]:
         start = file.read(8)
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else size + 1
         if length > size:
-            raise ModelError(Code.MODEL_UNUSABLE, f"{label} is not a safetensors file, or was cut off")
+            raise unusable(f"{label} is not a safetensors file, or was cut off", ANEW)
         if length > MOST_HEADER:
-            raise ModelError(Code.MODEL_UNUSABLE, f"{label} has a header of more than {MOST_HEADER >> 20} MiB")
+            raise unusable(f"{label} has a header of more than {MOST_HEADER >> 20} MiB", ANEW)
         try:
             header: dict[str, Any] = json.loads(file.read(length))
             tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
             data = _data_bytes(tensors, size)
         except (ValueError, AttributeError, LookupError, TypeError, RecursionError) as error:
-            raise ModelError(Code.MODEL_UNUSABLE, f"{label} has an unreadable safetensors header") from error
+            raise unusable(f"{label} has an unreadable safetensors header", ANEW) from error
     promised = 8 + length + data
     if promised != size:
-        raise ModelError(Code.MODEL_UNUSABLE, f"{label} is incomplete: it promises {promised} bytes and has {size}")
+        raise unusable(f"{label} is incomplete: it promises {promised} bytes and has {size}", ANEW)
     return tensors
 
 

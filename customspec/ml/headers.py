@@ -36,11 +36,14 @@ from customspec.header import Linear, ModelHeader
 from customspec.inputs.chat_errors import is_panic
 from customspec.inputs.gguf import check_gguf
 from customspec.inputs.models import ModelError, weight_files, weight_shapes
+from customspec.inputs.unusable import ANEW, ANOTHER, ITS_OWN, SAVED, unusable
 from customspec.inputs.vetting import code_named_in, vetted
 from customspec.ml.tokenizing import try_tokenizer
 from customspec.ml.wholeness import fault_of_shapes
 
 LONGEST = 300  # characters of a message; libraries quote what they do not like, however long
+ITS_TOKENIZER = "copy tokenizer.json and tokenizer_config.json anew: they have to be those saved with these weights"
+NEWER = "pip install --upgrade transformers; if it is none that a newer one knows, name another model"
 UNBOUNDED = 1 << 20  # tokens; state-space models name no limit
 
 
@@ -58,7 +61,7 @@ def read_header(path: Path) -> tuple[ModelHeader, PreTrainedTokenizerBase]:
     tokenizer = _tokenizer(where)
     header = _header(model, config, tokenizer)
     if fault := _fault_of_tokens(tokenizer, header.vocabulary):
-        raise ModelError(Code.MODEL_UNUSABLE, fault)
+        raise ModelError(Code.MODEL_UNUSABLE, fault, hint=_hint_of_tokenizer(path))
     if path.is_dir():
         _check_folder(path, type(model), config)
     return header, tokenizer
@@ -73,16 +76,20 @@ def _fault_of_tokens(tokenizer: PreTrainedTokenizerBase, embedded: int) -> str |
     return f"its tokenizer has a token of number {last}, the model embeds {embedded}" if last >= embedded else None
 
 
+def _hint_of_tokenizer(path: Path) -> str:
+    return ITS_TOKENIZER if path.is_dir() else ANOTHER
+
+
 def _check_folder(folder: Path, kind: type[PreTrainedModel], config: PreTrainedConfig) -> None:
     """What loading the model would stumble over. Raises ModelError."""
     if fault := fault_of_shapes(kind, config, weight_shapes(folder, str(folder))):
-        raise ModelError(Code.MODEL_UNUSABLE, fault)
+        raise ModelError(Code.MODEL_UNUSABLE, fault, hint=ITS_OWN if fault.startswith("config.json") else SAVED)
     for shard in weight_files(folder, str(folder)):
         try:
             with safe_open(shard, framework="pt"):
                 pass
         except SafetensorError as error:
-            raise ModelError(Code.MODEL_UNUSABLE, f"{shard.name}: {first_line(error)}") from error
+            raise unusable(f"{shard.name}: {first_line(error)}", ANEW) from error
     if (folder / GENERATION_CONFIG_NAME).is_file():
         GenerationConfig.from_pretrained(folder, local_files_only=True)
 
@@ -97,13 +104,15 @@ def _read(source: Path) -> tuple[ModelHeader, PreTrainedTokenizerBase, tuple[str
         kind = json.loads((source / "config.json").read_bytes()).get("model_type")
         if code and kind not in CONFIG_MAPPING:
             message = f"it needs code of its own, which is never run ({code[0]}): transformers {transformers_version} "
-            raise ModelError(Code.MODEL_CODE, f"{message} knows no architecture `{kind}`".replace("  ", " "))
+            raise ModelError(
+                Code.MODEL_CODE, f"{message} knows no architecture `{kind}`".replace("  ", " "), hint=NEWER
+            )
         with vetted(source) as view:
             return *_named(read_header, view, source), code
     except ValueError as error:
         if isinstance(error, ModelError):
             raise
-        raise ModelError(Code.MODEL_UNUSABLE, str(error)) from error
+        raise unusable(str(error), ANEW) from error
 
 
 def _named(
@@ -113,7 +122,8 @@ def _named(
     try:
         header, tokenizer = read(view)
     except ModelError as error:
-        raise ModelError(error.code, str(error).replace(str(view), str(source)), exit=error.exit) from error
+        message = str(error).replace(str(view), str(source))
+        raise ModelError(error.code, message, hint=error.hint, exit=error.exit) from error
     tokenizer.name_or_path = str(source)
     return header, tokenizer
 
@@ -136,18 +146,20 @@ def _config(where: dict[str, Any]) -> PreTrainedConfig:
         config = AutoConfig.from_pretrained(**where, trust_remote_code=False, local_files_only=True)
     except StrictDataclassError as error:  # its last line says which of config.json's values, and why
         reason = re.sub(r"^\w+Error: ", "", str(error).strip().splitlines()[-1].strip())
-        raise ModelError(Code.MODEL_UNUSABLE, reason) from error
+        raise unusable(reason, ITS_OWN) from error
     except (OSError, ValueError) as error:
-        reason = first_line(error)
+        reason, hint = first_line(error), ANOTHER
         if unknown := re.search(r"model type `(\w+)` but Transformers does not", reason):
-            reason = f"transformers {transformers_version} knows no architecture `{unknown[1]}`"
-        raise ModelError(Code.MODEL_UNUSABLE, reason) from error
+            reason, hint = f"transformers {transformers_version} knows no architecture `{unknown[1]}`", NEWER
+        raise unusable(reason, hint) from error
     named = (config.architectures or ["?"])[0]
     encoder = type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False)
     decoder = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and not config.is_encoder_decoder and not encoder
     if not decoder or not (named == "?" or named.endswith(("ForCausalLM", "LMHeadModel"))):
         raise ModelError(
-            Code.MODEL_KIND, f"{named} is no causal decoder; format 1 of the spec speaks of causal decoders only"
+            Code.MODEL_KIND,
+            f"{named} is no causal decoder; format 1 of the spec speaks of causal decoders only",
+            hint="name one whose config.json says `…ForCausalLM` under `architectures`",
         )
     return cast(PreTrainedConfig, config)
 
@@ -159,9 +171,11 @@ def _tokenizer(where: dict[str, Any]) -> PreTrainedTokenizerBase:
         reason = _said(error)
         if "backend tokenizer" in reason:  # its first line ends before the reasons, which are about installing packages
             reason = "the folder holds no tokenizer.json and nothing to make one of"
-        raise ModelError(Code.MODEL_UNUSABLE, f"no usable tokenizer: {reason}") from error
+        hint = ANOTHER if "gguf_file" in where else ITS_TOKENIZER
+        raise unusable(f"no usable tokenizer: {reason}", hint) from error
     if tokenizer.eos_token is None:
-        raise ModelError(Code.MODEL_UNUSABLE, "its tokenizer names no end-of-sequence token")
+        hint = ANOTHER if "gguf_file" in where else "write its `eos_token` in tokenizer_config.json"
+        raise unusable("its tokenizer names no end-of-sequence token", hint)
     return cast(PreTrainedTokenizerBase, tokenizer)
 
 
@@ -204,7 +218,9 @@ def _said(error: BaseException) -> str:
 
 def _refuse(error: ModelError) -> int:
     message = str(error) if len(str(error)) <= LONGEST else str(error)[:LONGEST] + "…"
-    sys.stdout.write(json.dumps({"code": error.code, "message": message, "exit": error.exit}) + "\n")
+    sys.stdout.write(
+        json.dumps({"code": error.code, "message": message, "hint": error.hint, "exit": error.exit}) + "\n"
+    )
     return 1
 
 
@@ -212,7 +228,7 @@ def _write(source: Path, target: Path) -> None:
     header, tokenizer, code = _read(source)
     tokenizer.save_pretrained(target)
     if not (target / "tokenizer.json").is_file():
-        raise ModelError(Code.MODEL_UNUSABLE, "its tokenizer cannot be written as tokenizer.json")
+        raise unusable("its tokenizer cannot be written as tokenizer.json", ANOTHER)
     if beyond := _beyond(tokenizer, header.vocabulary):
         _leave_out(target / "tokenizer.json", beyond)
     try_tokenizer(target / "tokenizer.json")

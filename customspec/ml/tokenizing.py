@@ -12,10 +12,9 @@ from typing import Final
 
 from tokenizers import Tokenizer
 
-from customspec.errors import Code
-from customspec.inputs.chat_errors import is_panic
-from customspec.inputs.models import ModelError
+from customspec.inputs.chat_errors import OTHER_MODEL, is_panic
 from customspec.inputs.tokenizer_parts import fault_of_parts
+from customspec.inputs.unusable import unusable
 
 CPU: Final = 30  # seconds more than were needed so far, to load it and to tokenize the probe
 _MOST_TOKENS: Final = 64  # for a character of the probe
@@ -34,16 +33,16 @@ def try_tokenizer(file: Path) -> None:
     """Raises ModelError for a tokenizer.json that multiplies texts or fails. One that hangs ends the process."""
     fault = fault_of_parts(json.loads(file.read_bytes()))
     if fault is not None:
-        raise ModelError(Code.MODEL_UNUSABLE, fault)
+        raise unusable(fault, OTHER_MODEL)
     try:
         with _limited():
             tokens = _try(Tokenizer.from_file(str(file)))
     except BaseException as error:
         if not is_panic(error) and not isinstance(error, Exception):
             raise
-        raise ModelError(Code.MODEL_UNUSABLE, "its tokenizer fails on a text of plain characters") from error
+        raise unusable("its tokenizer fails on a text of plain characters", OTHER_MODEL) from error
     if tokens > _MOST_TOKENS * len(PROBE):
-        raise ModelError(Code.MODEL_UNUSABLE, f"its tokenizer makes {tokens} tokens of {len(PROBE)} characters")
+        raise unusable(f"its tokenizer makes {tokens} tokens of {len(PROBE)} characters", OTHER_MODEL)
 
 
 def _try(tokenizer: Tokenizer) -> int:

@@ -60,7 +60,7 @@ class Trouble:
     def line(self) -> int:
         return self.source.place(self.index).line
 
-    def at(self, index: int, message: str, hint: str | None = None, code: Code = Code.YAML_SYNTAX) -> Problem:
+    def at(self, index: int, message: str, hint: str, code: Code = Code.YAML_SYNTAX) -> Problem:
         return self.source.problem(code, message, index, hint)
 
 
@@ -181,7 +181,12 @@ def _block_end(trouble: Trouble) -> Problem | None:
     if key and (problem := _misaligned(trouble, key)):
         return problem
     if "document" in trouble.problem:
-        return trouble.at(trouble.index, "text after the end of the document", None, Code.YAML_DOCUMENTS)
+        return trouble.at(
+            trouble.index,
+            "text after the end of the document",
+            "a spec is one document: remove it",
+            Code.YAML_DOCUMENTS,
+        )
     return None
 
 
@@ -254,7 +259,8 @@ def _reserved(trouble: Trouble) -> Problem | None:
 def _unexpected(trouble: Trouble) -> Problem:
     found = _FOUND.search(trouble.problem)
     if found is None:
-        return trouble.at(trouble.index, f"this is not valid YAML: {trouble.problem}")
+        hint = "quote the value that it stands in, or start over from `customspec init`"
+        return trouble.at(trouble.index, f"this is not valid YAML: {trouble.problem}", hint)
     if found.group(1) == ":":
         message = "the key before this `:` is missing"
         return trouble.at(trouble.index, message, "write `key: value`", Code.YAML_KEY_NOT_TEXT)

@@ -42,5 +42,5 @@ class SourceText:
         line = bisect_right(self._starts, index)
         return Location(self.file, line, index - self._starts[line - 1] + 1)
 
-    def problem(self, code: Code, message: str, index: int, hint: str | None = None) -> Problem:
+    def problem(self, code: Code, message: str, index: int, hint: str) -> Problem:
         return Problem(code, message, self.place(index), hint)

@@ -117,9 +117,11 @@ class Walk:
     def _key_not_text(self, event: yaml.Event, key: object) -> None:
         if not isinstance(event, yaml.ScalarEvent):
             kind = "a list" if isinstance(key, list) else "a mapping"
-            self._add(Code.YAML_KEY_NOT_TEXT, f"keys must be text; found {kind}", _start(event))
+            hint = "write `key: value`; a template is quoted"
+            self._add(Code.YAML_KEY_NOT_TEXT, f"keys must be text; found {kind}", _start(event), hint)
         elif not event.value:
-            self._add(Code.YAML_KEY_NOT_TEXT, "the key before this `:` is missing", _start(event))
+            hint = "write `key: value`"
+            self._add(Code.YAML_KEY_NOT_TEXT, "the key before this `:` is missing", _start(event), hint)
         else:
             shown = _cut(event.value)
             kind = "the boolean" if isinstance(key, bool) else "the number" if key is not None else "the empty value"
@@ -191,7 +193,8 @@ class Walk:
             # PyYAML gives an escape's number to chr() and a directive's version to int() unchecked.
             index = self._loader.get_mark().index
             message = "the number here is out of range"
-            raise self._stop(self._source.problem(Code.YAML_SYNTAX, message, index)) from None
+            hint = "write the escape as a character itself, or quote the number"
+            raise self._stop(self._source.problem(Code.YAML_SYNTAX, message, index, hint)) from None
         self._observe(event)
         return event
 
@@ -204,14 +207,15 @@ class Walk:
             self._depth += 1
         self._nodes += isinstance(event, yaml.NodeEvent)
         if self._depth > MAX_DEPTH:
-            raise self._limit(f"nested deeper than {MAX_DEPTH} levels", event)
+            hint = "close the brackets before it; no spec needs more than ten levels"
+            raise self._limit(f"nested deeper than {MAX_DEPTH} levels", event, hint)
         if self._nodes > self._most_nodes:
             raise self._limit(f"more than {self._most_nodes:,} values", event, self._shrink)
 
-    def _limit(self, message: str, event: yaml.Event, hint: str | None = None) -> SpecError:
+    def _limit(self, message: str, event: yaml.Event, hint: str) -> SpecError:
         return self._stop(self._source.problem(Code.YAML_LIMIT, message, _start(event), hint))
 
-    def _add(self, code: Code, message: str, index: int, hint: str | None = None) -> None:
+    def _add(self, code: Code, message: str, index: int, hint: str) -> None:
         self._note(self._source.problem(code, message, index, hint))
 
     def _note(self, problem: Problem) -> None:

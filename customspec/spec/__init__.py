@@ -10,7 +10,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from customspec.errors import UnfitError
 from customspec.spec.base import Name, Options, Seeds, Strict, Text, Texts
+from customspec.spec.described import descriptions
 from customspec.spec.entries import (
     METRIC_RESERVED,
     RESERVED,
@@ -53,7 +55,9 @@ __all__ = [
     "Text",
     "Texts",
     "TrainingOptions",
+    "UnfitError",
     "as_written",
+    "descriptions",
     "varied",
 ]
 
@@ -103,5 +107,6 @@ class Spec(Strict):
     @model_validator(mode="after")
     def _ladder_has_goal(self) -> Spec:
         if self.strategy == "ladder" and self.goal is None:
-            raise ValueError("`strategy: ladder` needs a `goal` to climb to")
+            hint = "add `goal: {metric: NAME, at_least: 0.8}`, or write `strategy: compare`"
+            raise UnfitError("`strategy: ladder` needs a `goal` to climb to", hint)
         return self

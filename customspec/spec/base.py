@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field
 
+from customspec.errors import UnfitError
 from customspec.spec.described import Described
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
@@ -15,7 +16,8 @@ Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
     if len(set(seeds)) < len(seeds):
-        raise ValueError("`seeds` must be distinct: each seed is a candidate of its own")
+        others = ", ".join(map(str, dict.fromkeys(seeds)))
+        raise UnfitError("`seeds` must be distinct: each seed is a candidate of its own", f"write [{others}]")
     return seeds
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema
 
+from customspec.errors import UnfitError
 from customspec.spec.base import MetricName, Name, Seeds, Strict
 from customspec.spec.described import Described
 from customspec.spec.prompt import PromptPatch
@@ -37,9 +38,9 @@ class Range(Strict):
     @model_validator(mode="after")
     def _ascending(self) -> Range:
         if self.low >= self.high:
-            raise ValueError("`low` must be below `high`")
+            raise UnfitError("`low` must be below `high`", "swap them, or list the values to try: [1e-4, 1e-3]")
         if self.log and self.low <= 0:
-            raise ValueError("with `log`, `low` must be above 0")
+            raise UnfitError("with `log`, `low` must be above 0", "write a smallest value above 0, or remove `log`")
         return self
 
 
@@ -71,7 +72,7 @@ class Quantization(Strict):
     @model_validator(mode="after")
     def _four_bits(self) -> Quantization:
         if self.bits == 8 and (given := sorted(self.model_fields_set - {"bits"})):
-            raise ValueError(f"`bits: 8` takes no `{given[0]}`")
+            raise UnfitError(f"`bits: 8` takes no `{given[0]}`", "remove it, or write `bits: 4`, whose option it is")
         return self
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from customspec.errors import UnfitError
 from customspec.spec.base import MetricName, Strict
 
 
@@ -24,7 +25,12 @@ class Goal(Strict):
     @model_validator(mode="after")
     def _one_bound(self) -> Goal:
         if (self.at_least is None) == (self.at_most is None):
-            raise ValueError("a goal needs exactly one of `at_least` and `at_most`")
+            hint = (
+                "add `at_least: 0.8`, or `at_most` where less is better"
+                if self.at_least is None
+                else "remove one of them"
+            )
+            raise UnfitError("a goal needs exactly one of `at_least` and `at_most`", hint)
         return self
 
     @property
@@ -45,9 +51,18 @@ def _bytes(value: object) -> object:
     found = re.fullmatch(r"([0-9.]+) ?([kKMGT]?)(i?)B", value) if isinstance(value, str) else None
     if not found or not re.fullmatch(SIZE, str(value)):
         if isinstance(value, str):
-            raise ValueError(f"a size is a number of bytes, or text such as 8GiB or 500 MB; found {value!r}")
+            message = f"a size is a number of bytes, or text such as 8GiB or 500 MB; found {value!r}"
+            raise UnfitError(message, _other_size(value))
         return value
     return int(Fraction(found[1]) * (1024 if found[3] else 1000) ** _POWERS[found[2]])
+
+
+def _other_size(text: str) -> str:
+    found = re.match(r"\s*([0-9]+(?:[.][0-9]+)?)\s*([kmgt])", text, re.IGNORECASE)
+    unit = found[2].upper().replace("K", "k") if found else ""
+    return (
+        f"write {found[1]}{unit}iB or {found[1]}{unit}B" if found else "write the number and its unit, B to TB: 500MB"
+    )
 
 
 Sized = BeforeValidator(_bytes, json_schema_input_type=int | Annotated[str, Field(pattern=SIZE)])
@@ -70,9 +85,8 @@ class Budget(Strict):
     @model_validator(mode="after")
     def _not_empty(self) -> Budget:
         if not self.model_fields_set:
-            raise ValueError(
-                f"a budget needs at least one of {', '.join(f'`{key}`' for key in type(self).model_fields)}"
-            )
+            keys = ", ".join(f"`{key}`" for key in type(self).model_fields)
+            raise UnfitError(f"a budget needs at least one of {keys}", "for instance: {minutes: 30, memory: 8GiB}")
         return self
 
 

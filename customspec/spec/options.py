@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
+from customspec.errors import UnfitError
 from customspec.spec.base import Options
 
 Calibration = Literal["none", "length", "contextual", "pmi"]
@@ -52,7 +53,7 @@ class TrainingOptions(Options):
     @model_validator(mode="after")
     def _one_length(self) -> TrainingOptions:
         if self.num_train_epochs is not None and self.max_steps is not None:
-            raise ValueError("set either `num_train_epochs` or `max_steps`, not both")
+            raise UnfitError("set either `num_train_epochs` or `max_steps`, not both", "remove one of them")
         return self
 
 

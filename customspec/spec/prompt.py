@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from customspec.errors import UnfitError
 from customspec.spec.base import Strict, Text, Texts
 
 
@@ -31,10 +32,13 @@ class Prompt(PromptPatch):
     @model_validator(mode="after")
     def _complete(self) -> Prompt:
         if self.messages is not None and (self.user or self.answer or self.system):
-            raise ValueError("`messages` stands instead of `system`, `user` and `answer`")
+            given = [f"`{name}`" for name in ("system", "user", "answer") if getattr(self, name) is not None]
+            hint = f"remove {' and '.join(given)}, or remove `messages`"
+            raise UnfitError("`messages` stands instead of `system`, `user` and `answer`", hint)
         missing = [name for name in ("user", "answer") if getattr(self, name) is None]
         if self.messages is None and missing:
-            raise ValueError("a prompt needs " + " and ".join(f"`{name}`" for name in missing))
+            hint = " and ".join(f'`{name}: "{{{{ COLUMN }}}}"`' for name in missing)
+            raise UnfitError("a prompt needs " + " and ".join(f"`{name}`" for name in missing), f"add {hint}")
         return self
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from customspec.errors import UnfitError
 from customspec.spec.base import Strict, Text, Texts
 
 HubName = Annotated[str, Field(pattern=r"^\w[\w.-]*/\w[\w.-]*$")]
@@ -32,12 +33,22 @@ class BaseModelSpec(Strict):
         given = [name for name in ("hub", "path", "package") if getattr(self, name) is not None]
         if len(given) != 1:
             found = " and ".join(f"`{name}`" for name in given) or "none"
-            raise ValueError(f"a model needs exactly one of `hub`, `path`, `package`; found {found}")
+            raise UnfitError(
+                f"a model needs exactly one of `hub`, `path`, `package`; found {found}",
+                "keep the one that is meant" if given else "for instance: {path: FOLDER}, or {hub: OWNER/NAME}",
+            )
         if (self.package is None) != (self.file is None):
-            raise ValueError("`package` and `file` belong together: the package and the file inside it")
+            message = "`package` and `file` belong together: the package and the file inside it"
+            raise UnfitError(message, self._lone_part())
         if self.revision is not None and self.hub is None:
-            raise ValueError("`revision` belongs to `hub`")
+            raise UnfitError("`revision` belongs to `hub`", "remove it: files on this machine have no revisions")
         return self
+
+    def _lone_part(self) -> str:
+        if self.package is not None:
+            return "add `file: NAME.gguf`"
+        inside = "" if self.path is None else f"; a file in a folder is `path: {self.path}/{self.file}`"
+        return f"remove `file`{inside}"
 
 
 def _split(value: object) -> object:
@@ -67,11 +78,14 @@ class Split(Strict):
     @model_validator(mode="after")
     def _one_source(self) -> Split:
         if (self.path is None) == (self.hub is None):
-            raise ValueError("a split needs exactly one of `path` and `hub`")
+            hint = "for instance: {path: train.jsonl}, or {hub: OWNER/NAME, split: train}"
+            hint = hint if self.hub is None else "remove one of them"
+            raise UnfitError("a split needs exactly one of `path` and `hub`", hint)
         if self.hub is None and (self.revision or self.subset or self.split):
-            raise ValueError("`revision`, `subset` and `split` belong to `hub`")
+            message = "`revision`, `subset` and `split` belong to `hub`"
+            raise UnfitError(message, "remove it: a file is read whole, as it is")
         if self.hub is not None and self.split is None:
-            raise ValueError("a hub data set needs `split`, for instance `split: train`")
+            raise UnfitError("a hub data set needs `split`", "add `split: train`, or another that it has")
         return self
 
 

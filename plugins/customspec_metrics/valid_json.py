@@ -11,9 +11,10 @@ from pydantic import field_validator
 
 from customspec.hookspecs import Answer, Extra, Metric, hookimpl
 from customspec.patterns import compiled
-from customspec.spec import Options
+from customspec.spec import Options, UnfitError
 
 DATA = frozenset({"const", "default", "enum", "examples"})  # keywords whose values are no schemas
+TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 LONGEST_INTEGER = 4000  # digits; Python refuses to read more than 4300
 MOST_CHECKS = 100_000  # of one value; references to references may double them again and again
 
@@ -113,19 +114,23 @@ def check_schema(schema: Mapping[str, Any]) -> None:
     import jsonschema
 
     if not isinstance(schema.get("$schema", ""), str):
-        raise ValueError("this is no JSON Schema: its `$schema` is no address")
+        raise UnfitError("this is no JSON Schema: its `$schema` is no address", "remove `$schema`")
     try:
         jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator).check_schema(schema)
     except jsonschema.SchemaError as error:
         place = "".join(f"[{part!r}]" for part in error.path)
-        raise ValueError(f"this is no JSON Schema: {error.message}" + (f" (at {place})" if place else "")) from error
+        hint = f"types: {', '.join(TYPES)}" if "type" in error.path else "its keywords: https://json-schema.org"
+        message = f"this is no JSON Schema: {error.message}" + (f" (at {place})" if place else "")
+        raise UnfitError(message, hint) from error
     resolver = _check_keywords(schema)
     try:
         if _checks(schema, resolver, {}) > MOST_CHECKS:
-            raise ValueError(f"this JSON Schema checks a value more than {MOST_CHECKS} times: its references multiply")
+            message = f"this JSON Schema checks a value more than {MOST_CHECKS} times: its references multiply"
+            raise UnfitError(message, "write out what is referred to most, or refer to less")
         validator_of(schema).is_valid(None)
     except RecursionError as error:
-        raise ValueError("this JSON Schema refers to itself without end") from error
+        hint = "let each `$ref` to itself stand under a property or `items`"
+        raise UnfitError("this JSON Schema refers to itself without end", hint) from error
 
 
 def _check_keywords(schema: Mapping[str, Any]) -> Any:
@@ -138,14 +143,16 @@ def _check_keywords(schema: Mapping[str, Any]) -> Any:
     resolver = Registry().with_resource("", resource).resolver()
     for keyword, value in _keywords(schema):
         if keyword == "patternProperties":
-            raise ValueError("`patternProperties` is not supported: it would not be matched in linear time")
+            message = "`patternProperties` is not supported: it would not be matched in linear time"
+            raise UnfitError(message, "name the properties under `properties`, or write `additionalProperties`")
         if keyword == "pattern" and isinstance(value, str):
             compiled(value)
         if keyword in {"$ref", "$dynamicRef"} and isinstance(value, str):
             try:
                 resolver.lookup(value)
             except Unresolvable as error:
-                raise ValueError(f"`$ref: {value}` refers to nothing in the schema itself") from error
+                hint = "put that schema under `$defs`, and refer to it: `#/$defs/NAME`"
+                raise UnfitError(f"`$ref: {value}` refers to nothing in the schema itself", hint) from error
     return resolver
 
 

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from customspec.hookspecs import Refusal, Rule, Selector
 from customspec.prompts import Example
-from customspec.spec import PromptingOptions, Text
+from customspec.spec import PromptingOptions, Text, UnfitError
 
 T = TypeVar("T")
 
@@ -57,11 +57,14 @@ class DemonstrationOptions(PromptingOptions):
     @model_validator(mode="after")
     def _belongs(self) -> DemonstrationOptions:
         if (self.rows is None) == (self.select == "fixed"):
-            raise ValueError("`rows` and `select: fixed` belong together")
+            hint = "add `rows: [1, 2]`, numbers of training rows" if self.rows is None else "add `select: fixed`"
+            raise UnfitError("`rows` and `select: fixed` belong together", hint)
         if self.rows is not None and len(set(self.rows)) < len(self.rows):
-            raise ValueError("`rows` must be distinct: no row is shown twice")
+            distinct = ", ".join(map(str, dict.fromkeys(self.rows)))
+            raise UnfitError("`rows` must be distinct: no row is shown twice", f"write [{distinct}]")
         if self.embeddings is not None and self.select not in {"similar", "diverse"}:
-            raise ValueError("`embeddings` belongs to `select: similar` and `select: diverse`")
+            message = "`embeddings` belongs to `select: similar` and `select: diverse`"
+            raise UnfitError(message, f"write one of these for `select: {self.select}`, or remove `embeddings`")
         return self
 
     @property
@@ -122,7 +125,9 @@ def _unreadable(folder: str) -> Refusal | None:
     try:
         embedding(folder)
     except Exception as error:  # whatever the library makes of a folder that is none of its own
-        return Refusal(f"no model2vec model in {folder}: {type(error).__name__}: {error}", option="embeddings")
+        message = f"no model2vec model in {folder}: {type(error).__name__}: {error}"
+        hint = "name a folder that model2vec has saved, or remove it: words are then counted"
+        return Refusal(message, option="embeddings", hint=hint)
     return None
 
 

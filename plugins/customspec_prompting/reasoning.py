@@ -12,7 +12,7 @@ from pydantic import AfterValidator
 from customspec.hookspecs import Reading, Refusal, Rule, Selector
 from customspec.patterns import compiled
 from customspec.prompts import Example, Message, messages
-from customspec.spec import Text
+from customspec.spec import Text, UnfitError
 from customspec_prompting.demonstrations import DemonstrationOptions, refusal, selector
 
 NEW_TOKENS = 256  # for reasoning whose length no training row tells
@@ -25,7 +25,8 @@ def _compiled(pattern: str) -> Any:
 def _one_group(pattern: str) -> str:
     groups = _compiled(pattern).groups
     if groups != 1:
-        raise ValueError(f"`pattern` needs exactly one group, the answer; it has {groups}")
+        hint = "put round brackets around the answer, as in '([0-9]+)'; a bracket that is no group begins `(?:`"
+        raise UnfitError(f"`pattern` needs exactly one group, the answer; it has {groups}", hint)
     return pattern
 
 
@@ -99,7 +100,8 @@ class Reasoning:
         reasoned = _reasoned(options, rows)
         if len(reasoned) < options.count:
             message = f"{len(reasoned)} training rows have a text in `{options.rationale}`; {options.count} are needed"
-            return Refusal(message, option="rationale")
+            hint = f"take at most {len(reasoned)} shots" if reasoned else "name another column, or write its texts"
+            return Refusal(message, option="rationale", hint=hint)
         return refusal(options, reasoned)
 
     def written(self, options: ReasoningOptions, example: Example) -> str:

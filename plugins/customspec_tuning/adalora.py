@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from customspec.header import Linear, ModelHeader
 from customspec.hookspecs import Footprint, Refusal, Task, TuningTechnique, hookimpl
-from customspec.spec import TrainingOptions
+from customspec.spec import TrainingOptions, UnfitError
 from customspec_tuning.adapter import BesideQuantized, MergingAdapter
 from customspec_tuning.recipes import recipe
 from customspec_tuning.targets import ALL_LINEAR, Targets, linears, names, refusal
@@ -44,7 +44,8 @@ class AdaloraOptions(TrainingOptions):
     @model_validator(mode="after")
     def _ranks_fall(self) -> AdaloraOptions:
         if self.target_r >= self.init_r:
-            raise ValueError(f"`target_r` {self.target_r} must lie below `init_r` {self.init_r}: ranks only fall")
+            message = f"`target_r` {self.target_r} must lie below `init_r` {self.init_r}: ranks only fall"
+            raise UnfitError(message, f"write `init_r: {round(1.5 * self.target_r) or 2}`, half as many again")
         return self
 
 

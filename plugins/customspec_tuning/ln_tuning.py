@@ -42,7 +42,9 @@ class LnTuning(BesideQuantized, MergingAdapter):
         return recipe(options, model, rows, rate=1e-2, wide=3e-3, steps=200)
 
     def refusal(self, options: LnTuningOptions, model: ModelHeader) -> Refusal | None:
-        return None if _layers(model) else Refusal(f"{model.architecture} has no normalization layer with weights")
+        if _layers(model):
+            return None
+        return Refusal(f"{model.architecture} has no normalization layer with weights", hint="`lora` can take it")
 
     def trainable_parameters(self, options: LnTuningOptions, model: ModelHeader) -> int:
         layers = set(_layers(model))

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from customspec.header import ModelHeader
 from customspec.hookspecs import Footprint, Refusal, Rule, Task, TuningTechnique, hookimpl
-from customspec.spec import TrainingOptions
+from customspec.spec import TrainingOptions, UnfitError
 from customspec_tuning.adapter import BesideQuantized, MergingAdapter
 from customspec_tuning.recipes import recipe
 from customspec_tuning.targets import ALL_LINEAR, Targets, linears, names, refusal, weights
@@ -50,9 +50,10 @@ class LoraOptions(TrainingOptions):
     def _beginnings_fit(self) -> LoraOptions:
         if self.init_lora_weights in MOVING and (self.use_rslora or self.use_dora):
             other = "use_rslora" if self.use_rslora else "use_dora"
-            raise ValueError(f"`init_lora_weights: {self.init_lora_weights}` does not go with `{other}`")
+            message = f"`init_lora_weights: {self.init_lora_weights}` does not go with `{other}`"
+            raise UnfitError(message, "remove one of the two")
         if self.init_lora_weights == "orthogonal" and self.r % 2:
-            raise ValueError("`init_lora_weights: orthogonal` needs an even `r`")
+            raise UnfitError("`init_lora_weights: orthogonal` needs an even `r`", f"write `r: {self.r + 1}`")
         return self
 
 
@@ -89,7 +90,8 @@ class Lora(BesideQuantized, MergingAdapter):
             and options.init_lora_weights == "olora"
             and linears(options.target_modules, model)[0].transposed
         ):
-            return Refusal(f"`olora` cannot begin on {model.architecture}'s Conv1D", option="init_lora_weights")
+            message = f"`olora` cannot begin on {model.architecture}'s Conv1D"
+            return Refusal(message, option="init_lora_weights", hint="write `init_lora_weights: default`")
         return found
 
     def trainable_parameters(self, options: LoraOptions, model: ModelHeader) -> int:
@@ -132,13 +134,18 @@ class Lora(BesideQuantized, MergingAdapter):
     def quantized_refusal(self, options: LoraOptions, bits: int) -> Refusal | None:
         if options.init_lora_weights not in MOVING:
             return None
-        return Refusal(f"`init_lora_weights: {options.init_lora_weights}` moves the base's weights, which are packed")
+        message = f"`init_lora_weights: {options.init_lora_weights}` moves the base's weights, which are packed"
+        return Refusal(message, hint="remove `quantization`, or write `init_lora_weights: default`")
 
     def _rank_refusal(self, options: LoraOptions, model: ModelHeader) -> Refusal | None:
         smallest = min(min(linear.inputs, linear.outputs) for linear in linears(options.target_modules, model))
         if options.r <= smallest:
             return None
-        return Refusal(f"rank {options.r} exceeds the smallest targeted dimension, {smallest}", option="r")
+        return Refusal(
+            f"rank {options.r} exceeds the smallest targeted dimension, {smallest}",
+            option="r",
+            hint=f"write `r: {smallest}` or less",
+        )
 
 
 def _alpha(options: LoraOptions) -> int:

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from customspec.header import ModelHeader
 from customspec.hookspecs import Footprint, Refusal, Rule, Task, TuningTechnique, hookimpl
-from customspec.spec import Text, TrainingOptions
+from customspec.spec import Text, TrainingOptions, UnfitError
 from customspec_tuning.adapter import BesideQuantized, PeftAdapter
 from customspec_tuning.recipes import recipe
 from customspec_tuning.soft_prompts import tokens
@@ -38,9 +38,12 @@ class PrefixTuningOptions(TrainingOptions):
     @model_validator(mode="after")
     def _text_needs_no_projection(self) -> PrefixTuningOptions:
         if self.prefix_projection and self.init_weights == "text":
-            raise ValueError("`init_weights: text` sets keys and values themselves, which `prefix_projection` makes")
+            message = "`init_weights: text` sets keys and values themselves, which `prefix_projection` makes"
+            raise UnfitError(message, "remove one of the two")
         if self.init_text is not None and _beginning(self) != "text":
-            raise ValueError("`init_text` is for `init_weights: text`; here the keys and values begin elsewhere")
+            message = "`init_text` is for `init_weights: text`; here the keys and values begin elsewhere"
+            other = "prefix_projection" if self.prefix_projection else "init_weights"
+            raise UnfitError(message, f"remove it, or remove `{other}`")
         return self
 
 
@@ -74,7 +77,8 @@ class PrefixTuning(BesideQuantized, PeftAdapter):
     def refusal(self, options: PrefixTuningOptions, model: ModelHeader) -> Refusal | None:
         if _attends(model):
             return None
-        return Refusal(f"{model.architecture} has no attention for a prefix to go into")
+        message = f"{model.architecture} has no attention for a prefix to go into"
+        return Refusal(message, hint="`prompt_tuning` needs none")
 
     def trainable_parameters(self, options: PrefixTuningOptions, model: ModelHeader) -> int:
         width = model.key_width

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from customspec.header import ModelHeader
 from customspec.hookspecs import Footprint, Refusal, Rule, Task, TuningTechnique, hookimpl
-from customspec.spec import Text, TrainingOptions
+from customspec.spec import Text, TrainingOptions, UnfitError
 from customspec_tuning.adapter import BesideQuantized, PeftAdapter
 from customspec_tuning.recipes import recipe
 from customspec_tuning.soft_prompts import pieces
@@ -33,7 +33,8 @@ class PromptTuningOptions(TrainingOptions):
     @model_validator(mode="after")
     def _text_is_begun_from(self) -> PromptTuningOptions:
         if self.prompt_tuning_init_text is not None and self.prompt_tuning_init != "TEXT":
-            raise ValueError("`prompt_tuning_init_text` is for `prompt_tuning_init: TEXT`")
+            message = "`prompt_tuning_init_text` is for `prompt_tuning_init: TEXT`"
+            raise UnfitError(message, "remove it, or write `prompt_tuning_init: TEXT`")
         return self
 
 

@@ -46,7 +46,7 @@ def refusal(targets: Targets, model: ModelHeader, *, plain: bool = False) -> Ref
     PEFT implements a method for `plain` linear modules alone, one of another kind."""
     known = sorted({linear.name.rsplit(".", 1)[-1] for linear in model.linears})
     if not known:
-        return Refusal(f"{model.architecture} has no linear module to take")
+        return Refusal(f"{model.architecture} has no linear module to take", hint="`prompt_tuning` needs none")
     bypassed = _BYPASSED.get(model.model_type, ())
     if isinstance(targets, str) and bypassed:
         return _needs_names(model, [name for name in known if name not in bypassed])
@@ -57,7 +57,10 @@ def refusal(targets: Targets, model: ModelHeader, *, plain: bool = False) -> Ref
             message = f"an adapter on `{name}` of {model.architecture} would have no effect"
             return Refusal(message, option="target_modules", item=index, hint="its weight is used past the module")
     odd = [linear.name for linear in linears(targets, model) if plain and linear.transposed]
-    return Refusal(f"`{odd[0]}` of {model.architecture} is a Conv1D, which this technique cannot take") if odd else None
+    if not odd:
+        return None
+    message = f"`{odd[0]}` of {model.architecture} is a Conv1D, which this technique cannot take"
+    return Refusal(message, hint="`lora` can take it")
 
 
 def weights(targets: Sequence[Linear]) -> int:
@@ -81,7 +84,7 @@ def undivided(targets: Targets, model: ModelHeader, size: int, option: str) -> R
         if linear.inputs % size:
             fitting = max(part for part in range(1, min(size, linear.inputs) + 1) if linear.inputs % part == 0)
             message = f"blocks of {size} do not divide the {linear.inputs} inputs of `{linear.name}`"
-            return Refusal(message, option=option, hint=f"{fitting} does" if fitting > 1 else None)
+            return Refusal(message, option=option, hint=f"{fitting} does")
     return None
 
 

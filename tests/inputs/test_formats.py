@@ -14,10 +14,17 @@ MIB = 2**20
 CUT = "the row is cut off in the middle (no closing `}`, no final newline) | was the copy interrupted?"
 LATIN1 = "convert it, for instance: iconv -f latin1 -t utf-8 t"
 ONE_LINE = "a row of a .jsonl file stands on one line; name a JSON list .json"
-USE_NULL = "is not JSON; use null or drop the row"
-TOO_LARGE = "is too large for a number; use null or drop the row"
+USE_NULL = "is not JSON | use null or drop the row"
+TOO_LARGE = "is too large for a number | use null or drop the row"
 NO_LIST = "keep only the list of rows; a file with one object on each line is named .jsonl"
-HALF = "the text cannot be stored as UTF-8"
+HALF = "the text cannot be stored as UTF-8 | write both halves of the character, or remove the one"
+RENAME = "appears twice in one row | remove one, or rename it"
+ON_EACH_LINE = 'write {"COLUMN": …} on each line; a table with a header line is named .csv'
+QUOTES = 'keys and texts stand in double quotes, as in {"text": "…"}; no comma stands before `}`'
+LIBRARY = "let a JSON library write the rows: it quotes and escapes what has to be"
+ALONE = "write each row on a line of its own, with no comma between them"
+AS_OBJECTS = 'write every row as an object: [{"COLUMN": …}, …]'
+LONG = "the row is longer than 16 MiB | cut it to what a model can read, or is a line break missing?"
 NO_KEY = "not JSON: expecting property name enclosed in double quotes"
 
 JSONL = {
@@ -34,23 +41,23 @@ JSONL = {
     ),
     "a duplicate key": (
         '{"text": "a", "label": 1}\n{"text": "b", "label": 2, "text": "c"}\n',
-        "CS404 t:2:27: key `text` appears twice in one row",
+        f"CS404 t:2:27: key `text` {RENAME}",
     ),
     "a duplicate key in another spelling": (
         '{"text": 1, "te\\u0078t": 2}',
-        "CS404 t:1:13: key `text` appears twice in one row",
+        f"CS404 t:1:13: key `text` {RENAME}",
     ),
     "a duplicate key in an inner object, behind a text and an object with that key": (
         r'{"a": "{\"k\": 1, \"k\": 2}", "b": {"k": 1}, "c": [{"k": 1, "k": 2}]}',
-        "CS404 t:1:61: key `k` appears twice in one row",
+        f"CS404 t:1:61: key `k` {RENAME}",
     ),
     "a key that would command the terminal": (
         '{"\\u001b[31m": 1, "\\u001b[31m": 2}',
-        "CS404 t:1:19: key `\N{REPLACEMENT CHARACTER}[31m` appears twice in one row",
+        f"CS404 t:1:19: key `\N{REPLACEMENT CHARACTER}[31m` {RENAME}",
     ),
     "a key that would fill the screen": (
         f'{{"{"k" * 99}": 1, "{"k" * 99}": 2}}',
-        f"CS404 t:1:108: key `{'k' * 60}…` appears twice in one row",
+        f"CS404 t:1:108: key `{'k' * 60}…` {RENAME}",
     ),
     "NaN": ('{"a": NaN}', f"CS404 t:1:7: NaN {USE_NULL}"),
     "NaN behind a key and a text of that name": ('{"NaN": "NaN", "b": NaN}', f"CS404 t:1:21: NaN {USE_NULL}"),
@@ -59,7 +66,7 @@ JSONL = {
     "-1E+400": ('{"a": -1E+400}', f"CS404 t:1:7: `-1E+400` {TOO_LARGE}"),
     "too many digits": (
         '{"a": -' + "9" * 5000 + "}",
-        f"CS404 t:1:7: `-{'9' * 59}…` has too many digits for a number",
+        f"CS404 t:1:7: `-{'9' * 59}…` has too many digits for a number | quote it: it is text",
     ),
     "half of a surrogate pair": (
         '{"text": "\\ud83d\\ude00"}\n{"text": "\\\\ud800 \\uD800"}',
@@ -73,19 +80,25 @@ JSONL = {
         '\n  [{"a": 1}]\n',
         "CS404 t:2:3: expected an object on each line, found a list | is this a JSON list? Name the file .json",
     ),
-    "a text": ('"a"\n', "CS404 t:1:1: expected an object on each line, found text"),
-    "a word": ("not json\n", "CS404 t:1:1: expected an object on each line, found `n`"),
-    "a number": ("-1\n", "CS404 t:1:1: expected an object on each line, found a number"),
-    "a boolean": ("false\n", "CS404 t:1:1: expected an object on each line, found a boolean"),
-    "null": ("null\n", "CS404 t:1:1: expected an object on each line, found null"),
-    "no JSON at all": ("hello\n", "CS404 t:1:1: expected an object on each line, found `h`"),
-    "two objects on a line": ('{"a": 1} {"a": 2}\n', "CS404 t:1:10: there is more text behind the row's object"),
-    "a Python dict": ("{'a': 1}\n", f"CS404 t:1:2: {NO_KEY}"),
+    "a text": ('"a"\n', f"CS404 t:1:1: expected an object on each line, found text | {ON_EACH_LINE}"),
+    "a word": ("not json\n", f"CS404 t:1:1: expected an object on each line, found `n` | {ON_EACH_LINE}"),
+    "a number": ("-1\n", f"CS404 t:1:1: expected an object on each line, found a number | {ON_EACH_LINE}"),
+    "a boolean": ("false\n", f"CS404 t:1:1: expected an object on each line, found a boolean | {ON_EACH_LINE}"),
+    "null": ("null\n", f"CS404 t:1:1: expected an object on each line, found null | {ON_EACH_LINE}"),
+    "no JSON at all": ("hello\n", f"CS404 t:1:1: expected an object on each line, found `h` | {ON_EACH_LINE}"),
+    "two objects on a line": (
+        '{"a": 1} {"a": 2}\n',
+        f"CS404 t:1:10: there is more text behind the row's object | {ALONE}",
+    ),
+    "a Python dict": ("{'a': 1}\n", f"CS404 t:1:2: {NO_KEY} | {QUOTES}"),
     "an object over many lines": ('{\n"a": 1\n}\n', f"CS404 t:1:2: {NO_KEY} | {ONE_LINE}"),
     "a line feed inside a text": ('{"a": "b\nc"}\n', f"CS404 t:1:7: not JSON: unterminated string | {ONE_LINE}"),
-    "a NUL inside a text": ('{"a": "b\0c"}\n', "CS404 t:1:9: not JSON: invalid control character"),
-    "endless nesting": ('{"a": ' + "[" * 200_000 + "]" * 200_000 + "}", "CS404 t:1:1: nested too deeply"),
-    "a giant row": ('{"a": 1}\n{"a": "' + "x" * 16 * MIB + '"}\n', "CS404 t:2: the row is longer than 16 MiB"),
+    "a NUL inside a text": ('{"a": "b\0c"}\n', f"CS404 t:1:9: not JSON: invalid control character | {LIBRARY}"),
+    "endless nesting": (
+        '{"a": ' + "[" * 200_000 + "]" * 200_000 + "}",
+        "CS404 t:1:1: nested too deeply | write the inner part as text",
+    ),
+    "a giant row": ('{"a": 1}\n{"a": "' + "x" * 16 * MIB + '"}\n', f"CS404 t:2: {LONG}"),
 }
 
 JSON = {
@@ -94,9 +107,12 @@ JSON = {
         f"CS403 t: expected a list of objects, found an object | {NO_LIST}",
     ),
     "a text": ('"a"', f"CS403 t: expected a list of objects, found text | {NO_LIST}"),
-    "a list of numbers": ("[1]", "CS404 t: row 1: expected an object, found a number"),
-    "a comma too many": ('[{"a": 1},]', "CS404 t: row 2: expected an object, found `]`"),
-    "a comma too few": ('[{"a": 1} {"a": 2}]', "CS403 t: expected `,` or `]` behind a row, found an object"),
+    "a list of numbers": ("[1]", f"CS404 t: row 1: expected an object, found a number | {AS_OBJECTS}"),
+    "a comma too many": ('[{"a": 1},]', f"CS404 t: row 2: expected an object, found `]` | {AS_OBJECTS}"),
+    "a comma too few": (
+        '[{"a": 1} {"a": 2}]',
+        "CS403 t: expected `,` or `]` behind a row, found an object | write one comma between rows",
+    ),
     "a list cut behind a row": (
         '[{"a": 1}\n',
         "CS403 t: expected `,` or `]` behind a row, but the file ends | was the copy interrupted?",
@@ -110,16 +126,20 @@ JSON = {
         '[{"a": 1}, {"a',
         "CS404 t: row 2: the row is cut off in the middle (no closing `}`) | was the copy interrupted?",
     ),
-    "text behind the list": ('[{"a": 1}] x', "CS403 t: there is more text behind the list"),
-    "a value that is none": ('[{"a": x}]', "CS404 t: row 1: not JSON: expecting value"),
-    "a duplicate key": ('[{"a": 1, "a": 2}]', "CS404 t: row 1: key `a` appears twice in one row"),
+    "text behind the list": (
+        '[{"a": 1}] x',
+        "CS403 t: there is more text behind the list"
+        " | keep one list; a file with one object on each line is named .jsonl",
+    ),
+    "a value that is none": ('[{"a": x}]', f"CS404 t: row 1: not JSON: expecting value | {LIBRARY}"),
+    "a duplicate key": ('[{"a": 1, "a": 2}]', f"CS404 t: row 1: key `a` {RENAME}"),
     "NaN": ('[{"a": 1}, {"a": NaN}]', f"CS404 t: row 2: NaN {USE_NULL}"),
     "Latin-1 far from the start": (
         b"[\n" + b'{"a": 1},\n' * 10_000 + b'{"a": "\xe9"}]',
         f"CS403 t:10002: byte 0xE9 is not UTF-8 | {LATIN1}",
     ),
-    "a giant row": ('[{"a": "' + "x" * 16 * MIB + '"}]', "CS404 t: row 1: the row is longer than 16 MiB"),
-    "a giant row without end": ('[{"a": "' + "x" * 40 * MIB, "CS404 t: row 1: the row is longer than 16 MiB"),
+    "a giant row": ('[{"a": "' + "x" * 16 * MIB + '"}]', f"CS404 t: row 1: {LONG}"),
+    "a giant row without end": ('[{"a": "' + "x" * 40 * MIB, f"CS404 t: row 1: {LONG}"),
 }
 
 CSV = {
@@ -131,7 +151,7 @@ CSV = {
         "text,label\na\n",
         "CS404 t:2: 1 field, but the header has 2 | is a line break inside a text that is not quoted?",
     ),
-    "a column named twice": ("text,text\na,b\n", "CS403 t:1: two columns have the name `text`"),
+    "a column named twice": ("text,text\na,b\n", "CS403 t:1: two columns have the name `text` | rename one"),
     "a column without a name": (
         ",text\n0,a\n",
         "CS403 t:1: column 1 has no name | give it a name; pandas writes such a column unless told `index=False`",
@@ -140,15 +160,18 @@ CSV = {
         'text\na\n"b\nc',
         "CS404 t:3: the row is cut off in the middle (no closing quote) | was the copy interrupted?",
     ),
-    "text behind a quote": ('text\n"a"b\n', "CS404 t:2: not CSV: ',' expected after '\"'"),
-    "a NUL": ("text\na\0b\n", "CS403 t:2:2: a NUL character is not text"),
+    "text behind a quote": (
+        'text\n"a"b\n',
+        "CS404 t:2: not CSV: ',' expected after '\"' | in quotes, a quote is written twice: \"\"",
+    ),
+    "a NUL": ("text\na\0b\n", "CS403 t:2:2: a NUL character is not text | save the file as UTF-8 text"),
     "Latin-1": (b"text\ncaf\xe9\n", f"CS403 t:2:4: byte 0xE9 is not UTF-8 | {LATIN1}"),
     "lines that end with a carriage return": (
         "text,label\ra,b\r",
         "CS404 t:1: a carriage return inside a line"
         " | lines end with a line feed; a text that holds a line break stands in quotes",
     ),
-    "a giant row": ("text\n" + "x" * (16 * MIB + 1), "CS404 t:2: the row is longer than 16 MiB"),
+    "a giant row": ("text\n" + "x" * (16 * MIB + 1), f"CS404 t:2: {LONG}"),
     "a quote that never closes": (
         'text\n"' + ("x" * 999 + "\n") * 17 * 1024,
         "CS404 t:2: a field is longer than 16 MiB | is a quote not closed?",

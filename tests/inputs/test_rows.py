@@ -44,23 +44,26 @@ def sentence_of(fault: RowError) -> str:
 # ---------------------------------------------------------------------------------------------------- names and files
 
 UNKNOWN = "does not end in one of .jsonl .ndjson .json .csv .tsv .parquet"
+AS_JSONL = 'write one object on each line, {"COLUMN": …}, and name the file t.jsonl'
 MISTAKES = {
     "trian.jsonl": "CS401 no such file: trian.jsonl | did you mean train.jsonl?",
     "folder/tset.csv": "CS401 no such file: folder/tset.csv | did you mean folder/test.csv?",
     "train.jsonl/x": "CS401 no such file: train.jsonl/x | there is no folder train.jsonl",
     "nowhere/train.jsonl": "CS401 no such file: nowhere/train.jsonl | there is no folder nowhere",
-    "\0.csv": "CS401 no such file: \0.csv",
-    "loop.jsonl": "CS401 loop.jsonl cannot be read: Too many levels of symbolic links",
+    "\0.csv": "CS401 no such file: \0.csv | files there: loop.jsonl, pipe.jsonl, train.jsonl",
+    "loop.jsonl": "CS401 loop.jsonl cannot be read: Too many levels of symbolic links"
+    " | check that it is a file that you may open: ls -l",
     "folder/": "CS403 folder/ is a folder; name its files | for instance folder/test.csv",
-    "empty": "CS403 empty is a folder; name its files",
-    "pipe.jsonl": "CS403 pipe.jsonl is a pipe or a device; only regular files are read",
+    "empty": "CS403 empty is a folder; name its files | it holds none that are read; name another",
+    "pipe.jsonl": "CS403 pipe.jsonl is a pipe or a device; only regular files are read"
+    " | save its rows in a file, and name that",
     "s3://b/train.jsonl": "CS403 s3://b/train.jsonl is an address, not a file"
     " | download it first, or name a data set on the hub with `hub` and `split`",
     "t.PKL": "CS403 t.PKL is refused: a pickle runs code when it is read | write it as .jsonl",
     "t.tar.gz": "CS403 t.tar.gz is an archive | unpack it first",
     "t.xlsx": "CS403 t.xlsx is a spreadsheet | save the sheet as .csv",
-    "t.txt": f"CS403 t.txt {UNKNOWN}",
-    "t": f"CS403 t {UNKNOWN}",
+    "t.txt": f"CS403 t.txt {UNKNOWN} | {AS_JSONL}",
+    "t": f"CS403 t {UNKNOWN} | {AS_JSONL}",
 }
 
 
@@ -85,10 +88,10 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\
 @pytest.mark.parametrize(
     ("name", "content", "code", "expected"),
     [
-        ("t.jsonl", b"", "CS402", "has 0 rows; at least 1 is needed"),
-        ("t.json", b"[]", "CS402", "has 0 rows; at least 1 is needed"),
-        ("t.csv", b"text,label\n", "CS402", "has 0 rows; at least 1 is needed"),
-        ("t.parquet", b"", "CS402", "has 0 rows; at least 1 is needed"),
+        ("t.jsonl", b"", "CS402", "has 0 rows; at least 1 is needed | add rows to it, or name another file"),
+        ("t.json", b"[]", "CS402", "has 0 rows; at least 1 is needed | add rows to it, or name another file"),
+        ("t.csv", b"text,label\n", "CS402", "has 0 rows; at least 1 is needed | add rows to it, or name another file"),
+        ("t.parquet", b"", "CS402", "has 0 rows; at least 1 is needed | add rows to it, or name another file"),
         ("t.parquet", LFS, "CS403", "is a Git LFS pointer instead of the data | run `git lfs pull`"),
         ("t.jsonl", b"\x1f\x8b\x08", "CS403", "is compressed by gzip | unpack it first"),
         ("t.csv", b"PK\x03\x04", "CS403", "is a zip archive or a spreadsheet | unpack it, or save the sheet as .csv"),
@@ -139,6 +142,8 @@ def test_rows_are_numbered_over_all_files_and_placed_by_line() -> None:
 
 
 NULLS = "give every row the same columns, with null where there is no value"
+AS_TEXT = "write the whole column as text: what stands in quotes is text"
+ONE_KIND = "write the whole column in one of the two ways, with null where there is no value"
 UNLIKE = {
     "a missing column, and what cannot be read behind it": (
         [("t.jsonl", '{"a": 1, "label": 1}\n{"a": 1}\n{"a": 1, "label": 1}\n{"a": 1}\n{"te')],
@@ -155,19 +160,19 @@ UNLIKE = {
     ),
     "text among numbers": (
         [("t.jsonl", '{"a": 1}\n\n{"a": "x"}\n')],
-        "CS404 t.jsonl:3: `a` is text here but a number at t.jsonl:1",
+        f"CS404 t.jsonl:3: `a` is text here but a number at t.jsonl:1 | {AS_TEXT}",
     ),
     "a boolean among numbers, after null": (
         [("t.jsonl", '{"a": null}\n{"a": 1.5}\n{"a": 2}\n{"a": true}\n')],
-        "CS404 t.jsonl:4: `a` is a boolean here but a number at t.jsonl:2",
+        f"CS404 t.jsonl:4: `a` is a boolean here but a number at t.jsonl:2 | {ONE_KIND}",
     ),
     "a list among objects": (
         [("t.json", '[{"a": {}}, {"a": []}]')],
-        "CS404 t.json: row 2: `a` is a list here but an object at t.json: row 1",
+        f"CS404 t.json: row 2: `a` is a list here but an object at t.json: row 1 | {ONE_KIND}",
     ),
     "a number among the texts of another file": (
         [("t.csv", "a\n1\n"), ("u.jsonl", '{"a": 1}')],
-        "CS404 u.jsonl:1: `a` is a number here but text at t.csv:2",
+        f"CS404 u.jsonl:1: `a` is a number here but text at t.csv:2 | {AS_TEXT}",
     ),
 }
 
