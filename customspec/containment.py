@@ -25,7 +25,8 @@ log = logging.getLogger("customspec")
 PASSING: Final = (CustomspecError, KeyboardInterrupt, Terminated)
 """What is nobody's fault: ends that were foreseen, and those that a person asked for."""
 
-_OF_LIBRARIES: Final = frozenset({b"TORCHINDUCTOR_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR"})  # torch sets it on import
+_OF_LIBRARIES: Final = frozenset({"TORCHINDUCTOR_CACHE_DIR", "MLFLOW_DISABLE_TELEMETRY"})
+"""What torch sets when it is imported, and what keeps MLflow silent: nobody else reads them, and they stay."""
 
 _READ: Final[Mapping[str, Callable[[Any], Any]]] = {
     "torch's default dtype": lambda torch: torch.get_default_dtype(),
@@ -188,7 +189,7 @@ class _State:
         if now == self.environment:
             return []
         names = [name for name in {**self.environment, **now} if now.get(name) != self.environment.get(name)]
-        names = [name for name in names if name not in _OF_LIBRARIES]
+        names = [name for name in names if os.fsdecode(name) not in _OF_LIBRARIES]
         for name in names:
             if name in self.environment:
                 os.environ[os.fsdecode(name)] = os.fsdecode(self.environment[name])

@@ -110,15 +110,10 @@ def _local(folder: Path) -> str:
 
 def _client(uri: str) -> MlflowClient:
     # importing MLflow starts to report its use to its makers, unless the environment says otherwise
-    said = os.environ.get("MLFLOW_DISABLE_TELEMETRY")
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = said or "true"
-    try:
-        from mlflow.tracking import MlflowClient
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow.tracking import MlflowClient
 
-        return MlflowClient(tracking_uri=uri)
-    finally:
-        if said is None:
-            del os.environ["MLFLOW_DISABLE_TELEMETRY"]
+    return MlflowClient(tracking_uri=uri)
 
 
 def _metrics(values: Mapping[str, float], step: int) -> list[Metric]:
