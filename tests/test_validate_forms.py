@@ -168,3 +168,12 @@ def test_a_file_name_that_is_not_utf8_is_told_in_every_form(customspec: Run, wor
     ended = customspec("validate", spec, "--format", form)
     assert ended.code == 2, ended.err
     assert "CS301" in ended.out + ended.err
+
+
+@pytest.mark.parametrize("command", ["plan", "run", "advise", "show"])
+def test_a_path_that_no_plan_can_hold_is_refused(customspec: Run, workspace: Workspace, command: str) -> None:
+    spec = workspace.spec("techniques: [zero_shot]").rename(workspace.root / "caf\udce9.yaml")
+    ended = customspec(command, spec)
+    assert ended.code == 2, ended.err
+    assert "is not UTF-8, and no plan can hold it" in ended.err
+    assert not (workspace.root / ".customspec" / "runs").exists()
