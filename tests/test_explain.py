@@ -71,7 +71,8 @@ def test_the_bad_example_ends_with_its_code_and_the_good_one_is_right(
     code: Code, inside: Path, customspec: Run
 ) -> None:
     explained = explanations()[code]
-    assert ends(explained.bad, code, customspec) == {code}
+    others = {Code.UNKNOWN_METRIC} if code == Code.MORE_PROBLEMS else set[Code]()  # it comes behind fifty others
+    assert ends(explained.bad, code, customspec) == {code, *others}
     assert ends(explained.good, code, customspec) == set()
 
 
