@@ -1,6 +1,7 @@
 """Document + Registry -> Spec -> Plan: everything checked, nothing run, no weight read, no torch.
 
-The spec is read        limits, validation, wording, renames, repair, secrets; entries, search, quantization, metrics
+The spec is read        limits, validation, wording, suggesting, renames, repair, secrets; entries, search,
+                        quantization, metrics
 What it names is found  local_files, option_files, data, overlap, models
 Candidates are made     candidates, prompting, template_faults, demonstrations, judging, fitting,
                         unread
