@@ -38,7 +38,7 @@ class Range(Strict):
     @model_validator(mode="after")
     def _ascending(self) -> Range:
         if self.low >= self.high:
-            raise UnfitError("`low` must be below `high`", "swap them, or list the values to try: [1e-4, 1e-3]")
+            raise UnfitError("`low` must be below `high`", "swap them; of one value alone there is nothing to search")
         if self.log and self.low <= 0:
             raise UnfitError("with `log`, `low` must be above 0", "write a smallest value above 0, or remove `log`")
         return self
