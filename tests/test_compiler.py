@@ -121,6 +121,7 @@ def test_problems_of_all_kinds_are_reported_at_once_in_the_files_order(workspace
         ("CS204", 2, 7),
         ("CS204", 3, 14),
         ("CS201", 4, 46),
+        ("CS410", 4, 53),
         ("CS301", 6, 14),
         ("CS201", 6, 28),
         ("CS204", 6, 56),

@@ -17,7 +17,16 @@ from support import Ended, Workspace
 
 PROBLEMS = Path(__file__).with_name("problems")
 SPECS = sorted(PROBLEMS.glob("*/*.yaml"))
-PAIRS = {"syntax": 58, "schema": 124, "semantics": 116, "data": 76, "model": 64, "plugin": 9, "security": 30}
+PAIRS = {
+    "syntax": 58,
+    "schema": 124,
+    "semantics": 116,
+    "data": 76,
+    "model": 64,
+    "plugin": 9,
+    "security": 30,
+    "together": 22,
+}
 REWRITE = "WRITE_PROBLEMS=1 pytest tests/test_problems.py"
 
 

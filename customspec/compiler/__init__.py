@@ -1,7 +1,7 @@
 """Document + Registry -> Spec -> Plan: everything checked, nothing run, no weight read, no torch.
 
-The spec is read        limits, validation, wording, suggesting, renames, repair, secrets; entries, search,
-                        quantization, metrics
+The spec is read        limits, reading, validation, mending, wording, suggesting, renames, repair, secrets;
+                        entries, search, quantization, metrics
 What it names is found  local_files, option_files, data, overlap, models
 Candidates are made     candidates, prompting, template_faults, demonstrations, judging, fitting,
                         unread
@@ -16,29 +16,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from customspec.compiler.candidates import Choices, Ready, Resolved, make_ready
+from customspec.compiler.candidates import Choices, Ready, Resolved, make_ready, render
 from customspec.compiler.costs import Shared, comparison_notes
 from customspec.compiler.data import ResolvedData, resolve_data
-from customspec.compiler.entries import Draft, check_later_work, read_entries
+from customspec.compiler.entries import Draft
 from customspec.compiler.fitting import fit_notes
-from customspec.compiler.gauge import check_gauge
 from customspec.compiler.goal import check_goal, planned_claim
-from customspec.compiler.limits import check_limits
 from customspec.compiler.lineup import Lineup, line_up
 from customspec.compiler.local_files import LocalFiles
 from customspec.compiler.memory_fit import make_room
 from customspec.compiler.metrics import ChosenMetric, read_metrics
-from customspec.compiler.models import blaming_model, model_notes, resolve_model
+from customspec.compiler.models import ResolvedModel, blaming_model, model_notes, resolve_model
 from customspec.compiler.option_files import resolve_files
 from customspec.compiler.overlap import check_overlap, overlap_notes, prompts_of
 from customspec.compiler.problems import Problems
-from customspec.compiler.secrets import check_secrets
+from customspec.compiler.reading import Understood, understand
 from customspec.compiler.steps import data_step, decide_step, evaluated_splits, model_steps, own_steps
 from customspec.compiler.unread import unread_notes
-from customspec.compiler.validation import validate
 from customspec.decide.claim import PlannedClaim
 from customspec.decide.samples import Measure
-from customspec.errors import Code
+from customspec.errors import Code, CustomspecError
 from customspec.inputs.digests import Digests
 from customspec.inputs.models import Unresolved
 from customspec.inputs.paths import Roots
@@ -71,58 +68,58 @@ class Compiled:
 def read_spec(document: Document, registry: Registry) -> tuple[Spec, tuple[Draft, ...]]:
     """Both passes of validation. Raises SpecError with every problem of either."""
     problems = Problems(document)
-    check_limits(document, problems)
-    problems.stop_if_any()  # to understand it all would take long
-    spec = validate(Spec, document.data, problems)
-    drafts = read_entries(document.data, registry, problems)
-    check_secrets(document.data, problems)
-    if spec is not None:
-        check_later_work(drafts, problems)
-        check_gauge(spec, drafts, problems)
+    understood = understand(registry, problems)
     problems.stop_if_any()
-    assert spec is not None
-    return spec, drafts
+    assert understood is not None
+    return understood.spec, understood.drafts
 
 
 def compile_document(
     document: Document, registry: Registry, *, roots: Roots, cache: Path, choices: Choices | None = None
 ) -> Compiled:
-    """The spec and its plan. Raises SpecError.
+    """The spec and its plan. Raises SpecError with every problem that is no consequence of another.
 
     `roots` are the spec's folder and what is allowed beside it; `cache` is the store's folder.
     """
-    spec, drafts = read_spec(document, registry)
+    problems = Problems(document)
+    understood = understand(registry, problems)
+    if understood is None:
+        problems.stop_if_any()
+    assert understood is not None
     remembered = Remembered(cache / "memo" / "texts", str(Path(document.file).absolute()))
     if not remembered:
         worker().start()  # it boots while the data is read
     try:
         local = LocalFiles(roots, cache, Digests(cache), remembered)
-        return _compile(document, registry, local, spec=spec, drafts=drafts, choices=choices or Choices())
+        return _compile(understood, registry, local, choices or Choices(), problems)
+    except CustomspecError:
+        problems.stop_if_any()  # a plugin that cannot be used hides nothing that was found before
+        raise
     finally:
         remembered.save()
 
 
 def _compile(
-    document: Document,
-    registry: Registry,
-    local: LocalFiles,
-    *,
-    spec: Spec,
-    drafts: tuple[Draft, ...],
-    choices: Choices,
+    understood: Understood, registry: Registry, local: LocalFiles, choices: Choices, problems: Problems
 ) -> Compiled:
-    problems, shared = Problems(document), Shared(local.remembered)
-    drafts = resolve_files(_only(drafts, choices.only, document), local, problems)
-    metrics = read_metrics(spec, registry, problems)
-    measure = None if problems else Measure.of(metrics[0].metric, metrics[0].id)
-    prompts = prompts_of(spec, drafts)
+    document, spec, shared = problems.document, understood.spec, Shared(local.remembered)
+    drafts = resolve_files(_only(understood.drafts, choices.only, problems), local, problems)
+    metrics, measure = _metrics(spec, registry, problems)
+    prompts = prompts_of(spec, drafts) if understood.whole else () if understood.own else (spec.prompt,)
     resolved = _resolve(spec, drafts, prompts, choices, local, problems)
-    ready, smaller = make_room(_candidates(drafts, resolved, choices, shared, problems), problems)
-    lineup = line_up(spec, ready, resolved.models[spec.base_model], problems)
-    claim = None if measure is None else planned_claim(spec, resolved.data, measure, lineup.choosable, choices.limit)
+    made = _candidates(drafts, resolved, choices, shared, problems)
+    if len(problems) and understood.plain:
+        render(None, resolved, shared, problems)  # for an entry that was left out
+    ready, smaller = make_room(made, problems)
+    lineup = _line_up(understood, ready, resolved, problems)
+    claim = None
+    if measure is not None and (lineup or (resolved.data.rows and resolved.data.rows.validation)):
+        candidates = 1 if lineup is None else lineup.choosable
+        claim = planned_claim(spec, resolved.data, measure, candidates, choices.limit)
     if claim is not None and spec.strategy == "ladder" and choices.limit is None:
         check_goal(claim, problems)
     problems.stop_if_any()
+    assert lineup is not None
     plan = _plan(document, spec, resolved.data, lineup, metrics, sources=choices.sources)
     hub = sorted({model.label for model in resolved.models.values() if isinstance(model, Unresolved)})
     unresolved = (*hub, *resolved.data.unresolved)
@@ -140,13 +137,22 @@ def _resolve(
     problems: Problems,
 ) -> Resolved:
     """The data and every model that the spec names, found and read."""
-    before = len(problems)
     data = resolve_data(spec, local, problems)
-    if data.given is not None and len(problems) == before:
+    in_doubt = problems.doubts("prompt.system", "prompt.user", "prompt.messages", "data.allow_overlap")
+    if data.given is not None and data.comparable and prompts and not in_doubt:
         check_overlap(spec, prompts, data.given, problems, local.remembered)
     places = _model_places(spec, drafts)
-    models = {ref: resolve_model(ref, at, choices.machine, local, problems) for ref, at in places.items()}
+    models: dict[BaseModelSpec, ResolvedModel | Unresolved | None] = {}
+    for ref, at in places.items():
+        unsure = at == ("base_model",) and _is_unsure(ref, problems)
+        models[ref] = None if unsure else resolve_model(ref, at, choices.machine, local, problems)
     return Resolved(spec, data, models)
+
+
+def _is_unsure(model: BaseModelSpec, problems: Problems) -> bool:
+    """Whether it is in doubt which model the spec names."""
+    keys = model.model_fields_set | ({"revision"} if model.hub else set())
+    return problems.doubts(*(f"base_model.{key}" for key in keys))
 
 
 def _candidates(
@@ -161,6 +167,23 @@ def _candidates(
     return ready
 
 
+def _line_up(understood: Understood, ready: Sequence[Ready], resolved: Resolved, problems: Problems) -> Lineup | None:
+    """The candidates in order; None where not all are there to be compared."""
+    spec = understood.spec
+    are_all = understood.whole and {one.draft.id for one in ready} == {draft.id for draft in understood.drafts}
+    if len(problems) and (not are_all or problems.doubts("base_model", "data", "prompt", "generation", "gauge")):
+        return None
+    return line_up(spec, ready, resolved.models[spec.base_model], problems)
+
+
+def _metrics(spec: Spec, registry: Registry, problems: Problems) -> tuple[tuple[ChosenMetric, ...], Measure | None]:
+    """The metrics, and how the first is measured; None where something is wrong with them or the goal."""
+    before = len(problems)
+    metrics = read_metrics(spec, registry, problems)
+    wrong = len(problems) > before or problems.doubts("metrics", "goal", "prompt.choices", "strategy", "confidence")
+    return metrics, None if wrong else Measure.of(metrics[0].metric, metrics[0].id)
+
+
 def _notes(resolved: Resolved, prompts: Sequence[Prompt], remembered: Remembered) -> tuple[str, ...]:
     """What the person should know of the models and the data."""
     given = resolved.data.given
@@ -168,10 +191,10 @@ def _notes(resolved: Resolved, prompts: Sequence[Prompt], remembered: Remembered
     return (*model_notes(resolved.models.values()), *overlapping)
 
 
-def _only(drafts: tuple[Draft, ...], only: Sequence[str], document: Document) -> tuple[Draft, ...]:
+def _only(drafts: tuple[Draft, ...], only: Sequence[str], found: Problems) -> tuple[Draft, ...]:
     known = {draft.id for draft in drafts}
-    problems = Problems(document)
-    for name in only:
+    problems = Problems(found.document)
+    for name in only if not len(found) else ():  # else it may be an entry that is left out
         if name not in known:
             message = f"no candidate `{name}`; there are: {', '.join(sorted(known))}"
             meant = closest(name, known)

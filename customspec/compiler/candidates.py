@@ -187,20 +187,19 @@ def make_ready(
     spec, data, before = resolved.spec, resolved.data, len(problems)
     ref = draft.entry.base_model or spec.base_model
     model = resolved.models[ref]
-    train = None if data.rows is None else data.rows.train
+    train = data.train
     check_quantization(draft, choices.device, problems)
-    check_shots(draft, train, problems, has_train=spec.data.train is not None)
+    check_shots(draft, train, problems, has_train=spec.data.train is not None or problems.doubts("data.train"))
     _check_search(draft, data, problems)
-    rendered = _rendered(draft, resolved, shared, problems)
-    if rendered is not None and len(problems) == before:
+    rendered = render(draft, resolved, shared, problems)
+    if rendered is not None and len(problems) == before and "train" not in data.lacking:
         check_prompting(draft, rendered, problems)
         check_judging(draft, rendered, train, problems)
     options = None
     if draft.tuning is not None and isinstance(model, ResolvedModel) and train:
         draft = with_most_weights(draft, model, len(train), problems)
         options = with_recipe(draft, model, len(train), problems)
-    unread = data.rows is None and not data.unresolved
-    if rendered is None or model is None or unread or len(problems) > before:
+    if rendered is None or model is None or data.lacking or len(problems) > before:
         return ()
     generation = _generation(spec, draft, rendered, model)
     seeds = draft.entry.seeds or spec.seeds
@@ -208,26 +207,29 @@ def make_ready(
         Ready(draft, seed, seed == seeds[0], rendered, model, ref, options, generation, choices, shared)
         for seed in seeds
     )
-    if isinstance(model, ResolvedModel) and data.rows is not None and spec.data.on_long == "error":
+    in_doubt = problems.doubts("prompt", "generation", "data")
+    if isinstance(model, ResolvedModel) and data.rows is not None and spec.data.on_long == "error" and not in_doubt:
         for candidate in ready:
             check_lengths_once(candidate, model, data.rows, problems)
     return ready
 
 
 def _check_search(draft: Draft, data: ResolvedData, problems: Problems) -> None:
-    if draft.search is not None and not chooses_by_validation(data):
+    in_doubt = problems.doubts("data.train", "data.validation")
+    if draft.search is not None and not chooses_by_validation(data) and not in_doubt:
         message = "`search` chooses by validation rows, and there are none"
         hint = "add `validation`, or `train`, of which a part is then split off"
         problems.add(Code.DATA_NEEDED, draft.search.at, message, hint=hint, key=True)
 
 
-def _rendered(draft: Draft, resolved: Resolved, shared: Shared, problems: Problems) -> Rendered | None:
-    """The candidate's prompt over all rows; the spec's own is rendered once for all that have no other."""
-    prompt, rows = resolved.spec.prompt, resolved.data.rows
-    patch, known = draft.entry.prompt, shared.remembered
-    if patch is None:
-        return shared.once("prompt", lambda: render_all(prompt, rows, problems, known=known))
-    return render_all(prompt, rows, problems, patch=patch, at=draft.at, known=known)
+def render(draft: Draft | None, resolved: Resolved, shared: Shared, problems: Problems) -> Rendered | None:
+    """The candidate's prompt over all rows; the spec's own is rendered once for all that have no other, or without a
+    draft."""
+    prompt, data, known = resolved.spec.prompt, resolved.data, shared.remembered
+    patch = None if draft is None else draft.entry.prompt
+    if draft is None or patch is None:
+        return shared.once("prompt", lambda: render_all(prompt, data.rows, problems, known=known, lacking=data.lacking))
+    return render_all(prompt, data.rows, problems, patch=patch, at=draft.at, known=known, lacking=data.lacking)
 
 
 def _generation(spec: Spec, draft: Draft, rendered: Rendered, model: ResolvedModel | Unresolved) -> Generation | None:

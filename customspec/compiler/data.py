@@ -17,13 +17,18 @@ from customspec.inputs.paths import PathError, Roots
 from customspec.inputs.remembered import Remembered
 from customspec.inputs.rows import RowError
 from customspec.inputs.splits import SPLITS, Files, Splits, divide, group_of, read_splits
+from customspec.prompts import Row
 from customspec.source import KeyPath
 from customspec.spec import DataSpec, Spec, Split
 
 
 @dataclass(frozen=True)
 class ResolvedData:
-    """The rows, and how the data step can make them again. `rows` is None while a hub data set is not fetched."""
+    """The rows, and how the data step can make them again. `rows` is None while a hub data set is not fetched.
+
+    `lacking`: the splits that are not in `rows` as a run would have them, since something is wrong. `comparable`:
+    whether training and test rows were read, and are not the same for another reason that was told.
+    """
 
     files: Files
     digests: Mapping[str, str | None]
@@ -31,19 +36,37 @@ class ResolvedData:
     rows: Splits | None
     given: Splits | None
     unresolved: tuple[str, ...]
+    lacking: frozenset[str] = frozenset()
+    comparable: bool = False
+
+    @property
+    def train(self) -> Sequence[Row] | None:
+        """The rows to learn from; None where they are not there as a run would have them."""
+        return None if self.rows is None or "train" in self.lacking else self.rows.train
 
 
 def resolve_data(spec: Spec, local: LocalFiles, problems: Problems) -> ResolvedData:
-    """Find, read and divide the splits. What is wrong is added to `problems`; `rows` is then None."""
+    """Find, read and divide the splits. What is wrong is added to `problems`; what is there is read all the same."""
     before = len(problems)
     files, unresolved = _find_files(spec.data, local, problems)
     rule = _rule(spec)
-    given = None if unresolved or len(problems) > before else _read(files, problems)
-    rows = None
-    if given is not None and _check_columns(spec.data, given, problems):
-        rows = _divide(given, rule, problems, local.remembered)
-    readable: Files = files if len(problems) == before else {}  # of what cannot be read nobody asks for the digest
-    return ResolvedData(files, _digests(spec.data, readable, local.digests), rule, rows, given, unresolved)
+    rows = given = None
+    lacking = frozenset(name for name in SPLITS if problems.doubts(f"data.{name}"))
+    comparable = False
+    if not unresolved:
+        found = len(problems)
+        _check_same_file(files, problems)
+        apart = len(problems) == found
+        given, unread = _read(spec.data, files, problems)
+        lacking |= unread
+        lacking |= frozenset() if _check_columns(spec.data, given, problems) else set(SPLITS)
+        comparable = apart and lacking.isdisjoint(("train", "test"))
+        undivided = rule["split_off"] and ("train" in lacking or problems.doubts("data.validation", "data.group"))
+        rows = None if undivided else _divide(given, rule, problems, local.remembered)
+        lacking |= frozenset() if rows else {"train", "validation"}
+    known: Files = files if len(problems) == before else {}  # of what cannot be read nobody asks for the digest
+    digests = _digests(spec.data, known, local.digests)
+    return ResolvedData(files, digests, rule, rows or given, given, unresolved, lacking, comparable)
 
 
 def chooses_by_validation(data: ResolvedData) -> bool:
@@ -56,10 +79,11 @@ def _find_files(data: DataSpec, local: LocalFiles, problems: Problems) -> tuple[
     unresolved: list[str] = []
     for name in SPLITS:
         split: Split | None = getattr(data, name)
-        if split is None:
+        if split is None or problems.doubts(f"data.{name}"):
             continue
         if split.hub is None:
-            files[name] = _located(name, split.path or (), local.roots, problems)
+            located = _located(name, split.path or (), local.roots, problems)
+            files |= {name: located} if len(located) == len(split.path or ()) else {}
         elif (fetched := cached_rows(split, local.cache)) is not None:
             files[name] = [(split.hub, fetched)]
         else:
@@ -105,16 +129,17 @@ def answer_of(spec: Spec) -> str | None:
     return f"{{{{ {column}[-1].content }}}}" if column.isidentifier() else None
 
 
-def _read(files: Files, problems: Problems) -> Splits | None:
+def _read(data: DataSpec, files: Files, problems: Problems) -> tuple[Splits, frozenset[str]]:
+    """The splits that can be read, and the names of those that cannot."""
     read: dict[str, Any] = {}
-    _check_same_file(files, problems)
     for name, paths in files.items():
         try:
             read[name] = read_splits({name: paths}).named(name)
         except RowError as fault:
             at = _file_path(name, _file_at_fault(str(fault), [label for label, _ in paths]), problems)
             problems.add(fault.code, at, str(fault), hint=fault.hint, exit=fault.exit)
-    return Splits(**read) if len(read) == len(files) else None
+    wanted = {name for name in SPLITS if getattr(data, name) is not None}
+    return Splits(**read), frozenset(wanted - read.keys())
 
 
 def _file_at_fault(message: str, labels: Sequence[str]) -> int:

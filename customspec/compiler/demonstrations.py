@@ -83,7 +83,7 @@ def check_column(column: str, at: KeyPath, train: Sequence[Any], problems: Probl
 
 
 def _check_calibration(chosen: ChosenTechnique, rendered: Rendered, calibrate: str, problems: Problems) -> None:
-    if calibrate == "none":
+    if calibrate == "none" or problems.doubts("prompt.choices"):
         return
     at = (*chosen.at, "calibrate")
     if rendered.prompt.choices is None:

@@ -57,15 +57,21 @@ class Draft:
 
 
 def read_entries(data: Mapping[str, Any], registry: Registry, problems: Problems) -> tuple[Draft, ...]:
-    """Every entry of the document, or of the default ladder where it names none; problems are added."""
+    """Every entry of the document, or of the default ladder where it names none. Problems are added, and an entry that
+    has one is left out."""
     raw = data.get("techniques")
     if raw is None:
         raw = [name for name in LADDER if ("technique", name) in registry.offers]
     if not isinstance(raw, list):
         return ()
-    drafts = [draft for index, item in enumerate(raw) if (draft := _read(index, item, registry, problems))]
+    drafts: list[Draft] = []
+    faulty: list[Draft] = []
+    for number, item in enumerate(raw):
+        before, draft = len(problems), _read(number, item, registry, problems)
+        drafts += [draft] if draft else []
+        faulty += [draft] if draft and len(problems) > before else []
     _check_ids(drafts, problems)
-    return tuple(drafts)
+    return tuple(draft for draft in drafts if draft not in faulty)
 
 
 def check_later_work(drafts: tuple[Draft, ...], problems: Problems) -> None:

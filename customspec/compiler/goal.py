@@ -15,8 +15,8 @@ from customspec.spec import Spec
 def planned_claim(
     spec: Spec, data: ResolvedData, measure: Measure, candidates: int, limit: int | None
 ) -> PlannedClaim | None:
-    """None without a goal, and while the test rows are not there."""
-    if spec.goal is None or data.rows is None:
+    """None without a goal, and while rows are not there."""
+    if spec.goal is None or data.rows is None or data.lacking:
         return None
     rows, group = data.rows.test[:limit], spec.data.group
     choosing = not data.rows.validation and candidates > 1

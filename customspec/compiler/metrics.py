@@ -42,25 +42,35 @@ class _Named:
 
 def read_metrics(spec: Spec, registry: Registry, problems: Problems) -> tuple[ChosenMetric, ...]:
     """The metrics to report, the goal's first. What is wrong is added to `problems`."""
-    task = "classification" if spec.prompt.choices is not None else "generation"
+    before, task = len(problems), _task(spec, problems)
     named = _named(spec, task, problems)
+    unclear = problems.doubts("metrics") or len(problems) > before
     measured = {one.id: found for one in named if (found := _measured(one, task, registry, problems))}
-    if spec.goal is None:
-        if spec.margin is not None and measured:
+    if spec.goal is None or problems.doubts("goal"):
+        if spec.margin is not None and measured and not unclear and not problems.doubts("goal", "prompt.choices"):
             _check_margin(next(iter(measured.values())).metric, spec.margin, problems)
         return tuple(measured.values())
     wanted = spec.goal.metric
-    if wanted not in {one.id for one in named} and (asked := _asked(wanted, named, task, registry, problems)):
+    is_named = wanted in {one.id for one in named} or unclear
+    if not is_named and (asked := _asked(wanted, named, task, registry, problems)):
         measured[wanted] = asked
     if wanted in measured:
         _check_range(measured[wanted].metric, spec.goal, problems)
     return tuple(sorted(measured.values(), key=lambda one: one.id != wanted))
 
 
-def _named(spec: Spec, task: str, problems: Problems) -> list[_Named]:
+def _task(spec: Spec, problems: Problems) -> str | None:
+    """The task; None where it is not known whether the prompt has choices."""
+    if problems.doubts("prompt.choices"):
+        return None
+    return "classification" if spec.prompt.choices is not None else "generation"
+
+
+def _named(spec: Spec, task: str | None, problems: Problems) -> list[_Named]:
     """The spec's entries, or the task's usual metrics where there are none; what names no metric is left out."""
     if spec.metrics is None:
-        return [_Named(name, MetricEntry.model_validate({name: {}}), ()) for name in DEFAULTS[task]]
+        names = () if task is None or problems.doubts("metrics") else DEFAULTS[task]
+        return [_Named(name, MetricEntry.model_validate({name: {}}), ()) for name in names]
     named: dict[str, _Named] = {}
     for index, entry in enumerate(spec.metrics):
         at: KeyPath = ("metrics", index)
@@ -89,7 +99,7 @@ def _used_twice(one: _Named, first: _Named, at: KeyPath, problems: Problems) -> 
     problems.add(Code.DUPLICATE_ID, at, message, hint="give one of them an `id` of its own", key=key)
 
 
-def _measured(one: _Named, task: str, registry: Registry, problems: Problems) -> ChosenMetric | None:
+def _measured(one: _Named, task: str | None, registry: Registry, problems: Problems) -> ChosenMetric | None:
     """One entry, understood; None with problems added."""
     name, raw = one.entry.plugin, one.entry.options
     metric = _metric(name, one.at, task, registry, problems)
@@ -106,7 +116,7 @@ def _measured(one: _Named, task: str, registry: Registry, problems: Problems) ->
 
 
 def _asked(
-    name: str, named: Sequence[_Named], task: str, registry: Registry, problems: Problems
+    name: str, named: Sequence[_Named], task: str | None, registry: Registry, problems: Problems
 ) -> ChosenMetric | None:
     """The goal's metric, which has no entry: with its defaults, if it has all that it needs."""
     metric = _metric(name, GOAL, task, registry, problems)
@@ -125,7 +135,7 @@ def _asked(
         return ChosenMetric(name, metric, model(), offer)
 
 
-def _metric(name: str, at: KeyPath, task: str, registry: Registry, problems: Problems) -> Metric | None:
+def _metric(name: str, at: KeyPath, task: str | None, registry: Registry, problems: Problems) -> Metric | None:
     known, key = registry.names("metric"), at[-1:] == (name,)
     if name not in known:
         rename = certain_rename(problems.document, at[:-1], name, known, {}) if key else None
@@ -138,7 +148,7 @@ def _metric(name: str, at: KeyPath, task: str, registry: Registry, problems: Pro
     except PluginError as unusable:
         problems.add(unusable.code, at, str(unusable), hint=unusable.hint, exit=Exit.ENVIRONMENT, key=key)
         return None
-    if metric.task not in {task, "any"}:
+    if task is not None and metric.task not in {task, "any"}:
         reason = "the prompt has no `choices`" if task == "generation" else "the prompt has `choices`"
         message = f"metric `{name}` is for {metric.task}, but {reason}"
         problems.add(Code.METRIC_TASK, at, message, hint=f"for {task}: {', '.join(DEFAULTS[task])}", key=key)

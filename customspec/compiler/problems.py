@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cached_property
+from operator import eq
 
 from customspec.errors import MOST_PROBLEMS, Code, Exit, Location, Problem, Rename, SpecError, too_many
 from customspec.source import Document, KeyPath, split_lines
@@ -16,6 +17,16 @@ class Problems:
     def __init__(self, document: Document) -> None:
         self.document = document
         self._problems: list[Problem] = []
+        self._unsure: frozenset[KeyPath] = frozenset()
+
+    def go_on(self, document: Document, unsure: frozenset[KeyPath]) -> None:
+        """Read on in what the document was meant to be. What lies in a part that is `unsure` is not told."""
+        self.document, self._unsure = document, unsure
+
+    def doubts(self, *parts: str) -> bool:
+        """Whether one of these parts of the spec, such as `data` or `data.test`, is not, or not wholly, understood."""
+        asked = [tuple(part.split(".")) for part in parts]
+        return any(all(map(eq, one, path)) for one in asked for path in self._unsure)
 
     def add(
         self,
@@ -34,6 +45,8 @@ class Problems:
 
         Raises SpecError where as many as are told at once were there already.
         """
+        if any(path[: len(one)] == one for one in self._unsure):
+            return
         place = self.document.locate(path, key=key)
         if place.file == self.document.file:
             place = _in_block(self._lines, place, line)

@@ -62,10 +62,11 @@ def render_all(
     patch: PromptPatch | None = None,
     at: KeyPath = (),
     known: Known | None = None,
+    lacking: Set[str] = frozenset(),
 ) -> Rendered | None:
-    """Every row through the prompt, a candidate's own `patch` laid over it; `at` is the entry where that stands. None,
-    with problems added, when something is wrong."""
-    whole = merged(prompt, patch, at, problems)
+    """Every row through the prompt, a candidate's own `patch` laid over it; `at` is the entry where that stands;
+    `lacking` are the splits of which rows are missing. None, with problems added, when something is wrong."""
+    whole = None if patch is not None and problems.doubts("prompt") else merged(prompt, patch, at, problems)
     if whole is None:
         return None
     places = {part: _place(part, patch, at) for part in (*PARTS, "choices", "messages")}
@@ -78,6 +79,8 @@ def render_all(
         if rendered is None:
             return None
         examples[name] = rendered
+    if whole.choices == "from_data" and "train" in lacking:
+        return None  # an answer may be among theirs
     choices = _choices(whole, examples, rows, places["choices"], problems)
     missing = whole.choices is not None and choices is None
     return None if missing else Rendered(whole, template, examples, choices)
@@ -88,13 +91,14 @@ def _read(
 ) -> AnyTemplate | None:
     """The prompt's templates, once every column that they name is known to be there; None, with problems added,
     otherwise."""
+    if prompt.messages is not None and problems.doubts("prompt.messages"):
+        return None
     if prompt.messages is not None:
         is_there = rows is None or _check_columns({prompt.messages}, places["messages"], rows, problems)
         return ConversationTemplate(prompt.messages) if is_there else None
     columns = () if rows is None else next((part[0].fields for part in map(rows.named, SPLITS) if part), {})
-    templates = {part: _template(getattr(prompt, part), places[part], problems, known, columns) for part in PARTS}
-    if templates["user"] is None or templates["answer"] is None:
-        return None
+    sources = {part: None if problems.doubts(f"prompt.{part}") else getattr(prompt, part) for part in PARTS}
+    templates = {part: _template(source, places[part], problems, known, columns) for part, source in sources.items()}
     if rows is not None:
         _check_names_columns(templates, places, problems)
         _check_answer_hidden(templates, places, problems)
@@ -102,6 +106,8 @@ def _read(
         there = [_check_columns(named[part], places[part], rows, problems) for part in named]
         if not all(there):
             return None
+    if templates["user"] is None or templates["answer"] is None:
+        return None
     return PromptTemplate(templates["user"], templates["answer"], templates["system"])
 
 

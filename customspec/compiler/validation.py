@@ -22,6 +22,7 @@ from customspec.spec import RESERVED, MetricEntry, Spec, TechniqueEntry
 from customspec.suggest import NO_KEYS, closest, did_you_mean
 
 M = TypeVar("M", bound=BaseModel)
+Faults = Mapping[KeyPath, list[ErrorDetails]]
 MAPPINGS = {"model_type", "model_attributes_type", "dict_type"}
 
 
@@ -40,22 +41,25 @@ def validate(model: type[M], data: object, problems: Problems, at: KeyPath = (),
     try:
         return model.model_validate(data)
     except ValidationError as invalid:
-        grouped = _first(_by_path(invalid.errors(include_url=False), data))
-        renamed = {
-            (*path[:-1], _meant(model, path))
-            for path, errors in grouped.items()
-            if errors[0]["type"] == "extra_forbidden"
-        }
-        part = _Part(model, at, owner, problems)
-        for path, errors in grouped.items():
-            if errors[0]["type"] != "missing" or path not in renamed:  # there, by another name: one mistake, told once
-                _add(part, path, errors)
+        tell(model, faults_of(invalid, data), problems, at, owner)
         return None
 
 
-def _first(grouped: Mapping[KeyPath, list[ErrorDetails]]) -> dict[KeyPath, list[ErrorDetails]]:
-    """As many as are told, and one: to look for what each was meant to be takes its time."""
-    return dict(islice(grouped.items(), MOST_PROBLEMS + 1))
+def faults_of(invalid: ValidationError, data: object) -> Faults:
+    """What is wrong with the data, by its paths inside it; as many as are told, and one: to look for what each was
+    meant to be takes its time."""
+    return dict(islice(_by_path(invalid.errors(include_url=False), data).items(), MOST_PROBLEMS + 1))
+
+
+def tell(model: type[BaseModel], faults: Faults, problems: Problems, at: KeyPath = (), owner: str = "the spec") -> None:
+    """Add a problem for each fault."""
+    renamed = {
+        (*path[:-1], meant_by(model, path)) for path, errors in faults.items() if errors[0]["type"] == "extra_forbidden"
+    }
+    part = _Part(model, at, owner, problems)
+    for path, errors in faults.items():
+        if errors[0]["type"] != "missing" or path not in renamed:  # there, by another name: one mistake, told once
+            _add(part, path, errors)
 
 
 def _by_path(errors: Sequence[ErrorDetails], data: object) -> dict[KeyPath, list[ErrorDetails]]:
@@ -140,7 +144,7 @@ def _not_a_mapping_there(part: _Part, path: KeyPath, found: object) -> None:
         hint = "write a metric's name, or its name with its options: {rouge1: {use_stemmer: true}}"
         part.problems.add(Code.WRONG_TYPE, where, f"{what} must name a metric; found {described(found)}", hint=hint)
         return
-    not_a_mapping(what, found, _fields(part.model, path), where, part.problems, key=str(path[-1]), place=place)
+    not_a_mapping(what, found, fields_of(part.model, path), where, part.problems, key=str(path[-1]), place=place)
 
 
 def not_a_mapping(
@@ -180,22 +184,23 @@ def _wrong_value(part: _Part, path: KeyPath, errors: list[ErrorDetails]) -> None
 def _unknown_key(part: _Part, path: KeyPath) -> None:
     model, at, owner, problems = part.model, part.at, part.owner, part.problems
     *parent, key = path
-    nearest = _meant(model, path)
-    rename = certain_rename(problems.document, (*at, *parent), str(key), _fields(model, tuple(parent)))
+    nearest = meant_by(model, path)
+    rename = certain_rename(problems.document, (*at, *parent), str(key), fields_of(model, tuple(parent)))
     hint = did_you_mean(nearest, _elsewhere(model, str(key), tuple(parent), owner))
     place = _name((*at, *parent), owner) if parent else owner
     problems.add(Code.UNKNOWN_KEY, (*at, *path), f"unknown key `{key}` in {place}", hint=hint, key=True, rename=rename)
 
 
-def _meant(model: type[BaseModel], path: KeyPath) -> str | None:
+def meant_by(model: type[BaseModel], path: KeyPath) -> str | None:
+    """The key that an unknown one at the path was probably meant to be."""
     *parent, key = path
-    return None if str(key) in NO_KEYS else closest(str(key), sorted(_fields(model, tuple(parent))))
+    return None if str(key) in NO_KEYS else closest(str(key), sorted(fields_of(model, tuple(parent))))
 
 
 def _elsewhere(model: type[BaseModel], key: str, parent: KeyPath, owner: str) -> str:
     """What to do with a key that is like none that may stand here."""
-    fields = sorted(_fields(model, parent))
-    homes = [name for name in fields if key in _fields(model, (*parent, name))]
+    fields = sorted(fields_of(model, parent))
+    homes = [name for name in fields if key in fields_of(model, (*parent, name))]
     beside = closest(key, sorted(RESERVED), {}) if owner.startswith("technique ") else None
     if key in NO_KEYS:
         return NO_KEYS[key]
@@ -208,7 +213,7 @@ def _elsewhere(model: type[BaseModel], key: str, parent: KeyPath, owner: str) ->
     return f"allowed here: {', '.join(fields)}" if fields else "no key is allowed here"
 
 
-def _fields(model: type[BaseModel], path: KeyPath) -> Sequence[str]:
+def fields_of(model: type[BaseModel], path: KeyPath) -> Sequence[str]:
     """The keys allowed at a path inside a model."""
     found = _model_at(model, path)
     return () if found is None or found.model_config.get("extra") == "allow" else tuple(found.model_fields)
