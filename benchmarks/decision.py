@@ -177,7 +177,8 @@ def bootstraps(runs: int, seed: Iterator[int]) -> Table:
     for kind in kinds():
         for n in ROWS:
             found = bootstrapped(kind, n, runs, next(seed))
-            if abs(found.covered - CONFIDENCE) > 0.02:
+            # Wilson's own 96.6 % of 100 rows at 0.95 shows as up to 97.5 % of so many runs
+            if abs(found.covered - CONFIDENCE) > 0.02 + (limit(runs) - ALPHA):
                 broken.append(f"the interval covers {found.covered:.3f} ({kind.name}, {n} rows)")
             if found.falsely > limit(runs):
                 broken.append(f"{found.falsely:.3f} of runs declare the goal met ({kind.name}, {n} rows)")
