@@ -116,7 +116,8 @@ def test_github_gets_one_line_for_each_problem(customspec: Run) -> None:
     assert ended.out.splitlines() == [
         "::error file=spec.yaml,line=10,col=22,title=CS201::unknown key `lr` in technique `lora`"
         "%0Adid you mean `learning_rate`?",
-        "::error file=spec.yaml,line=10,col=52,title=CS204::`r` must be at least 1; found 0",
+        "::error file=spec.yaml,line=10,col=52,title=CS204::`r` must be at least 1; found 0"
+        "%0Awrite a whole number from 1 to 4096, such as 8",
     ]
 
 
