@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -102,6 +103,14 @@ def customspec(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
         return Ended(ended.value.code, captured.out, captured.err)
 
     return call
+
+
+@pytest.fixture
+def own(workspace: Workspace, tiny_folder: Path) -> Workspace:
+    """With a model of its own, that a test may change."""
+    (workspace.root / "model").unlink()
+    shutil.copytree(tiny_folder, workspace.root / "model")
+    return workspace
 
 
 @pytest.fixture
