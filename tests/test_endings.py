@@ -187,11 +187,11 @@ def test_a_long_value_of_the_command_line_is_told(
     assert told in ended.err
 
 
-def test_of_many_mistakes_as_many_are_told_as_are_read(workspace: Workspace, customspec: Command) -> None:
-    keys = "".join(f"k{number}: 1\n" for number in range(20_000))
+def test_of_many_mistakes_so_many_are_told_as_a_person_reads(workspace: Workspace, customspec: Command) -> None:
+    keys = "".join(f"k{number}: 1\n" for number in range(4_000))
     ended = customspec("validate", workspace.spec("techniques: [zero_shot]", keys))
     assert ended.code == 2
-    assert "100 problems in " in ended.err
+    assert "50 problems and more in " in ended.err
 
 
 def test_what_is_told_to_nobody_goes_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ from customspec.compiler.steps import data_step, decide_step, evaluated_splits, 
 from customspec.compiler.unread import unread_notes
 from customspec.decide.claim import PlannedClaim
 from customspec.decide.samples import Measure
-from customspec.errors import Code, CustomspecError
+from customspec.errors import Code, CustomspecError, SpecError
 from customspec.inputs.digests import Digests
 from customspec.inputs.models import Unresolved
 from customspec.inputs.paths import Roots
@@ -92,6 +92,8 @@ def compile_document(
     try:
         local = LocalFiles(roots, cache, Digests(cache), remembered)
         return _compile(understood, registry, local, choices or Choices(), problems)
+    except SpecError:
+        raise
     except CustomspecError:
         problems.stop_if_any()  # a plugin that cannot be used hides nothing that was found before
         raise
