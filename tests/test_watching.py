@@ -169,7 +169,7 @@ def test_a_watcher_cannot_change_what_others_see() -> None:
 
     shown, notes = Notes(), Notes()
     document = {"candidates": [1, 2]}
-    together = Watched(shown, [Greedy(), notes], print)
+    together = Watched([shown], [Greedy(), notes], print)
     together.run_finished(document)
     together.run_finished(None)  # nobody listens any more
     assert document == {"candidates": [1, 2]}

@@ -49,32 +49,9 @@ def watching() -> Iterator[Following]:
         yield Bars(progress)
 
 
-class Logged:
-    """Passes a run's course on to what shows it, and into the log."""
-
-    def __init__(self, display: Following) -> None:
-        self._both = (display, Lines(log.info, LOG_SECONDS))
-
-    def started(self, step: str, total: int | None) -> None:
-        for one in self._both:
-            one.started(step, total)
-
-    def progress(
-        self, step: str, done: int, total: int | None, note: str = "", values: Mapping[str, float] | None = None
-    ) -> None:
-        for one in self._both:
-            one.progress(step, done, total, note, values)
-
-    def finished(
-        self,
-        step: str,
-        status: str,
-        seconds: float,
-        reason: str | None = None,
-        values: Mapping[str, Any] | None = None,
-    ) -> None:
-        for one in self._both:
-            one.finished(step, status, seconds, reason, values)
+def logged() -> Following:
+    """A run's course in the log."""
+    return Lines(log.info, LOG_SECONDS)
 
 
 class Bars:

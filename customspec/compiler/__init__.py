@@ -107,7 +107,8 @@ def _compile(
     document, spec, shared = problems.document, understood.spec, Shared(local.remembered)
     drafts = resolve_files(_only(understood.drafts, choices.only, problems), local, problems)
     metrics, measure = _metrics(spec, registry, problems)
-    prompts = prompts_of(spec, drafts) if understood.whole else () if understood.own else (spec.prompt,)
+    patches = [draft.entry.prompt for draft in drafts] if understood.whole else [] if understood.own else [None]
+    prompts = prompts_of(spec.prompt, patches)
     resolved = _resolve(spec, drafts, prompts, choices, local, problems)
     made = _candidates(drafts, resolved, choices, shared, problems)
     if len(problems) and understood.plain:

@@ -12,6 +12,8 @@ from customspec.estimate import Estimate
 from customspec.report.quantities import duration, size
 from customspec.spec import Budget
 
+_ALLOW = "allow more, or name under `techniques` what needs less"
+
 
 def _count(number: float) -> str:
     return f"{number:,.1f}".removesuffix(".0")
@@ -55,9 +57,6 @@ def over_budget(ready: Ready, budget: Budget | None, *, gauge: bool) -> dict[str
             needs = limit.needs.format(limit.write(needed))
             reasons[key] = f"over the budget: needs {needs} by the estimate; `{key}` allows {limit.write(most)}"
     return reasons
-
-
-_ALLOW = "allow more, or name under `techniques` what needs less"
 
 
 def check_budget(broken: Mapping[str, Mapping[str, str]], ready: Sequence[Ready], problems: Problems) -> None:

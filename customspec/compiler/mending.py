@@ -71,10 +71,7 @@ class _Copy:
 
     def inside(self, path: KeyPath) -> Mapping[str, Any]:
         """The mapping at a path; an empty one where something else stands there."""
-        found: Any = self.document.data
-        for part in path:
-            is_there = part in found if isinstance(found, Mapping) else isinstance(found, list)
-            found = found[part] if is_there else None
+        found = self.document.value(path)
         return found if isinstance(found, Mapping) else {}
 
     def changed(self, path: KeyPath, change: Change, *unsure: KeyPath) -> _Copy:

@@ -4,28 +4,40 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
-from customspec.compiler.entries import Draft
+from pydantic import ValidationError
+
 from customspec.compiler.problems import Problems
-from customspec.compiler.prompting import merged
+from customspec.compiler.prompting import laid_over
 from customspec.errors import Code
 from customspec.inputs.splits import Splits
 from customspec.inputs.splitting import overlap
 from customspec.prompts import Row, TemplateError
 from customspec.sandbox.templates import Known, Sandboxed
-from customspec.source import Document
-from customspec.spec import Prompt, Spec
+from customspec.spec import Prompt, PromptPatch, Spec
 
 LOOSE = (("test", "validation"), ("validation", "train"))
 NAMED = 3  # rows in one message
 
 
-def prompts_of(spec: Spec, drafts: Iterable[Draft]) -> tuple[Prompt, ...]:
-    """Each different prompt that a candidate asks with; those that are wrong are reported where they are read."""
-    nowhere = Problems(Document("", "", {}, {}))
-    own = (merged(spec.prompt, draft.entry.prompt, draft.at, nowhere) for draft in drafts)
-    asked = {(prompt.system, prompt.user, prompt.messages): prompt for prompt in own if prompt is not None}
-    return tuple(asked.values())
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """The columns that a prompt asks with; none where its templates cannot be read. `turns`: one holds the turns of a
+    conversation."""
+
+    columns: tuple[str, ...]
+    turns: bool
+
+
+def prompts_of(prompt: Prompt, patches: Iterable[PromptPatch | None]) -> tuple[Prompt, ...]:
+    """The spec's prompt with each candidate's own parts; those that are wrong are reported where they are read."""
+    prompts: list[Prompt] = []
+    for patch in patches:
+        with suppress(ValidationError):
+            prompts.append(prompt if patch is None else Prompt.model_validate(laid_over(prompt, patch)))
+    return tuple(prompts)
 
 
 def check_overlap(spec: Spec, prompts: Sequence[Prompt], rows: Splits, problems: Problems, known: Known) -> None:
@@ -35,8 +47,9 @@ def check_overlap(spec: Spec, prompts: Sequence[Prompt], rows: Splits, problems:
     a conversation but the last answer, after NFKC, case folding and the collapse of white space, whatever their
     answers. `rows` are the splits as given.
     """
-    same, allowed = _shared(rows, "test", "train", prompts, known), spec.data.allow_overlap
-    if allowed is not None and not all(_are_there(_columns(one, known), rows.test, rows.train) for one in prompts):
+    questions = _questions(prompts, known)
+    same, allowed = _shared(rows, "test", "train", questions), spec.data.allow_overlap
+    if allowed is not None and not all(_are_there(one.columns, rows.test, rows.train) for one in questions):
         return  # reported where the template is read
     if allowed is not None and len(same) != allowed:
         message = f"`allow_overlap` must be the exact number of test rows that are also in `train`: {len(same)}"
@@ -51,7 +64,8 @@ def check_overlap(spec: Spec, prompts: Sequence[Prompt], rows: Splits, problems:
 def overlap_notes(prompts: Sequence[Prompt], rows: Splits, known: Known) -> tuple[str, ...]:
     """Notes, not errors: validation rows that were trained on make the choice optimistic, test rows that were chosen by
     make the claim so."""
-    found = ((later, earlier, _shared(rows, later, earlier, prompts, known)) for later, earlier in LOOSE)
+    questions = _questions(prompts, known)
+    found = ((later, earlier, _shared(rows, later, earlier, questions)) for later, earlier in LOOSE)
     return tuple(
         f"{_counted(same, later)} also in `{earlier}`: {_named(same)}" for later, earlier, same in found if same
     )
@@ -70,36 +84,40 @@ def _named(same: list[tuple[Row, Row]]) -> str:
     return named + (f" and {len(same) - NAMED} more" if len(same) > NAMED else "")
 
 
-def _columns(prompt: Prompt, known: Known) -> list[str]:
+def _questions(prompts: Iterable[Prompt], known: Known) -> Sequence[_Question]:
+    """What the prompts ask, each once: rows are compared by columns, however the text around them is."""
+    return tuple(dict.fromkeys(_Question(_columns(one, known), one.messages is not None) for one in prompts))
+
+
+def _columns(prompt: Prompt, known: Known) -> tuple[str, ...]:
     if prompt.messages is not None:
-        return [prompt.messages]
+        return (prompt.messages,)
     templates = [source for source in (prompt.system, prompt.user) if source is not None]
     try:
-        return sorted(frozenset[str]().union(*(Sandboxed(source, known=known).variables for source in templates)))
+        return tuple(sorted({name for source in templates for name in Sandboxed(source, known=known).variables}))
     except TemplateError:
-        return []  # reported where the prompt is read
+        return ()  # reported where the prompt is read
 
 
-def _shared(rows: Splits, later: str, earlier: str, prompts: Sequence[Prompt], known: Known) -> list[tuple[Row, Row]]:
+def _shared(rows: Splits, later: str, earlier: str, questions: Iterable[_Question]) -> list[tuple[Row, Row]]:
     """The rows of one split that ask, by any of the prompts, what a row of the other asks; with the first of those."""
     first, second = rows.named(later), rows.named(earlier)
     found: dict[int, int] = {}
-    for prompt in prompts:
-        columns = _columns(prompt, known)
-        if _are_there(columns, first, second):
-            same = overlap(_asked(first, columns, prompt), _asked(second, columns, prompt))
+    for question in questions:
+        if _are_there(question.columns, first, second):
+            same = overlap(_asked(first, question), _asked(second, question))
             found = {**dict(same), **found}  # a column that is not there is reported where the template is read
     return [(first[one], second[found[one]]) for one in sorted(found)]
 
 
-def _asked(rows: Iterable[Row], columns: list[str], prompt: Prompt) -> Iterable[str]:
+def _asked(rows: Iterable[Row], question: _Question) -> Iterable[str]:
     """A row's question as one text, with a mark between the columns that no text has."""
     for row in rows:
-        values = [row.fields.get(column) for column in columns]
-        yield " \0 ".join(map(_text, values if prompt.messages is None else map(_question, values)))
+        values = [row.fields.get(column) for column in question.columns]
+        yield " \0 ".join(map(_text, map(_unanswered, values) if question.turns else values))
 
 
-def _question(turns: object) -> object:
+def _unanswered(turns: object) -> object:
     """A conversation without the answer that it ends with."""
     if not (isinstance(turns, list | tuple) and turns and isinstance(turns[-1], Mapping)):
         return turns

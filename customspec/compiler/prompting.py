@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain, takewhile
+from typing import Any
 
 from customspec.compiler.problems import Problems
 from customspec.compiler.template_faults import filled_otherwise, guess, sentence, unquoted, word
@@ -44,14 +45,17 @@ class Rendered:
     choices: tuple[str, ...] | None
 
 
-def merged(prompt: Prompt, patch: PromptPatch | None, at: KeyPath, problems: Problems) -> Prompt | None:
-    """The candidate's prompt: its own parts laid over the spec's; templates and a chat column replace each other."""
-    if patch is None:
-        return prompt
+def laid_over(prompt: Prompt, patch: PromptPatch) -> dict[str, Any]:
+    """The candidate's own parts laid over the spec's, not yet a prompt; templates and a chat column replace each
+    other."""
     own, kept = patch.model_dump(exclude_none=True), prompt.model_dump(exclude_none=True)
     replaced = PARTS if patch.messages is not None else ("messages",) if own.keys() & set(PARTS) else ()
-    whole = {**{part: value for part, value in kept.items() if part not in replaced}, **own}
-    return validate(Prompt, whole, problems, (*at, "prompt"))
+    return {**{part: value for part, value in kept.items() if part not in replaced}, **own}
+
+
+def merged(prompt: Prompt, patch: PromptPatch | None, at: KeyPath, problems: Problems) -> Prompt | None:
+    """The candidate's prompt: the spec's, where it has no part of its own."""
+    return prompt if patch is None else validate(Prompt, laid_over(prompt, patch), problems, (*at, "prompt"))
 
 
 def render_all(

@@ -1,4 +1,4 @@
-"""What follows a run: the terminal, and the watchers that were asked for; a fault of theirs never harms the run."""
+"""What follows a run: terminal, log, and the watchers that were asked for; a fault of theirs never harms the run."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def _find(name: str, registry: Registry) -> Watcher:
 
 @contextmanager
 def watched(
-    plan: Plan, folder: Path, display: Progress, watchers: Sequence[Watcher], tell: Callable[[str], None]
+    plan: Plan, folder: Path, displays: Sequence[Progress], watchers: Sequence[Watcher], tell: Callable[[str], None]
 ) -> Iterator[Watched]:
     """All of them as one, told that the run started, and at the latest on leaving that it ended.
 
     `tell` gets a sentence about each watcher that is switched off.
     """
-    together = Watched(display, watchers, tell)
+    together = Watched(displays, watchers, tell)
     together.run_started(plan.to_json(), folder)
     try:
         yield together
@@ -54,8 +54,8 @@ def watched(
 class Watched:
     """Passes everything on; a watcher that raises is named, logged and called no more."""
 
-    def __init__(self, display: Progress, watchers: Sequence[Watcher], tell: Callable[[str], None]) -> None:
-        self._display = display
+    def __init__(self, displays: Sequence[Progress], watchers: Sequence[Watcher], tell: Callable[[str], None]) -> None:
+        self._displays = tuple(displays)
         self._watchers = list(watchers)
         self._tell = tell
 
@@ -63,13 +63,15 @@ class Watched:
         self._each("run_started", plan, folder)
 
     def started(self, step: str, total: int | None) -> None:
-        self._display.started(step, total)
+        for display in self._displays:
+            display.started(step, total)
         self._each("started", step, total)
 
     def progress(
         self, step: str, done: int, total: int | None, note: str = "", values: Mapping[str, float] | None = None
     ) -> None:
-        self._display.progress(step, done, total, note, values)
+        for display in self._displays:
+            display.progress(step, done, total, note, values)
         self._each("progress", step, done, total, note, values)
 
     def finished(
@@ -80,7 +82,8 @@ class Watched:
         reason: str | None = None,
         values: Mapping[str, Any] | None = None,
     ) -> None:
-        self._display.finished(step, status, seconds, reason, values)
+        for display in self._displays:
+            display.finished(step, status, seconds, reason, values)
         self._each("finished", step, status, seconds, reason, values)
 
     def run_finished(self, results: Mapping[str, Any] | None) -> None:

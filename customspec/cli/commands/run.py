@@ -18,7 +18,7 @@ from customspec.cli.output import show_json
 from customspec.cli.places import store_root
 from customspec.cli.planning import make_plan, resolved_plan
 from customspec.cli.printing import command_line, print_table
-from customspec.cli.progress import Logged, watching
+from customspec.cli.progress import logged, watching
 from customspec.cli.roots import roots_of
 from customspec.compiler import Compiled
 from customspec.compiler.curve import check_shares
@@ -41,7 +41,7 @@ from customspec.runners.limits import Limits
 from customspec.runners.local import run_plan
 from customspec.runners.machine_rates import calibrate
 from customspec.runners.outcome import Outcome
-from customspec.runners.watching import find_watchers, watched
+from customspec.runners.watching import Watched, find_watchers, watched
 from customspec.runners.work import CHECKPOINT_SECONDS, Host
 from customspec.saved import EditedError, NoPlanError, check_sense, load
 from customspec.store import Store, writing_under
@@ -172,7 +172,7 @@ def _execute(
         begun(plan, host.store, host.machine) as folder,
         logging_to(folder, earlier),
         watching() as shown,
-        watched(plan, folder, display := Logged(shown), watchers, say) as following,
+        watched(plan, folder, displays := (shown, logged()), watchers, say) as following,
     ):
         _log_start(plan, host.machine)
         for told in killed_runs(host.store):
@@ -183,7 +183,7 @@ def _execute(
             # its steps are none of the plan's, so the watchers don't see them
             if after is not None and outcome.stopped is None:
                 begins = partial(refers, folder, host=host)
-                curve = after(outcome, host, watcher=display, limits=limits, begins=begins)
+                curve = after(outcome, host, watcher=Watched(displays, (), say), limits=limits, begins=begins)
         except (KeyboardInterrupt, Terminated) as interrupt:
             outcome = replace(outcome, stopped=interrupt)
         document = write_run(folder, plan, outcome, host, None if curve is None else curve.document)
