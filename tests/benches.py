@@ -48,6 +48,7 @@ class Bench:
     measure: Callable[[nn.Module], float] | None = None
     patience: int | None = None
     seconds: float = 0.0
+    device: str = "cpu"
 
     @property
     def checkpoints(self) -> Checkpoints:
@@ -59,6 +60,7 @@ class Bench:
         options = technique.options.model_validate(given)
         seed_everything(7)
         model = technique.adapt(options, self.make(), task_of(self.rows, lambda text: [5, 6, 7], None, STEPS))
+        model.to(self.device)
         room = self.folder / "room" / str(len(list((self.folder / "room").glob("*"))))
         room.mkdir(parents=True)
         artifact = Artifact(lambda model, folder: torch_free_save(model, folder), room)
@@ -79,7 +81,7 @@ class Bench:
             steps=STEPS,
             seed=7,
             pad=0,
-            device="cpu",
+            device=self.device,
             autocast=False,
             scratch=room / "scratch",
             selection=selection,
