@@ -93,6 +93,8 @@ def _columns(prompt: Prompt, known: Known) -> tuple[str, ...]:
     if prompt.messages is not None:
         return (prompt.messages,)
     templates = [source for source in (prompt.system, prompt.user) if source is not None]
+    if known.allowance.refused:
+        return ()  # no more time is spent here on a spec that is refused where its prompts are read
     try:
         return tuple(sorted({name for source in templates for name in Sandboxed(source, known=known).variables}))
     except TemplateError:

@@ -24,7 +24,7 @@ from customspec.prompts import (
     is_plain,
     reference,
 )
-from customspec.sandbox.templates import Known, Sandboxed, TemplateLimitError
+from customspec.sandbox.templates import Known, Sandboxed, TemplateLimitError, TogetherLimitError
 from customspec.source import KeyPath
 from customspec.spec import Prompt, PromptPatch
 from customspec.suggest import closest, did_you_mean
@@ -128,13 +128,20 @@ def _template(
     try:
         return Sandboxed(source, known=known)
     except TemplateLimitError as limit:
-        problems.add(Code.TEMPLATE_LIMIT, at, f"this template is refused: {limit}", hint=LESS)
+        _refuse(limit, at, problems)
         return None
     except TemplateError as fault:
         message = f"template error: {sentence(fault)}"
         hint = unquoted(source, columns) or guess(fault)
         problems.add(Code.TEMPLATE_SYNTAX, at, message, hint=hint, word=word(fault, source), line=fault.line)
         return None
+
+
+def _refuse(limit: TemplateLimitError, at: KeyPath, problems: Problems) -> None:
+    """Raises SpecError where others have used up the time of all: what comes behind would be refused alike."""
+    problems.add(Code.TEMPLATE_LIMIT, at, f"this template is refused: {limit}", hint=LESS)
+    if isinstance(limit, TogetherLimitError):
+        problems.stop_if_any()
 
 
 def _check_names_columns(
@@ -205,7 +212,7 @@ def _render_some(
     try:
         examples = template.render_all(rows)
     except TemplateLimitError as limit:
-        problems.add(Code.TEMPLATE_LIMIT, places[limit.part or "user"], f"this template is refused: {limit}", hint=LESS)
+        _refuse(limit, places[limit.part or "user"], problems)
         return []
     except TemplateError as fault:
         _cannot_fill(fault, template, rows[fault.row or 0], places, problems)

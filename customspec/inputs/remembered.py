@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import customspec
 from customspec.inputs.checksummed import read_checksummed, write_checksummed
+from customspec.sandbox.templates import Allowance
 
 MOST: Final = 2 * 2**20  # characters of JSON that are kept
 PLACES: Final = 256  # files at most; specs that share a place forget each other's
@@ -41,6 +42,7 @@ class Remembered:
         self._before = _read(self._file, self._makers)
         self._now: dict[str, Any] = {}
         self._room = 0 if folder is None else MOST
+        self.allowance = Allowance()
 
     def __bool__(self) -> bool:
         """Whether anything is known from before."""

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
@@ -25,11 +26,13 @@ KEPT: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # where the interpreter 
 
 
 class WorkerDiedError(Exception):
-    """The process ended in the middle of a request; `reason` is one of `time`, `memory`, `output`."""
+    """The process ended in the middle of a request; `reason` is one of `time`, `memory`, `output`, and `cpu` the most
+    seconds that it has computed."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, cpu: float = 0.0) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.cpu = cpu
 
 
 class Worker:
@@ -57,12 +60,17 @@ class Worker:
             request = {"id": id, "rows": rows, "cpu": cpu, "each": each}
             request |= {} if known else {"kind": kind, "source": source}
             line = json.dumps(request).encode() + b"\n"
-            answer = {"asked": len(line), **self._exchange(child, line)}
+            began = time.monotonic()
+            try:
+                answer = {"asked": len(line), **self._exchange(child, line)}
+            except WorkerDiedError as error:
+                error.cpu = min(cpu, time.monotonic() - began)
+                raise
             if "error" in answer and "row" not in answer:
                 del self._known[kind, source]  # it was no template
             if "limit" in answer:
                 self._forget()  # what the template left in memory goes with the process
-                raise WorkerDiedError(answer["limit"])
+                raise WorkerDiedError(answer["limit"], answer["cpu"])
             return answer
 
     def close(self) -> None:

@@ -10,6 +10,9 @@ from customspec.prompts import PromptTemplate, TemplateError
 from customspec.sandbox.client import Worker, WorkerDiedError, worker
 
 CPU: Final = 0.5  # seconds for a template, whatever it does
+CPU_TOGETHER: Final = 1.0  # seconds for all templates of a spec, beyond what they and their rows earn
+CPU_PER_TEMPLATE: Final = 0.01  # seconds that each earns: ten times what compiling takes
+CPU_OF_A_START: Final = 0.1  # seconds that a template costs which ends the process
 CPU_PER_ROW: Final = 0.0005  # seconds more for each row: ten times what filling takes
 CPU_PER_BYTE: Final = 1e-7  # seconds more for each byte of the rows
 BATCH: Final = 256  # rows in one request
@@ -22,19 +25,37 @@ LIMITS: Final = {
     "time": f"it takes more than {CPU:g} s of computing",
     "memory": "it needs more memory than a template may have",
     "output": "it writes more text than any prompt may have",
+    "together": f"the templates of this spec take more than {CPU_TOGETHER:g} s of computing together",
     "all": "of all rows together it makes many times the text that they hold",
 }
 
 
-class Known(Protocol):
-    """A cache of the worker's answers, by what they were made of."""
+class Allowance:
+    """What the templates of one spec may still compute together, and which of them were refused."""
 
+    def __init__(self) -> None:
+        self.left = CPU_TOGETHER
+        self.refused: dict[tuple[str, str], str] = {}
+
+
+class Known(Protocol):
+    """A cache of the worker's answers, by what they were made of; and what those that are not known may cost."""
+
+    @property
+    def allowance(self) -> Allowance: ...
     def get(self, made_of: object) -> Any | None: ...
     def put(self, made_of: object, value: object) -> None: ...
 
 
 class TemplateLimitError(TemplateError):
     """A template that ran into one of its limits."""
+
+
+class TogetherLimitError(TemplateLimitError):
+    """A template behind others that have used up the time of all. What comes behind it is refused alike."""
+
+    def __init__(self) -> None:
+        super().__init__(LIMITS["together"])
 
 
 class Sandboxed:
@@ -49,7 +70,9 @@ class Sandboxed:
         self.source = source
         self._runner = runner or worker()
         self._known = known
-        self._cpu = CPU
+        self._allowance = Allowance() if known is None or self.kind == "chat" else known.allowance  # a model's is alone
+        self._earned = CPU_PER_TEMPLATE
+        self._floor = CPU
         self._room = ALL
         answer = self._ask([])
         self.variables = frozenset(answer.get("variables", ()))
@@ -65,7 +88,7 @@ class Sandboxed:
 
     def _batch(self, rows: Sequence[Mapping[str, Any]], start: int) -> Iterator[str]:
         batch = [self._needed(fields) for fields in rows[start : start + BATCH]]
-        self._cpu += CPU_PER_ROW * len(batch)
+        self._earned += CPU_PER_ROW * len(batch)
         try:
             texts = self._ask(batch)["texts"]
         except TemplateError as error:
@@ -90,18 +113,43 @@ class Sandboxed:
         return answer
 
     def _ask_worker(self, rows: Sequence[Mapping[str, Any]], *, each: bool) -> Mapping[str, Any]:
-        if self._cpu <= 0:
-            raise TemplateLimitError(LIMITS["time"])
+        self._check_may_ask()
         try:
             answer = self._runner.ask(self.kind, self.source, rows, self._cpu, each=each)
         except WorkerDiedError as error:
+            self._charge(error.cpu + CPU_OF_A_START)
+            if not rows:
+                self._allowance.refused[self.kind, self.source] = error.reason
+            if error.reason == "time" and self._floor > 0:  # it was given less than it may have
+                raise TogetherLimitError from error
             raise TemplateLimitError(LIMITS[error.reason]) from error
-        self._cpu += CPU_PER_BYTE * answer["asked"] - answer["cpu"]
+        self._earned += CPU_PER_BYTE * answer["asked"]
+        self._charge(answer["cpu"])
         if "error" in answer:
             raise TemplateError(
                 answer["error"], line=answer.get("line", 1), word=answer.get("word"), row=answer.get("row")
             )
         return answer
+
+    @property
+    def _cpu(self) -> float:
+        """Seconds that it may still compute."""
+        return self._earned + min(self._floor, self._allowance.left)
+
+    def _check_may_ask(self) -> None:
+        reason = self._allowance.refused.get((self.kind, self.source))
+        if reason is not None or self._floor <= 0:
+            raise TemplateLimitError(LIMITS[reason or "time"])
+        if self._allowance.left <= 0:
+            raise TogetherLimitError
+
+    def _charge(self, spent: float) -> None:
+        """What it computed is taken from what it has earned, and the rest from what every template has, and all."""
+        self._earned -= spent
+        if self._earned < 0:
+            self._floor += self._earned
+            self._allowance.left += self._earned
+            self._earned = 0.0
 
 
 class SandboxedChat(Sandboxed):
@@ -115,12 +163,14 @@ class SandboxedChat(Sandboxed):
         return [found for batch in _batched(rows) for found in self._each(batch)]
 
     def _each(self, rows: Sequence[Mapping[str, Any]]) -> list[str | TemplateError]:
-        self._cpu += CPU_PER_ROW * len(rows)
+        self._earned += CPU_PER_ROW * len(rows)
         try:
             texts = self._ask(rows, each=True)["texts"]
         except TemplateLimitError as error:
+            if len(rows) == 1 or self._cpu <= 0:
+                return [error] * len(rows)
             # which row it was, the process that ended cannot tell
-            return [error] if len(rows) == 1 else [found for row in rows for found in self._each([row])]
+            return [found for row in rows for found in self._each([row])]
         return [text if isinstance(text, str) else TemplateError(text["error"]) for text in texts]
 
     def _needed(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
