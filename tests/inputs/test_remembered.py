@@ -12,7 +12,7 @@ import customspec.inputs.remembered as module
 from customspec.inputs.checksummed import read_checksummed, write_checksummed
 from customspec.inputs.remembered import Remembered
 from customspec.sandbox.client import Worker
-from customspec.sandbox.templates import Sandboxed, TemplateLimitError
+from customspec.sandbox.templates import Allowance, Sandboxed, TemplateLimitError
 from support import Workspace
 
 
@@ -106,6 +106,8 @@ def test_a_file_of_another_kind_is_no_memory(value: object, tmp_path: Path) -> N
 )
 def test_an_answer_that_cannot_be_one_is_asked_for_again(message: object, tmp_path: Path) -> None:
     class Liar:
+        allowance = Allowance()
+
         def get(self, made_of: Any) -> object:
             return message if made_of[2] else None
 
@@ -129,6 +131,8 @@ def test_what_is_known_is_not_asked_of_the_worker(tmp_path: Path) -> None:
 
 def test_a_template_that_is_refused_is_refused_again() -> None:
     class Noted(dict[str, Any]):
+        allowance = Allowance()
+
         def get(self, made_of: object) -> Any:  # type: ignore[override]
             return super().get(json.dumps(made_of))
 
