@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
+from math import prod
 from typing import Any, Final
 
 _COMPOSED: Final = 4  # times fewer bytes has a text in its composed form; three letters of Hangul become one
@@ -43,6 +44,9 @@ def fault_of_parts(tokenizer: Mapping[str, Any]) -> str | None:
         return "its tokenizer is not used: it leaves out merges at random, so that a text is never read twice alike"
     if replaces_by_pattern(tokenizer.get("decoder")):
         return "its decoder is not used: it looks for a pattern in what a model writes"
+    longer = prod(map(_growth, parts(tokenizer.get("decoder"))))
+    if longer > _MOST_GROWTH:
+        return f"its decoder is not used: what a model writes may become {longer} times as long"
     return None
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import torch
 from peft import PeftConfig, PeftModel, get_peft_model, get_peft_model_state_dict
@@ -16,11 +17,13 @@ from transformers.pytorch_utils import Conv1D
 from customspec.errors import MachineError, UsageError, first_line
 from customspec.inputs.vetting import ADAPTER, vetted
 from customspec.ml.quiet import quietly
+from customspec.patterns import slow_pattern
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-WEIGHTS = "adapter_model.safetensors"
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+SHOWN: Final = 60  # characters of a pattern
 
 
 @quietly()
@@ -51,14 +54,22 @@ def load(model: PreTrainedModel, folder: Path) -> nn.Module:
     configuration asks for: PEFT would keep what it began with.
     """
     with vetted(folder, ADAPTER) as view, _told(folder):
-        if not (view / WEIGHTS).is_file():
-            raise MachineError(f"the adapter {folder} has no {WEIGHTS}")
+        for name in (CONFIG, WEIGHTS):
+            if not (view / name).is_file():
+                raise MachineError(f"the adapter {folder} has no {name}")
+        _check_patterns(view / CONFIG)
         adapted = PeftModel.from_pretrained(model, str(view), is_trainable=False)
         with safe_open(view / WEIGHTS, framework="pt") as file:
             lacking = sorted(get_peft_model_state_dict(adapted, save_embedding_layers=False).keys() - file.keys())
     if lacking:
         raise MachineError(f"the adapter {folder} cannot be used: its weights lack `{lacking[0]}`")
     return cast(nn.Module, adapted)
+
+
+def _check_patterns(file: Path) -> None:
+    """Raises ValueError for a pattern that PEFT might compare with the modules' names for ever."""
+    if (pattern := slow_pattern(json.loads(file.read_bytes()))) is not None:
+        raise ValueError(f"the pattern `{pattern[:SHOWN]}` in its configuration might take for ever")
 
 
 @contextmanager

@@ -159,3 +159,11 @@ def test_a_decoder_that_looks_for_a_pattern_is_refused() -> None:
     assert "its decoder is not used" in str(
         fault_of_parts({**plain, "decoder": {"type": "Sequence", "decoders": parts}})
     )
+
+
+def test_a_decoder_that_multiplies_what_a_model_writes_is_refused() -> None:
+    plain: dict[str, Any] = {"normalizer": None, "pre_tokenizer": None, "model": {}}
+    wide = {"type": "Replace", "pattern": {"String": "a"}, "content": "b" * 100}
+    assert fault_of_parts({**plain, "decoder": wide}) is None
+    told = fault_of_parts({**plain, "decoder": {"type": "Sequence", "decoders": [wide, {"type": "Fuse"}, wide]}})
+    assert told == "its decoder is not used: what a model writes may become 10000 times as long"

@@ -131,6 +131,30 @@ def test_an_adapter_of_strange_numbers_ends_with_a_sentence(
         load(load_model(tiny_folder, torch.float32), tmp_path)
 
 
+ENDLESS = r"((\w+\.?)+)+!"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"target_modules": ENDLESS},
+        {"exclude_modules": ENDLESS},
+        {"rank_pattern": {ENDLESS: 4}},
+        {"modules_to_save": [ENDLESS]},
+        {"alpha_pattern": {f"x)|{ENDLESS}|(y": 4}},
+    ],
+    ids=lambda told: next(iter(told)),
+)
+def test_an_adapter_whose_patterns_take_for_ever_is_not_used(
+    tiny_folder: Path, tmp_path: Path, told: dict[str, object]
+) -> None:
+    save(attach(load_model(tiny_folder, torch.float32), LoraConfig(r=2, task_type="CAUSAL_LM")), tmp_path)
+    config = tmp_path / "adapter_config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), **told}))
+    with pytest.raises(MachineError, match=r"^the adapter .* cannot be used: .*the pattern `.*might take for ever"):
+        load(load_model(tiny_folder, torch.float32), tmp_path)
+
+
 def test_what_is_saved_of_it_names_no_code(hostile: Path, tmp_path: Path) -> None:
     load_model(hostile, torch.float32).save_pretrained(tmp_path / "saved")
     saved = "".join(path.read_text() for path in (tmp_path / "saved").glob("*.json"))

@@ -49,6 +49,16 @@ def test_a_method_is_trained_and_its_adapter_is_plain_peft(workspace: Workspace,
         ("{method: LORA, config: {megatron_config: {a: 1}, megatron_core: os}}", "10:45", "`megatron_config` names a"),
         ("{method: LORA, config: {corda_config: {cache_file: x.pt}}}", "10:45", "LORA: `cache_file` names a file"),
         ("{method: PROMPT_TUNING, config: {tokenizer_name_or_path: a/b}}", "10:54", "`tokenizer_name_or_path` names"),
+        (
+            r'{method: LORA, config: {target_modules: "((\\w+\\.?)+)+!"}}',
+            "10:45",
+            r"`((\w+\.?)+)+!` might take",
+        ),
+        (
+            f"{{method: LORA, config: {{layer_replication: {[[0, 2]] * 200}}}}}",
+            "10:45",
+            "`layer_replication` is",
+        ),
         ("{method: XLORA, config: {adapters: {one: ../x}}}", "10:46", "`adapters` names a file, a model or code"),
     ],
 )

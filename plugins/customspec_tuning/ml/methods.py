@@ -16,6 +16,7 @@ from peft.utils import PeftType
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from customspec.errors import first_line
+from customspec.patterns import slow_pattern
 from customspec.suggest import closest, did_you_mean
 
 OURS = frozenset(
@@ -27,12 +28,14 @@ OURS = frozenset(
 NAMING: Final = re.compile(
     r"\w+_(path|file|folder|dir|kwargs|model)|adapters|auto_mapping|(megatron|tokenizer)_\w+", re.IGNORECASE
 )
+SHOWN: Final = 60  # characters of a pattern
+MOST_REPLICATED: Final = 200  # characters; a list of ranges of layers, of which every layer is laid out
 
 
 def configuration(method: str, config: Mapping[str, Any]) -> PeftConfig:
-    """PEFT's configuration of a method. Raises ValueError for options that name files, models or code, and what PEFT
-    raises of values that do not fit."""
-    if fault := _fault_of_names(config):
+    """PEFT's configuration of a method. Raises ValueError for options that name files, models or code, for what might
+    take for ever, and what PEFT raises of values that do not fit."""
+    if fault := _fault_of(config):
         raise ValueError(fault)
     return PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(method)](task_type="CAUSAL_LM", **config)
 
@@ -49,7 +52,7 @@ def look(method: str, config: Mapping[str, Any], model: Mapping[str, Any]) -> di
     for name in config:
         if name not in options:
             return _unknown(name, method, options)
-        if fault := _fault_of_names({name: config[name]}):
+        if fault := _fault_of({name: config[name]}):
             return {"message": f"{method}: {fault}", "option": "config", "item": name}
     try:
         made = configuration(method, config)
@@ -58,9 +61,14 @@ def look(method: str, config: Mapping[str, Any], model: Mapping[str, Any]) -> di
     return _counted(method, made, model)
 
 
-def _fault_of_names(config: Mapping[str, Any]) -> str | None:
-    named = next(_naming(config), None)
-    return None if named is None else f"`{named}` names a file, a model or code, which no spec may do"
+def _fault_of(config: Mapping[str, Any]) -> str | None:
+    if (named := next(_naming(config), None)) is not None:
+        return f"`{named}` names a file, a model or code, which no spec may do"
+    if (pattern := slow_pattern(config)) is not None:
+        return f"the pattern `{pattern[:SHOWN]}` might take for ever: list the names instead"
+    if len(repr(config.get("layer_replication"))) > MOST_REPLICATED:
+        return "`layer_replication` is too long"
+    return None
 
 
 def _naming(config: object) -> Iterator[str]:
