@@ -1,6 +1,7 @@
 """Every technique with its defaults on ten intents of Banking77: accuracy, its spread over seeds, and cost.
 
     python -m benchmarks.techniques --data FOLDER [--work FOLDER] [--only ID ...] [--seeds N]
+    python -m benchmarks.techniques --results FILE ...      (the table of runs that are done, from their results.json)
 
 FOLDER holds Banking77's train.csv and test.csv (columns `text`, `category`). It is one spec, run through the store:
 what is interrupted goes on where it stood, and what is done is not done again. The table goes to stdout.
@@ -47,6 +48,9 @@ PROMPTING = ("zero_shot", "few_shot")
 
 def main() -> int:
     arguments = _arguments()
+    if arguments.results:
+        sys.stdout.write(_report(_joined([json.loads(file.read_text(encoding="utf-8")) for file in arguments.results])))
+        return 0
     work: Path = arguments.work
     work.mkdir(parents=True, exist_ok=True)
     _write_rows(arguments.data, work)
@@ -62,7 +66,9 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.techniques", description="Every technique's defaults.")
-    parser.add_argument("--data", type=Path, required=True, help="folder of Banking77's train.csv and test.csv")
+    begin = parser.add_mutually_exclusive_group(required=True)
+    begin.add_argument("--results", type=Path, nargs="+", help="results.json of runs, of one machine, instead of a run")
+    begin.add_argument("--data", type=Path, help="folder of Banking77's train.csv and test.csv")
     parser.add_argument("--work", type=Path, default=Path(".benchmarks/techniques"), help="spec, rows and store")
     parser.add_argument("--only", action="append", default=[], metavar="ID", help="one candidate; may be repeated")
     parser.add_argument("--seeds", type=int, default=3, help=f"of {', '.join(SPREAD)}; the others have one")
@@ -107,6 +113,14 @@ def _spec(seeds: int) -> dict[str, Any]:
         "metrics": ["accuracy"],
         "techniques": [*PROMPTING, *spread, *REST, *variants],
     }
+
+
+def _joined(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One document, with every candidate that is done in any of them, in the spec's order."""
+    done = {one["key"]: one for document in documents for one in document["candidates"] if one["status"] != "skipped"}
+    order = [*PROMPTING, *SPREAD, *REST, *VARIANTS]
+    candidates = sorted(done.values(), key=lambda one: (order.index(one["id"]), one["key"]))
+    return {**documents[0], "candidates": candidates}
 
 
 def _report(results: Mapping[str, Any]) -> str:

@@ -63,9 +63,10 @@ def made(load: TrainingLoad, trained: Trained, dtype: str, sharing: Sharing) -> 
 
 
 def logits(shape: Shape, load: TrainingLoad, dtype: str) -> float:
-    """At the answers' tokens: logits, their float32 copy, log-probabilities and the gradients of each."""
+    """At the answers' tokens: logits, their float32 copy, log-probabilities and the gradients of each; of many tokens,
+    of a part of them."""
     a_place = 12 if dtype == "float32" else 16
-    return load.batch * load.learned * shape.vocabulary * a_place
+    return min(load.batch * load.learned * shape.vocabulary, LOGITS_AT_ONCE) * a_place
 
 
 def evaluation(shape: Shape, load: EvaluationLoad, trained: Trained, dtype: str, rates: Rates) -> int:

@@ -29,7 +29,15 @@ def lean_lora(model: nn.Module) -> Iterator[None]:
         yield
     finally:
         for layer in layers:
-            del layer.__dict__["forward"]
+            layer.__dict__.pop("forward", None)
+
+
+def plainly(model: nn.Module) -> None:
+    """Give plain LoRA layers PEFT's own forward again: torch.compile, which fuses it, would compile ours by layer."""
+    for module in model.modules():
+        own = vars(module).get("forward")
+        if isinstance(own, partial) and own.func is _forward:
+            del module.__dict__["forward"]
 
 
 def _forward(layer: Linear, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -16,9 +17,12 @@ from transformers import PrinterCallback, TrainerCallback, TrainingArguments, se
 
 from customspec.errors import StepError
 from customspec.inputs.encoding import Encoded
-from customspec.ml.batching import evaluating
+from customspec.ml.arguments import training_arguments
+from customspec.ml.batching import bare, evaluating
 from customspec.ml.checkpointing import Checkpointing, Course, Looked
+from customspec.ml.compiling import WORTH, CompiledLayers, Compiling, compiles
 from customspec.ml.forward import Batch, Forward, collate, features_of, supervised
+from customspec.ml.head_loss import many, plain_head, summed_loss, without_head
 from customspec.ml.lean_lora import lean_lora
 from customspec.ml.objective import Objective
 from customspec.ml.quiet import quietly
@@ -27,7 +31,6 @@ from customspec.ml.state import first_not_finite
 from customspec.ml.steady import Finite, SteadyTrainer
 from customspec.spec import TrainingOptions
 
-LOGGED_STEPS = 200  # points of the loss curve at most
 CURVES = ("loss", "learning_rate", "grad_norm")  # what Trainer logs and a watcher may draw
 
 T = TypeVar("T")
@@ -78,13 +81,15 @@ def train(
     extras: Extras = Extras(),
     objective: Objective | None = None,
     checkpointing: Checkpointing | None = None,
+    worth_compiling: float = WORTH,
     progress: OnStep = lambda done, total, note, values: None,
 ) -> Trained:
     """Train in place for `steps` optimizer steps, or until `selection` ends it early; with a selection, the state to
     use is the one that it saved. `untrained_loss`: the base model's `sample_loss`; a loss that is no lower after a
     tenth of the steps is noted. `objective`: in place of the answers' cross-entropy, over the same rows. `progress`
     gets steps done, steps in all, and the loss: as a note, and at each point of the curve as a number, with the
-    learning rate and the gradients' norm. With `checkpointing` it goes on where an earlier call was cut off, and ends
+    learning rate and the gradients' norm. On a CUDA GPU layers are compiled where so many seconds are left
+    (`worth_compiling`; 0: at once). With `checkpointing` it goes on where an earlier call was cut off, and ends
     in the very weights that it would have ended in.
 
     Raises StepError for a batch without a supervised token, and for a loss, a gradient or a weight that is not finite;
@@ -92,10 +97,14 @@ def train(
     """
     seed_everything(seed)
     keeper = Keeper(selection, steps, untrained_loss, partial(sample_loss, rows=rows, pad=pad, objective=objective))
-    trainer = _trainer(model, rows, _arguments(options, steps, seed, device, autocast, scratch), pad, extras, objective)
+    trainer = _trainer(
+        model, rows, training_arguments(options, steps, seed, device, autocast, scratch), pad, extras, objective
+    )
     course = Course(trainer, keeper, checkpointing)
     after = [] if extras.after_step is None else [_After(extras.after_step, trainer.passed)]
-    for callback in (Finite(trainer), course, _Progress(progress, trainer.passed), keeper, *after, Looked(course)):
+    compiling = _compiling(trainer, model, worth_compiling)
+    told = _Progress(progress, trainer.passed)
+    for callback in (*compiling, Finite(trainer), course, told, keeper, *after, Looked(course)):
         trainer.add_callback(callback)
     with lean_lora(model):
         course.run()
@@ -152,9 +161,12 @@ class AnswerTrainer(SteadyTrainer):
     shown = Forward()
     penalty: Callable[[nn.Module], Tensor] | None = None
     objective: Objective | None = None
+    compiled: CompiledLayers | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._head = cache(plain_head)
+        self._vocabulary = bare(cast(nn.Module, self.model)).config.get_text_config(decoder=True).vocab_size
         self.model_accepts_loss_kwargs = True  # so that the loss is scaled by the tokens of all accumulated batches
 
     def compute_loss(
@@ -193,9 +205,22 @@ class AnswerTrainer(SteadyTrainer):
         predicting, targets = supervised(batch)
         if not targets.numel():
             raise StepError(f"no supervised token in the batch of {self.names_of(batch['rows'].tolist())}")
-        with self.accelerator.autocast():  # a model in a wrapper is called within it, past Trainer's own autocast
+        # a model in a wrapper is called within autocast, past Trainer's own
+        with self.accelerator.autocast():
+            head = self._head(model) if many(targets.numel(), self._vocabulary) else None
+            with self.compiled.used() if self.compiled else nullcontext():
+                return self._cross_entropy(model, batch, predicting, targets, head), targets.numel()
+
+    def _cross_entropy(
+        self, model: nn.Module, batch: Batch, predicting: Tensor, targets: Tensor, head: nn.Linear | None
+    ) -> Tensor:
+        """Summed, in nats; with a `head`, without all logits in memory."""
+        if head is None:
             logits = self.shown.answer_logits(model, batch, predicting)  # (answer tokens, vocabulary)
-        return F.cross_entropy(logits.float(), targets, reduction="sum"), targets.numel()
+            return F.cross_entropy(logits.float(), targets, reduction="sum")
+        with without_head(model):
+            states = self.shown.answer_logits(model, batch, predicting)  # (answer tokens, width)
+        return summed_loss(states, head, targets)
 
 
 def _trainer(
@@ -222,6 +247,14 @@ def _trainer(
     return trainer
 
 
+def _compiling(trainer: AnswerTrainer, model: nn.Module, worth: float) -> list[TrainerCallback]:
+    # what runs a shared beginning apart has caches, which differ from layer to layer
+    if trainer.objective is not None or trainer.shown.apart or not compiles(model):
+        return []
+    trainer.compiled = CompiledLayers(model)
+    return [Compiling(trainer.compiled, trainer.passed, worth)]
+
+
 class _After(TrainerCallback):
     def __init__(self, act: Callable[[nn.Module, int], None], passed: int) -> None:
         self._act, self._passed = act, passed
@@ -245,37 +278,6 @@ class _Progress(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.global_step >= self._passed:
             self._tell(state.global_step, state.max_steps, self._loss, None)
-
-
-def _arguments(
-    options: TrainingOptions, steps: int, seed: int, device: str, autocast: bool, scratch: Path
-) -> TrainingArguments:
-    warmup = options.warmup_steps or 0.0
-    arguments = TrainingArguments(
-        output_dir=str(scratch),
-        max_steps=steps,
-        learning_rate=options.learning_rate or 0.0,
-        per_device_train_batch_size=options.per_device_train_batch_size or 1,
-        gradient_accumulation_steps=options.gradient_accumulation_steps or 1,
-        lr_scheduler_type=options.lr_scheduler_type or "linear",
-        warmup_steps=math.ceil(warmup * steps) if warmup < 1 else int(warmup),
-        weight_decay=options.weight_decay or 0.0,
-        max_grad_norm=options.max_grad_norm or 1.0,
-        train_sampling_strategy="group_by_length",  # rows of like length share a batch: less padding
-        bf16=autocast,
-        use_cpu=device == "cpu",
-        seed=seed,
-        data_seed=seed,
-        save_strategy="no",
-        report_to=[],
-        logging_steps=max(1, steps // LOGGED_STEPS),
-        logging_nan_inf_filter=False,  # it would show a NaN loss as the mean of the others
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
-    )
-    arguments._n_gpu = min(1, arguments.n_gpu)  # one device a step: Trainer would spread the batch over all it sees
-    return arguments
 
 
 def _check_weights(model: nn.Module) -> None:

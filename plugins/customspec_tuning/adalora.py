@@ -81,7 +81,7 @@ class Adalora(BesideQuantized, MergingAdapter):
 
         from customspec.ml.adapters import attach
 
-        return attach(
+        adapted = attach(
             model,
             AdaLoraConfig(
                 task_type="CAUSAL_LM",
@@ -100,6 +100,10 @@ class Adalora(BesideQuantized, MergingAdapter):
                 total_step=task.steps,
             ),
         )
+        for name, parameter in adapted.named_parameters():
+            if "ranknum" in name:  # the current rank: on its way to a GPU, PEFT makes it a parameter that trains
+                parameter.requires_grad = False
+        return adapted
 
     def penalty(self, options: AdaloraOptions, model: nn.Module) -> Tensor:
         """PEFT's form of equation 4: mean distance of P'P and QQ' from the identity, not the sum of squares."""

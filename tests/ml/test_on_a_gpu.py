@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any, cast
@@ -21,7 +18,7 @@ from transformers import AutoModelForCausalLM
 
 from customspec.machine import chosen_gpu, cuda_gpus
 from customspec.ml.scoring import score_choices, score_simply
-from support import Workspace
+from support import Workspace, make_model
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU")
 
@@ -75,6 +72,9 @@ def test_adapters_train_beside_quantized_weights(workspace: Workspace, bits: int
 
 @needs_bits
 def test_a_quantized_base_takes_less_memory(workspace: Workspace) -> None:
+    wide: dict[str, Any] = {"hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 4}
+    (workspace.root / "model").unlink()
+    make_model(workspace.root / "model", **wide)
     entries = "{id: whole, zero_shot: {}}, {id: four, zero_shot: {}, quantization: {bits: 4}}"
     found = document(workspace, f"techniques: [{entries}]")
     whole, four = (one["cost"]["peak_memory_bytes"] for one in found["candidates"])
@@ -104,26 +104,12 @@ def test_a_training_there_is_the_one_here(tiny_model: Make, bench: Callable[...,
     )
 
 
-def test_short_of_memory_a_training_takes_fewer_rows_at_once(workspace: Workspace) -> None:
-    """The allocator itself runs out: 64 rows at once are too many for what the process may have."""
-    workspace.rows("train.jsonl", [{"text": f"{i} " + "red " * 60, "label": "warm"} for i in range(60)]
-                   + [{"text": f"{i} " + "blue " * 60, "label": "cold"} for i in range(60)])  # fmt: skip
-    workspace.write("short.py", SHORT)
-    spec = workspace.spec("techniques: [{full: {per_device_train_batch_size: 64, num_train_epochs: 1}}]")
-    done = subprocess.run(
-        [sys.executable, "short.py", str(spec)], cwd=workspace.root, capture_output=True, text=True, check=False
+@pytest.mark.parametrize("name", ["lora", "full"])
+def test_compiled_layers_train_there_as_they_are(tiny_model: Make, bench: Callable[..., Bench], name: str) -> None:
+    plain, compiled = (
+        dataclasses.replace(bench(name), make=lambda: tiny_model("llama"), device="cuda").train(worth_compiling=worth)
+        for worth in (1e9, 0.0)
     )
-    assert done.returncode == 0, done.stderr
-    notes = json.loads(done.stdout)["candidates"][0]["notes"]
-    assert any(note.startswith("memory was short: at most") for note in notes), notes
-
-
-SHORT = """\
-import sys
-import torch
-from customspec.cli import main
-
-_, whole = torch.cuda.mem_get_info()
-torch.cuda.set_per_process_memory_fraction(96 * 2**20 / whole)
-main(["run", sys.argv[1], "--device", "cuda", "--json"])
-"""
+    assert [loss for _, loss in compiled.trained.losses] == pytest.approx(
+        [loss for _, loss in plain.trained.losses], rel=1e-2
+    )
