@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from customspec.inputs.checksummed import read_checksummed, write_checksummed
+from customspec.inputs.regular import is_hollow
 from customspec.plan import digest
 
 LARGE: Final = 64 * 2**10  # bytes; a smaller file is hashed faster than its memo is read
@@ -22,6 +23,11 @@ def sha256_file(path: Path) -> str:
     """The digest of a file's bytes, as `sha256:…`. Raises OSError when the file cannot be read."""
     with path.open("rb") as file:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def has_digest(path: Path, digest: object) -> bool:
+    """Whether a file's bytes have the digest. What is holes for the most part is none of ours, and is not read."""
+    return not is_hollow(path) and sha256_file(path) == digest
 
 
 def folder_digest(digests: Mapping[str, str]) -> str:

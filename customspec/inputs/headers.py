@@ -19,7 +19,7 @@ from customspec.inputs.checksummed import read_checksummed, write_checksummed
 from customspec.inputs.digests import sha256_file
 from customspec.inputs.helper import helper
 from customspec.inputs.models import ModelError, ModelFiles
-from customspec.inputs.regular import clear_away
+from customspec.inputs.regular import clear_away, is_hollow
 from customspec.inputs.unusable import ANOTHER, unusable
 
 HEADER = "header.json"
@@ -97,8 +97,9 @@ def _read_in_helper(files: ModelFiles, folder: Path) -> None:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    """The digests of the folder's regular files; links and pipes are left out."""
-    files = (path for path in folder.glob("*") if path.name != HEADER and S_ISREG(path.lstat().st_mode))
+    """The digests of the folder's regular files; links, pipes and what is holes for the most part are left out."""
+    regular = (path for path in folder.glob("*") if path.name != HEADER and S_ISREG(path.lstat().st_mode))
+    files = (path for path in regular if not is_hollow(path))
     return {path.name: sha256_file(path) for path in files}
 
 

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from customspec.inputs.checksummed import read_checksummed, write_checksummed
-from customspec.inputs.digests import sha256_file
+from customspec.inputs.digests import has_digest, sha256_file
 from customspec.inputs.rows import read_hub
 from customspec.spec import Split
 
@@ -18,7 +18,7 @@ def cached_rows(split: Split, cache: Path) -> Path | None:
     """The kept rows of a hub split, or None when it was never fetched, or is no longer as it was."""
     path = _place(split, cache)
     expected = read_checksummed(path.with_suffix(".json"))
-    return path if expected is not None and path.is_file() and sha256_file(path) == expected else None
+    return path if expected is not None and path.is_file() and has_digest(path, expected) else None
 
 
 def fetch_rows(split: Split, cache: Path) -> Path:

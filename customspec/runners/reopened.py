@@ -11,7 +11,7 @@ from typing import Any
 
 from customspec.errors import MachineError, RefusedError, UsageError
 from customspec.hookspecs import Progress, ReadsFiles
-from customspec.inputs.digests import sha256_file
+from customspec.inputs.digests import has_digest
 from customspec.inputs.documents import read_document
 from customspec.inputs.paths import PathError, Roots, check_tree
 from customspec.inputs.regular import read_regular
@@ -137,7 +137,7 @@ def _check_unchanged(opened: Reopened) -> None:
     artifact = opened.artifact
     files = {path.relative_to(artifact).as_posix(): path for path in artifact.rglob("*") if path.is_file()}
     for name, digest in _digests(artifact / PROMPT).items():
-        if name not in files or sha256_file(files[name]) != digest:
+        if name not in files or not has_digest(files[name], digest):
             raise RefusedError(f"the artifact of {opened.key} is not opened: {name} has changed since the run")
 
 

@@ -132,7 +132,8 @@ def _verify_files(folder: Path, expected: Sequence[Mapping[str, Any]]) -> None:
         path = found.pop(entry["path"], None)
         if path is None:
             raise DamagedError(f"{entry['path']} is missing")
-        if not _is_regular(path) or _entry(path, folder) != entry:
+        # its size first: one that has grown to terabytes, of which nothing was written, would be read for hours
+        if not _is_regular(path) or path.stat().st_size != entry.get("size") or _entry(path, folder) != entry:
             raise DamagedError(f"{entry['path']} has changed")
     if found:  # a library may load such a file in place of the one that belongs there
         raise DamagedError(f"{min(found)} does not belong there")

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from customspec.inputs import digests
 from customspec.inputs.checksummed import read_checksummed, write_checksummed
-from customspec.inputs.digests import LARGE, SETTLED, Digests, folder_digest, sha256_file
+from customspec.inputs.digests import LARGE, SETTLED, Digests, folder_digest, has_digest, sha256_file
 
 
 def later() -> int:
@@ -40,6 +41,18 @@ def plant(memory: Path, sha256: str) -> None:
 
 
 # --- digests of files
+
+
+def test_what_is_nearly_all_holes_has_no_digest_and_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "whole").write_bytes(b"whole")
+    (tmp_path / "hollow").write_bytes(b"whole")
+    digest = sha256_file(tmp_path / "whole")
+    os.truncate(tmp_path / "hollow", 1 << 40)
+    assert has_digest(tmp_path / "whole", digest)
+    monkeypatch.setattr(digests, "sha256_file", lambda _: digest)
+    assert not has_digest(tmp_path / "hollow", digest)
 
 
 @pytest.mark.parametrize("size", [0, 1, LARGE - 1, LARGE, 3 * 2**20 + 1])

@@ -12,8 +12,9 @@ from published import KEY, OTHER, WEIGHTS, Publish
 
 from customspec.errors import RefusedError
 from customspec.inputs.checksummed import write_checksummed
+from customspec.inputs.digests import sha256_file
 from customspec.plan import Result
-from customspec.store import Store, link_tree
+from customspec.store import Store, link_tree, objects
 from customspec.store.upkeep import find_faults
 
 
@@ -188,3 +189,17 @@ def test_a_damaged_object_found_while_publishing_gives_way_to_the_new_one(store:
     assert store.get(KEY) == Result(
         "train:lora@0", KEY, {"by": "new"}, store.root / "objects" / KEY[:2] / KEY / "files"
     )
+
+
+def test_a_file_that_has_grown_to_terabytes_is_damage_and_is_not_read(
+    store: Store, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = publish(store).folder / "notes.txt"
+    os.truncate(unlocked(file), 1 << 40)
+
+    def read(path: Path) -> str:
+        assert path.stat().st_size < 1 << 30
+        return sha256_file(path)
+
+    monkeypatch.setattr(objects, "sha256_file", read)
+    assert store.get(KEY) is None
