@@ -194,7 +194,7 @@ def test_a_damaged_object_found_while_publishing_gives_way_to_the_new_one(store:
 def test_a_file_that_has_grown_to_terabytes_is_damage_and_is_not_read(
     store: Store, publish: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = publish(store).folder / "notes.txt"
+    file = publish(store, KEY).folder / "notes.txt"
     os.truncate(unlocked(file), 1 << 40)
 
     def read(path: Path) -> str:
