@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 import torch
 from peft import PeftConfig, PeftModel, get_peft_model, get_peft_model_state_dict
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 SHOWN: Final = 60  # characters of a pattern
+MOST_REPLICATED: Final = 200  # characters; a list of ranges of layers, of which every layer is laid out
 
 
 @quietly()
@@ -57,7 +58,7 @@ def load(model: PreTrainedModel, folder: Path) -> nn.Module:
         for name in (CONFIG, WEIGHTS):
             if not (view / name).is_file():
                 raise MachineError(f"the adapter {folder} has no {name}")
-        _check_patterns(view / CONFIG)
+        _check_config(view / CONFIG)
         adapted = PeftModel.from_pretrained(model, str(view), is_trainable=False)
         with safe_open(view / WEIGHTS, framework="pt") as file:
             lacking = sorted(get_peft_model_state_dict(adapted, save_embedding_layers=False).keys() - file.keys())
@@ -66,10 +67,24 @@ def load(model: PreTrainedModel, folder: Path) -> nn.Module:
     return cast(nn.Module, adapted)
 
 
-def _check_patterns(file: Path) -> None:
-    """Raises ValueError for a pattern that PEFT might compare with the modules' names for ever."""
-    if (pattern := slow_pattern(json.loads(file.read_bytes()))) is not None:
-        raise ValueError(f"the pattern `{pattern[:SHOWN]}` in its configuration might take for ever")
+def fault_of_config(config: Mapping[str, Any]) -> str | None:
+    """What in a configuration of PEFT's would keep it busy for ever, in a sentence."""
+    if (pattern := slow_pattern(config)) is not None:
+        return f"the pattern `{pattern[:SHOWN]}` might take for ever: list the names instead"
+    if len(repr(config.get("layer_replication"))) > MOST_REPLICATED:
+        return "`layer_replication` is too long"
+    return None
+
+
+def _check_config(file: Path) -> None:
+    """Raises ValueError for a configuration that PEFT must not see: it takes what is no number for one, too."""
+    config = json.loads(file.read_bytes(), parse_constant=_refuse)
+    if (fault := fault_of_config(config)) is not None:
+        raise ValueError(fault)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} stands in its configuration")
 
 
 @contextmanager

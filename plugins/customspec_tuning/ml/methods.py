@@ -16,7 +16,7 @@ from peft.utils import PeftType
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from customspec.errors import first_line
-from customspec.patterns import slow_pattern
+from customspec.ml.adapters import fault_of_config
 from customspec.suggest import closest, did_you_mean
 
 OURS = frozenset(
@@ -28,8 +28,6 @@ OURS = frozenset(
 NAMING: Final = re.compile(
     r"\w+_(path|file|folder|dir|kwargs|model)|adapters|auto_mapping|(megatron|tokenizer)_\w+", re.IGNORECASE
 )
-SHOWN: Final = 60  # characters of a pattern
-MOST_REPLICATED: Final = 200  # characters; a list of ranges of layers, of which every layer is laid out
 
 
 def configuration(method: str, config: Mapping[str, Any]) -> PeftConfig:
@@ -64,11 +62,7 @@ def look(method: str, config: Mapping[str, Any], model: Mapping[str, Any]) -> di
 def _fault_of(config: Mapping[str, Any]) -> str | None:
     if (named := next(_naming(config), None)) is not None:
         return f"`{named}` names a file, a model or code, which no spec may do"
-    if (pattern := slow_pattern(config)) is not None:
-        return f"the pattern `{pattern[:SHOWN]}` might take for ever: list the names instead"
-    if len(repr(config.get("layer_replication"))) > MOST_REPLICATED:
-        return "`layer_replication` is too long"
-    return None
+    return fault_of_config(config)
 
 
 def _naming(config: object) -> Iterator[str]:
