@@ -19,7 +19,7 @@ PROBLEMS = Path(__file__).with_name("problems")
 SPECS = sorted(PROBLEMS.glob("*/*.yaml"))
 PAIRS = {
     "syntax": 58,
-    "schema": 124,
+    "schema": 126,
     "semantics": 116,
     "data": 76,
     "model": 64,

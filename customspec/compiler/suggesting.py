@@ -138,7 +138,8 @@ def suggestion(errors: Sequence[ErrorDetails], place: Spot) -> str | None:
     """What to write instead: what was certainly meant, else what may stand there."""
     first = errors[0]
     kinds = {error["type"] for error in errors}
-    listed = _list_example(place) if "tuple_type" in kinds and not _takes(place, first["input"]) else None
+    fits = first["input"] != "" and _takes(place, first["input"])
+    listed = _list_example(place) if "tuple_type" in kinds and not fits else None
     if listed:
         return f"for instance: {listed}"
     meant = next(filter(None, map(remedy, errors)), None)

@@ -201,9 +201,12 @@ def _elsewhere(model: type[BaseModel], key: str, parent: KeyPath, owner: str) ->
     """What to do with a key that is like none that may stand here."""
     fields = sorted(fields_of(model, parent))
     homes = [name for name in fields if key in fields_of(model, (*parent, name))]
+    before_colon, colon, _ = key.partition(":")
     beside = closest(key, sorted(RESERVED), {}) if owner.startswith("technique ") else None
     if key in NO_KEYS:
         return NO_KEYS[key]
+    if colon and before_colon in fields:
+        return f"write a space behind the colon: `{before_colon}: …`"
     if f"`{key}`" in owner:
         return "options stand directly under the technique's name"
     if len(homes) == 1:

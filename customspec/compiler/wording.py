@@ -124,7 +124,9 @@ def remedy(error: ErrorDetails) -> str | None:
     return _other_spelling(kind, value)
 
 
-def _as_list(value: object) -> str:
+def _as_list(value: object) -> str | None:
+    if value == "":
+        return None  # nor may an item be empty
     if isinstance(value, Mapping):
         return "start each item with `- `"
     if isinstance(value, str) and re.match(r"-\w", value):
