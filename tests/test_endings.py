@@ -66,6 +66,16 @@ def test_a_failed_step_fails_its_candidate_alone(
     assert "Traceback" not in ended.err
 
 
+@pytest.mark.parametrize("printed", ["os.system('echo compiled')", "os.write(1, b'compiled')", "print('compiled')"])
+def test_what_a_step_writes_to_stdout_past_python_stays_off_it(workspace: Workspace, printed: str) -> None:
+    noisy = BROKEN.replace('raise RuntimeError("no luck today")', printed + "; raise RuntimeError(1)")
+    install(workspace.root / "site", "breaks", "import os\n" + noisy)
+    spec = workspace.spec("techniques: [zero_shot, breaks]")
+    ended = workspace.run("run", spec, "--json", PYTHONPATH=str(workspace.root / "site"))
+    assert [one["status"] for one in ended.json["candidates"]] == ["done", "failed"]
+    assert "compiled" in ended.err
+
+
 def test_a_technique_that_trains_more_than_it_promised_is_named_with_its_distribution(
     workspace: Workspace, customspec: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 import click
 
 from customspec.errors import Problem
+
+STDOUT: Final = 1  # file descriptors
+STDERR: Final = 2
 
 
 def show_problems(problems: Sequence[Problem], texts: Mapping[str, str] | None = None) -> None:
@@ -26,6 +31,26 @@ def show_problems(problems: Sequence[Problem], texts: Mapping[str, str] | None =
 def show_json(value: object) -> None:
     """One JSON document on stdout."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=sys.stdout.isatty(), allow_nan=False))
+
+
+@contextmanager
+def stdout_apart() -> Iterator[None]:
+    """Within it, what is written to stdout reaches stderr, also past Python: by native code, by a compiler that a
+    library starts. Stdout is for results."""
+    try:
+        sys.stdout.flush()
+        kept = os.dup(STDOUT)
+    except (AttributeError, OSError, ValueError):  # there is none
+        yield
+        return
+    os.dup2(STDERR, STDOUT)
+    try:
+        yield
+    finally:
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+        os.dup2(kept, STDOUT)
+        os.close(kept)
 
 
 def _texts(problems: Sequence[Problem]) -> dict[str, str]:

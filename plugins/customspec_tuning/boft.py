@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -71,6 +72,7 @@ class Boft(MergingAdapter):
 
         from customspec.ml.adapters import attach
 
+        _uncompiled()
         return attach(
             model,
             BOFTConfig(
@@ -81,6 +83,17 @@ class Boft(MergingAdapter):
                 boft_dropout=options.boft_dropout,
             ),
         )
+
+    def load(self, model: PreTrainedModel, folder: Path) -> nn.Module:
+        _uncompiled()
+        return super().load(model, folder)
+
+
+def _uncompiled() -> None:
+    """Keep PEFT from building its CUDA extension wherever there is a compiler: minutes, and one factor needs none."""
+    from peft.tuners.boft import layer
+
+    layer._FBD_CUDA = False  # type: ignore[assignment]  # it was looked for, and is not there
 
 
 @hookimpl

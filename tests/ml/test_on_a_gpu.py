@@ -65,7 +65,7 @@ def test_adapters_train_beside_quantized_weights(workspace: Workspace, bits: int
     entries = ", ".join(f"{{{name}: {{}}, quantization: {{bits: {bits}}}}}" for name in QUANTIZED)
     found = document(workspace, f"techniques: [{entries}]", more=("--max-steps", "6"))
     for name in QUANTIZED:
-        folder = workspace.candidate_folder(found, f"{name}@0") / "artifact"
+        folder = workspace.candidate_folder(found, f"{name}@0")
         base = AutoModelForCausalLM.from_pretrained(workspace.root / "model", dtype=torch.float32)
         assert PeftModel.from_pretrained(base, str(folder)).peft_config  # plain PEFT, on the weights themselves
 

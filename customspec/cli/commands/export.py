@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from customspec.cli.options import device_option, json_option, store_option
-from customspec.cli.output import show_json
+from customspec.cli.output import show_json, stdout_apart
 from customspec.cli.reopening import ChosenCandidate, candidate_option, read_chosen, reopened
 from customspec.cli.roots import allow_root_option
 from customspec.cli.runs import run_argument
@@ -43,7 +43,7 @@ def command(
     RUN is a run folder, a run's id, or a spec (its latest run).
     """
     chosen = read_chosen(run, candidate, store, allow_root)
-    with reopened(chosen, "export", device, store, allow_root) as opened:
+    with stdout_apart(), reopened(chosen, "export", device, store, allow_root) as opened:
         exported = export(opened, chosen.document, out or _default(chosen, merge=merge), merged=merge)
     if as_json:
         show_json(exported.to_json())

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from customspec.cli.options import device_option, store_option
+from customspec.cli.output import stdout_apart
 from customspec.cli.reopening import candidate_option, read_chosen, reopened
 from customspec.cli.roots import allow_root_option
 from customspec.cli.runs import run_argument
@@ -46,7 +47,7 @@ def command(
     """
     chosen = read_chosen(run, candidate, store, allow_root)
     queries = tuple(_read(rows))
-    with reopened(chosen, "predict", device, store, allow_root) as opened:
+    with stdout_apart(), reopened(chosen, "predict", device, store, allow_root) as opened:
         answers = predict(opened, queries)
     lines = "".join(json.dumps(answer, ensure_ascii=False, allow_nan=False) + "\n" for answer in answers)
     if out is None:

@@ -14,7 +14,7 @@ import click
 from customspec import __version__
 from customspec.cli.locks import check_locked, locked_section, pins
 from customspec.cli.options import Amount, choice_options, device_option, json_option, spec_argument, store_option
-from customspec.cli.output import show_json
+from customspec.cli.output import show_json, stdout_apart
 from customspec.cli.places import store_root
 from customspec.cli.planning import make_plan, resolved_plan
 from customspec.cli.printing import command_line, print_table
@@ -100,7 +100,8 @@ def command(
     if shares is not None and compiled is not None:
         after = partial(run_curve, compiled, shares, checkpoint_seconds=seconds)
     with writing_under(root):
-        ran = _execute(plan, Host(Store(root), discover(), machine), watchers, after, seconds, earlier)
+        with stdout_apart():
+            ran = _execute(plan, Host(Store(root), discover(), machine), watchers, after, seconds, earlier)
         code = _tell(plan, ran, require_goal=require_goal, as_json=as_json)
     if short := short_run(plan.shortened):
         tell(short)
@@ -114,7 +115,9 @@ def _compiled(
     if section is not None:
         check_locked(spec, section, compiled.plan)
     host = Host(Store(root), discover(), machine)
-    if calibrate(compiled.plan, host, say):
+    with stdout_apart():
+        measured = calibrate(compiled.plan, host, say)
+    if measured:
         compiled = make_plan(spec, root, machine, **choices)
     for note in compiled.notes:
         say(f"note: {note}")
