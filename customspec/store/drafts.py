@@ -15,6 +15,7 @@ from customspec.inputs.regular import clear_away
 from customspec.inputs.writing import private_folder
 
 STALE: Final = 60  # seconds
+BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 @contextmanager
@@ -22,7 +23,7 @@ def draft(parent: Path, kind: str = "") -> Iterator[Path]:
     """A new folder, named after this process, for as long as the `with` block; dead processes' are removed first. In a
     folder that holds other things, too, drafts are those whose names begin with `kind`."""
     _sweep(private_folder(parent), kind)
-    folder = Path(tempfile.mkdtemp(prefix=f"{kind}{os.getpid()}@{_processes()}-", dir=parent))
+    folder = Path(tempfile.mkdtemp(prefix=f"{kind}{os.getpid()}@{_processes()}{_boot()}-", dir=parent))
     try:
         yield folder
     finally:
@@ -46,15 +47,14 @@ def _sweep(parent: Path, kind: str) -> None:
 def is_abandoned(folder: Path, kind: str = "") -> bool:
     """Whether it is a draft of that kind, of a process that has ended. Raises FileNotFoundError."""
     pid, _, rest = folder.name.removeprefix(kind).partition("@")
-    if (
-        not folder.name.startswith(kind)
-        or not pid.isdecimal()
-        or rest.rpartition("-")[0] != _processes()
-        or is_alive(int(pid))
-    ):
+    processes, plus, boot = rest.rpartition("-")[0].partition("+")
+    known = folder.name.startswith(kind) and pid.isdecimal() and processes == _processes()
+    if not known or is_alive(int(pid)):
         return False
+    if plus and plus + boot == _boot():
+        return True
     # Two machines of one name may share this folder, and then a pid that is dead here may be alive there. A minute
-    # spares their short steps, and costs nothing: what a dead process left can wait.
+    # spares their short steps, and costs nothing: what a process of an earlier boot left can wait.
     # A clock that was set back makes drafts of the future: they are as old as they are far.
     return abs(time.time() - folder.stat().st_mtime) > STALE
 
@@ -66,6 +66,15 @@ def _processes() -> str:
     except OSError:  # not Linux
         space = 0
     return f"{os.uname().nodename}.{space}"
+
+
+def _boot() -> str:
+    """What tells this machine from others of its name, and from itself before it started anew; empty where the system
+    does not say."""
+    try:
+        return f"+{BOOT.read_text().strip()[:8]}"
+    except OSError:  # not Linux
+        return ""
 
 
 def is_alive(pid: int) -> bool:

@@ -157,9 +157,22 @@ def age(folder: Path, seconds: int) -> None:
     os.utime(folder, (then, then))
 
 
-def test_a_killed_writer_publishes_nothing_and_its_draft_is_removed_later(store: Store, publish: Publish) -> None:
-    left = killed_draft(store)
+def test_a_killed_writer_publishes_nothing_and_its_draft_is_removed_by_the_next(store: Store, publish: Publish) -> None:
+    killed_draft(store)
     assert (objects(store), store.get(KEY), store.has(KEY)) == ([], None, False)
+    publish(store, OTHER)
+    assert drafts(store) == []
+    publish(store, KEY)
+    assert store.get(KEY) is not None
+
+
+@pytest.mark.parametrize("boot", ["+0123abcd", ""])
+def test_the_draft_of_another_boot_or_of_a_system_that_tells_none_is_removed_later(
+    boot: str, store: Store, publish: Publish
+) -> None:
+    made = killed_draft(store)
+    owner, _, rest = made.name.rpartition("-")
+    left = made.rename(made.with_name(f"{owner.partition('+')[0]}{boot}-{rest}"))
     publish(store, OTHER)
     assert drafts(store) == [left], "a draft of this minute is spared"
     age(left, 120)
