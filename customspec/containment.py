@@ -9,6 +9,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -60,11 +61,34 @@ _AS_IMPORTED: Final[Mapping[str, Callable[[Any], Any]]] = {
 """How torch is when nobody has touched it; its threads the machine decides, and its seed is another each time."""
 
 
+class Calls:
+    """How many calls of plugins have begun: as long as the number stays, it is the same call."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+
+
+_COUNTED: Final[ContextVar[Calls | None]] = ContextVar("calls of plugins", default=None)
+
+
+@contextmanager
+def counting_calls() -> Iterator[Calls]:
+    """Within it, calls of plugins in this thread are counted."""
+    calls = Calls()
+    before = _COUNTED.set(calls)
+    try:
+        yield calls
+    finally:
+        _COUNTED.reset(before)
+
+
 @contextmanager
 def contained(who: str, *, seeds: bool = True, draws: bool = True) -> Iterator[None]:
     """Working directory, environment, torch's settings and (`seeds`) its seed are afterwards as before. With `draws`
     random numbers, Python's, NumPy's and torch's, go on as if none had been drawn and no generator seeded; without, a
     call may draw on from where an earlier one ended."""
+    if (calls := _COUNTED.get()) is not None:
+        calls.begun += 1
     before = _State.now()
     try:
         with redirect_stdout(sys.stderr):

@@ -1,8 +1,10 @@
-"""A plugin that does not come back is told of while it is at work: nothing else would say why nothing happens."""
+"""A plugin that does not come back is told of while it is at work, and after an hour its call is ended: nothing else
+would say why nothing happens."""
 
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -10,38 +12,81 @@ from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Final
 
+from customspec.containment import Calls, counting_calls
+
 EVERY: Final = 60.0  # seconds between two looks
 LOOKS: Final = 5  # that find the same, until it is told
+MOST: Final = 60  # that find the same call, until it is ended
 CORE: Final = "customspec"
+ENDING: Final = signal.SIGUSR1
 
 log = logging.getLogger("customspec")
 
 
+class HungError(Exception):
+    """Raised in the plugin's function, which native code that never returns keeps from happening."""
+
+    def __init__(self) -> None:
+        super().__init__("it was at work whenever looked at for an hour, in one call, which was ended")
+
+
 @contextmanager
-def noticing_stalls(every: float = EVERY) -> Iterator[None]:
-    """Another thread looks now and then at what this one is doing."""
+def noticing_stalls(every: float = EVERY, most: int = MOST) -> Iterator[None]:
+    """Another thread looks now and then at what this one is doing. Within the main thread it can end it."""
     over = threading.Event()
-    looking = threading.Thread(target=_look, args=(threading.get_ident(), over, every), daemon=True)
-    looking.start()
+    with counting_calls() as calls, _ending():
+        look = _Look(threading.get_ident(), calls, every, most)
+        threading.Thread(target=look.until, args=(over,), daemon=True).start()
+        try:
+            yield
+        finally:
+            over.set()
+
+
+@contextmanager
+def _ending() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(ENDING, _end)
     try:
         yield
     finally:
-        over.set()
+        signal.signal(ENDING, before)
 
 
-def _look(thread: int, over: threading.Event, every: float) -> None:
-    last: CodeType | None = None
-    found = 0
-    plugins: Mapping[str, str] = {}
-    while not over.wait(every):
-        plugins = plugins or _plugins()
-        frame = _innermost(sys._current_frames().get(thread), plugins)
-        code = None if frame is None else frame.f_code
-        found = found + 1 if code is last else 1
-        last = code
-        if frame is not None and found == LOOKS:
-            _tell(frame, plugins[_package(frame)], every * (LOOKS - 1))
-        del frame  # it holds what its function holds
+def _end(_: int, frame: FrameType | None) -> None:
+    if _innermost(frame, _plugins()) is not None:  # it may just have come back
+        raise HungError
+
+
+class _Look:
+    """What was found when last looked, and how often."""
+
+    def __init__(self, thread: int, calls: Calls, every: float, most: int) -> None:
+        self._thread, self._calls, self._every, self._most = thread, calls, every, most
+        self._code: CodeType | None = None
+        self._begun = 0
+        self._found = self._same = 0
+        self._plugins: Mapping[str, str] = {}
+
+    def until(self, over: threading.Event) -> None:
+        while not over.wait(self._every):
+            self._plugins = self._plugins or _plugins()
+            self._look(_innermost(sys._current_frames().get(self._thread), self._plugins))
+
+    def _look(self, frame: FrameType | None) -> None:  # which is not kept: it holds what its function holds
+        code, begun = (None if frame is None else frame.f_code), self._calls.begun
+        self._found = self._found + 1 if code is self._code else 1
+        self._same = self._same + 1 if frame is not None and begun == self._begun else 1
+        self._code, self._begun = code, begun
+        if frame is None:
+            return
+        if self._found == LOOKS:
+            _tell(frame, self._plugins[_package(frame)], self._every * (LOOKS - 1))
+        if self._same >= self._most and signal.getsignal(ENDING) is _end:
+            self._same = 0  # the next signal only after as long again
+            signal.pthread_kill(self._thread, ENDING)
 
 
 def _plugins() -> dict[str, str]:

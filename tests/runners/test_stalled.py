@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -11,8 +12,10 @@ from typing import TypeAlias
 import pytest
 from conftest import Install
 
+from customspec.containment import plugin_code
+from customspec.errors import PluginError
 from customspec.inputs.patience import Patience
-from customspec.runners.stalled import noticing_stalls
+from customspec.runners.stalled import ENDING, noticing_stalls
 
 Until: TypeAlias = Callable[[], bool]
 SLOW = """
@@ -62,3 +65,30 @@ def test_the_core_at_work_for_a_plugin_is_no_stall(
     with caplog.at_level(logging.WARNING, "customspec"), noticing_stalls(every=0.01):
         wait(lambda: Patience().within(call, 1))
     assert not caplog.records
+
+
+def test_a_call_that_never_ends_is_ended_and_blamed(wait: Callable[[Until], None]) -> None:
+    ended = pytest.raises(PluginError, match="acme: HungError: it was at work whenever looked at for an hour")
+    with ended, noticing_stalls(every=0.01, most=6), plugin_code("acme"):
+        wait(within(60, lambda: False))
+
+
+def test_it_ends_a_wait_in_the_system_too(install: Install) -> None:
+    install("acme-asleep", "asleep", "import time\n\ndef sleep(): time.sleep(60)\n")
+    began = time.monotonic()
+    with pytest.raises(PluginError, match="HungError"), noticing_stalls(every=0.01, most=6), plugin_code("acme"):
+        import_module("acme_asleep").sleep()
+    assert time.monotonic() - began < 50  # or it would have come back by itself
+
+
+def test_many_calls_of_one_function_are_no_call_that_never_ends(wait: Callable[[Until], None]) -> None:
+    with noticing_stalls(every=0.05, most=6):
+        for _ in range(30):
+            with plugin_code("acme"):
+                wait(within(0.03, lambda: False))
+
+
+def test_a_signal_that_finds_the_core_at_work_ends_nothing() -> None:
+    with noticing_stalls():
+        signal.raise_signal(ENDING)
+    assert signal.getsignal(ENDING) is signal.SIG_DFL
