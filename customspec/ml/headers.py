@@ -38,6 +38,7 @@ from customspec.inputs.gguf import check_gguf
 from customspec.inputs.models import ModelError, weight_files, weight_shapes
 from customspec.inputs.unusable import ANEW, ANOTHER, ITS_OWN, SAVED, unusable
 from customspec.inputs.vetting import code_named_in, vetted
+from customspec.ml.gguf_once import reading_once
 from customspec.ml.tokenizing import try_tokenizer
 from customspec.ml.wholeness import fault_of_shapes
 
@@ -47,6 +48,7 @@ NEWER = "pip install --upgrade transformers; if it is none that a newer one know
 UNBOUNDED = 1 << 20  # tokens; state-space models name no limit
 
 
+@reading_once()
 def read_header(path: Path) -> tuple[ModelHeader, PreTrainedTokenizerBase]:
     """The header and tokenizer of a .gguf file or a folder.
 

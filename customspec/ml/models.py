@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 from customspec.errors import MachineError, first_line
 from customspec.inputs.gguf import check_gguf
 from customspec.inputs.vetting import vetted
+from customspec.ml.gguf_once import reading_once
 from customspec.ml.quiet import quietly, swallowing_bars
 from customspec.ml.wholeness import fault_of
 
@@ -81,6 +82,7 @@ def _bits_and_bytes(quantization: Mapping[str, Any], dtype: torch.dtype) -> Bits
 
 
 @quietly()
+@reading_once()
 def convert_gguf(file: Path, folder: Path, dtype: torch.dtype) -> None:
     """Write a GGUF file's weights, dequantized to `dtype`, and its tokenizer as a folder of safetensors.
 
