@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -88,24 +87,18 @@ def train(
     use is the one that it saved. `untrained_loss`: the base model's `sample_loss`; a loss that is no lower after a
     tenth of the steps is noted. `objective`: in place of the answers' cross-entropy, over the same rows. `progress`
     gets steps done, steps in all, and the loss: as a note, and at each point of the curve as a number, with the
-    learning rate and the gradients' norm. On a CUDA GPU layers are compiled where so many seconds are left
-    (`worth_compiling`; 0: at once). With `checkpointing` it goes on where an earlier call was cut off, and ends
-    in the very weights that it would have ended in.
+    learning rate and the gradients' norm. `worth_compiling`: seconds left for which layers are compiled on a CUDA GPU.
+    With `checkpointing` it goes on where an earlier call was cut off, to the very weights that it would have ended in.
 
     Raises StepError for a batch without a supervised token, and for a loss, a gradient or a weight that is not finite;
     MachineError when one row does not fit the memory; UnusableError when the checkpoint is not of this training.
     """
     seed_everything(seed)
     keeper = Keeper(selection, steps, untrained_loss, partial(sample_loss, rows=rows, pad=pad, objective=objective))
-    trainer = _trainer(
-        model, rows, training_arguments(options, steps, seed, device, autocast, scratch), pad, extras, objective
-    )
+    arguments = training_arguments(options, steps, seed, device, autocast, scratch)
+    trainer = _trainer(model, rows, arguments, pad, extras, objective)
     course = Course(trainer, keeper, checkpointing)
-    after = [] if extras.after_step is None else [_After(extras.after_step, trainer.passed)]
-    compiling = _compiling(trainer, model, worth_compiling)
-    told = _Progress(progress, trainer.passed)
-    for callback in (*compiling, Finite(trainer), course, told, keeper, *after, Looked(course)):
-        trainer.add_callback(callback)
+    _follow(trainer, course, keeper, extras, progress, worth_compiling)
     with lean_lora(model):
         course.run()
     if keeper.kept is None:
@@ -161,10 +154,10 @@ class AnswerTrainer(SteadyTrainer):
     shown = Forward()
     penalty: Callable[[nn.Module], Tensor] | None = None
     objective: Objective | None = None
-    compiled: CompiledLayers | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.compiled = CompiledLayers(cast(nn.Module, self.model))
         self._head = cache(plain_head)
         self._vocabulary = bare(cast(nn.Module, self.model)).config.get_text_config(decoder=True).vocab_size
         self.model_accepts_loss_kwargs = True  # so that the loss is scaled by the tokens of all accumulated batches
@@ -208,7 +201,7 @@ class AnswerTrainer(SteadyTrainer):
         # a model in a wrapper is called within autocast, past Trainer's own
         with self.accelerator.autocast():
             head = self._head(model) if many(targets.numel(), self._vocabulary) else None
-            with self.compiled.used() if self.compiled else nullcontext():
+            with self.compiled.used():
                 return self._cross_entropy(model, batch, predicting, targets, head), targets.numel()
 
     def _cross_entropy(
@@ -247,11 +240,20 @@ def _trainer(
     return trainer
 
 
-def _compiling(trainer: AnswerTrainer, model: nn.Module, worth: float) -> list[TrainerCallback]:
+def _follow(
+    trainer: AnswerTrainer, course: Course, keeper: Keeper, extras: Extras, progress: OnStep, worth: float
+) -> None:
+    """What looks at every step, in this order: `Looked` sees what all the others did."""
+    after = [] if extras.after_step is None else [_After(extras.after_step, trainer.passed)]
+    told = _Progress(progress, trainer.passed)
+    for callback in (*_compiling(trainer, worth), Finite(trainer), course, told, keeper, *after, Looked(course)):
+        trainer.add_callback(callback)
+
+
+def _compiling(trainer: AnswerTrainer, worth: float) -> list[TrainerCallback]:
     # what runs a shared beginning apart has caches, which differ from layer to layer
-    if trainer.objective is not None or trainer.shown.apart or not compiles(model):
+    if trainer.objective is not None or trainer.shown.apart or not compiles(cast(nn.Module, trainer.model)):
         return []
-    trainer.compiled = CompiledLayers(model)
     return [Compiling(trainer.compiled, trainer.passed, worth)]
 
 

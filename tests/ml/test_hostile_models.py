@@ -117,6 +117,13 @@ def test_an_adapter_that_lacks_weights_is_not_used(tiny_folder: Path, tmp_path: 
         load(load_model(tiny_folder, torch.float32), tmp_path)
 
 
+def save_adapter(base: Path, folder: Path, told: dict[str, object]) -> None:
+    """A LoRA whose configuration says something else than it was saved with."""
+    save(attach(load_model(base, torch.float32), LoraConfig(r=2, task_type="CAUSAL_LM")), folder)
+    config = folder / "adapter_config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), **told}))
+
+
 @pytest.mark.filterwarnings("ignore:Unexpected keyword arguments")
 @pytest.mark.parametrize(
     "told", [{"peft_type": "NO_SUCH"}, {"peft_type": "P_TUNING"}, {"r": "two"}, {"target_modules": 5}]
@@ -124,9 +131,7 @@ def test_an_adapter_that_lacks_weights_is_not_used(tiny_folder: Path, tmp_path: 
 def test_an_adapter_of_strange_numbers_ends_with_a_sentence(
     tiny_folder: Path, tmp_path: Path, told: dict[str, object]
 ) -> None:
-    save(attach(load_model(tiny_folder, torch.float32), LoraConfig(r=2, task_type="CAUSAL_LM")), tmp_path)
-    config = tmp_path / "adapter_config.json"
-    config.write_text(json.dumps({**json.loads(config.read_text()), **told}))
+    save_adapter(tiny_folder, tmp_path, told)
     with pytest.raises(MachineError, match=r"^the adapter .* cannot be used: "):
         load(load_model(tiny_folder, torch.float32), tmp_path)
 
@@ -150,9 +155,7 @@ ENDLESS = r"((\w+\.?)+)+!"
 def test_an_adapter_whose_configuration_never_ends_or_is_none_is_not_used(
     tiny_folder: Path, tmp_path: Path, told: dict[str, object]
 ) -> None:
-    save(attach(load_model(tiny_folder, torch.float32), LoraConfig(r=2, task_type="CAUSAL_LM")), tmp_path)
-    config = tmp_path / "adapter_config.json"
-    config.write_text(json.dumps({**json.loads(config.read_text()), **told}))
+    save_adapter(tiny_folder, tmp_path, told)
     with pytest.raises(MachineError, match=r"^the adapter .* cannot be used: .*(for ever|too long|NaN stands)"):
         load(load_model(tiny_folder, torch.float32), tmp_path)
 
