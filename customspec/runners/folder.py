@@ -24,6 +24,7 @@ from customspec.runners.outcome import Outcome, StepOutcome
 from customspec.runners.results import artifact_of, environment_of, finite, results_document
 from customspec.runners.rows import load_rows
 from customspec.runners.tokenizer import copy_tokenizer
+from customspec.runners.warm import Warm
 from customspec.runners.work import (
     FINDING,
     Host,
@@ -94,6 +95,7 @@ def _filled(folder: Path, plan: Plan, outcome: Outcome, host: Host, curve: Mappi
     document = with_seal(results if curve is None else {**results, "curve": finite(curve)})
     evidence = evidence_of(plan, outcome, document["decision"]["chosen_key"], host.registry)
     _write_json(folder / "evidence.json", with_seal(finite(evidence)))
+    warm = Warm()
     for candidate in plan.candidates:
         steps = [(step, outcome.steps[step.id]) for step in plan.steps if step.candidate == candidate.key]
         if steps and all(taken.result is not None for _, taken in steps):
@@ -101,7 +103,7 @@ def _filled(folder: Path, plan: Plan, outcome: Outcome, host: Host, curve: Mappi
             files = _link_candidate(target, steps, found)
             _complete(target, steps, plan, host)
             evaluation = next(step for step, _ in reversed(steps) if step.kind == "evaluate")
-            seen = seen_by(evaluation, outcome, plan, host)
+            seen = seen_by(evaluation, outcome, plan, host, warm)
             prompt = _prompt(evaluation, found, candidate, outcome, host.registry)
             _write_json(target / "prompt.json", with_seal({**prompt, "files": files, "seen": seen}))
     _write_json(folder / "results.json", document)

@@ -52,16 +52,18 @@ def _surroundings(model: Step, host: Host) -> Work:
 
 def _to_measure(plan: Plan, store: Store, machine: Machine) -> list[Step]:
     """Models without known rates that a step which is not in the store needs."""
-    awaited = {id for step in plan.steps if step.candidate and find(step, store, machine) is None for id in step.needs}
     memo = store.memo(MEMO)
-    return [
+    unknown = [
         step
         for step in plan.steps
         if step.kind == "model"
-        and step.id in awaited
         and step.params["digest"] is not None
         and not Rates.are(memo.get(memo_key(machine, step.params["digest"])))
     ]
+    if not unknown:
+        return []  # and no stored result is read to find out who waits for them
+    awaited = {id for step in plan.steps if step.candidate and find(step, store, machine) is None for id in step.needs}
+    return [step for step in unknown if step.id in awaited]
 
 
 def _measure(work: Work, machine: Machine) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""What the steps of one run share in memory: the base model, and rows that are tokenized already."""
+"""What the steps of one run share in memory: the base model, its tokenizer, and rows that are tokenized already."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from customspec.header import ModelHeader
 from customspec.inputs.encoding import Encodings
+from customspec.inputs.tokens import Chat
 
 if TYPE_CHECKING:
     from customspec.ml.bases import Bases
@@ -22,6 +24,7 @@ class Warm:
     """Made anew for each run. A step that finds nothing in it gives the same result, only later."""
 
     encoded: dict[bytes, Encodings] = field(default_factory=dict)
+    read: dict[str, tuple[ModelHeader, Chat]] = field(default_factory=dict)
 
     @cached_property
     def bases(self) -> Bases:
@@ -29,6 +32,12 @@ class Warm:
         from customspec.ml.bases import Bases
 
         return Bases()
+
+    def reading(self, digest: str, read: Callable[[], tuple[ModelHeader, Chat]]) -> tuple[ModelHeader, Chat]:
+        """The header and the chat of the model of that digest, read by the first step that asks."""
+        if digest not in self.read:
+            self.read[digest] = read()
+        return self.read[digest]
 
     def encodings(self, question: Mapping[str, Any], encode: Callable[[], Encodings]) -> Encodings:
         """The answer to `question` (plain JSON: all that it depends on), from the last few or by `encode`."""

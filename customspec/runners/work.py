@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -97,11 +96,16 @@ class Work:
         check_unchanged(self.model_files(), Digests(self.cache))
         return Path(need.step.sources["path"])
 
-    @cached_property
+    @property
     def header_and_chat(self) -> tuple[ModelHeader, Chat]:
-        """The base model's header, and its way of reading a conversation; read once a step."""
-        known = read_model(self.model_files(), self.cache / "headers")
-        return known.header, Chat.load(known.tokenizer)
+        """The base model's header, and its way of reading a conversation; read once a run."""
+        files = self.model_files()
+
+        def read() -> tuple[ModelHeader, Chat]:
+            known = read_model(files, self.cache / "headers")
+            return known.header, Chat.load(known.tokenizer)
+
+        return self.warm.reading(files.digest, read)
 
     def rows(self, split: str) -> tuple[Row, ...]:
         return load_rows(self.need("data").result.folder / f"{split}.jsonl")

@@ -12,10 +12,12 @@ import pytest
 import customspec.ml.probe  # noqa: F401  # measures the machine with a load of its own: there before loads are counted
 from customspec.inputs.encoding import Encodings
 from customspec.inputs.encoding import encode as encode_all
+from customspec.inputs.tokens import Chat
 from customspec.ml import models
 from customspec.ml.bases import Bases
 from customspec.runners import work
 from customspec.runners.warm import KEPT, Warm
+from customspec.store import Store
 from support import Ended, Workspace
 
 Command = Callable[..., Ended]
@@ -55,6 +57,32 @@ def test_a_run_loads_its_base_once_until_full_fine_tuning_takes_it(
     assert loaded.count("files") == 2
     # the splits of zero-shot, of few-shot, and of all that is tuned; single rows are read for the report
     assert [count for count in tokenized if count > 1] == [12, 12, 12, 12, 24, 12, 12]
+
+
+def test_a_second_run_looks_at_each_result_once_and_loads_one_tokenizer(
+    workspace: Workspace, customspec: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """These are most of its time: a result of half a gigabyte is read from end to end whenever it is looked at."""
+    first = customspec("run", workspace.spec(TECHNIQUES), "--json").json
+    looked_at: list[str] = []
+    loaded: list[str] = []
+    tokenizer = vars(Chat)["tokenizer"]
+    get, load = Store.get, tokenizer.func
+
+    def looking(self: Store, key: str) -> Any:
+        looked_at.append(key)
+        return get(self, key)
+
+    def loading(self: Chat) -> Any:
+        loaded.append(self.folder.name)
+        return load(self)
+
+    monkeypatch.setattr(Store, "get", looking)
+    monkeypatch.setattr(tokenizer, "func", loading)
+    second = customspec("run", workspace.root / "spec.yaml", "--json").json
+    assert {step["status"] for step in second["steps"].values()} == {"cached"}
+    assert len(looked_at) == len(set(looked_at)) == len(first["steps"])
+    assert len(loaded) == 1
 
 
 @pytest.mark.faults
