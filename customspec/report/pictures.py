@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from math import log
+from math import ceil, floor, log
 from typing import Any
 
 from customspec.report.labels import placed
@@ -13,7 +13,10 @@ from customspec.report.svg import ACCENT, GOAL, INK, LINE, MUTED, PAPER
 
 View = Mapping[str, Any]
 Chart = dict[str, Any]
-TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 3600, 7200, 18000, 36000, 86400, 172_800, 432_000)
+TICKS = (
+    *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 3600, 7200),
+    *(18000, 36000, *(days * 86400 for days in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000))),
+)
 
 
 def quality_and_cost(view: View, width: int, height: int) -> Chart | None:
@@ -276,7 +279,16 @@ def _costs(low: float, high: float) -> tuple[float, float]:
 def _seconds_axis(across: tuple[float, float]) -> Any:
     import altair as alt
 
-    ticks = [step for step in TICKS if across[0] <= step <= across[1]]
-    ticks = ticks[:: len(ticks) // 7 + 1]
+    ticks = _ticks(across)
     names = " : ".join(f"datum.value == {step} ? '{seconds(step)}'" for step in ticks)
     return alt.Axis(title=None, values=ticks, labelExpr=f"{names} : ''" if ticks else "''", grid=False)
+
+
+def _ticks(across: tuple[float, float]) -> list[float]:
+    """Seven round numbers of seconds at most; costs that lie close get multiples of one, of which three fit between."""
+    low, high = across
+    ticks: list[float] = [step for step in TICKS if low <= step <= high]
+    if len(ticks) < 3:
+        multiples = ([n * step for n in range(ceil(low / step), floor(high / step) + 1)] for step in reversed(TICKS))
+        ticks = next((found for found in multiples if len(found) >= 3), ticks)
+    return ticks[:: len(ticks) // 7 + 1]
