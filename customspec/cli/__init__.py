@@ -126,8 +126,10 @@ def _run(arguments: list[str] | None) -> int:
         return _interrupted("terminated", Exit.TERMINATED, arguments)
     except BaseException as error:
         from customspec.runners.blame import plugin_fault
+        from customspec.runners.shortage import shortage
 
-        fault = plugin_fault(error)
+        short = shortage(error)
+        fault = plugin_fault(error) if short is None else MachineError(short)
         if fault is None:
             raise  # ours
         return _tell(fault)
@@ -156,8 +158,11 @@ def _tell(error: CustomspecError) -> int:
 
 
 def _of_the_system(error: OSError) -> MachineError:
+    from customspec.runners.shortage import shortage
     from customspec.store import trouble
 
+    if (short := shortage(error)) is not None:
+        return MachineError(short)
     fault = trouble(error, Path.cwd(), None)
     return fault or MachineError(f"{error.filename or 'the system'}: {error.strerror or error}")
 

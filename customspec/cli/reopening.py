@@ -21,10 +21,10 @@ from customspec.machine import detect
 from customspec.plan import Plan
 from customspec.registry import discover
 from customspec.runners.blame import failure_text
-from customspec.runners.execute import SHORT, is_short_of_memory
 from customspec.runners.folder import read_run
 from customspec.runners.places import roots_of_run
 from customspec.runners.reopened import Reopened
+from customspec.runners.shortage import shortage
 from customspec.store import Store
 
 log = logging.getLogger("customspec")
@@ -84,7 +84,7 @@ def reopened(
         except (*PASSING, OSError):
             raise
         except BaseException as error:  # as of a step: whatever a plugin or a library raises, or nonsense in a plan
-            if is_short_of_memory(error):
-                raise MachineError(f"{does}: {SHORT}") from error
+            if (short := shortage(error)) is not None:
+                raise MachineError(f"{does}: {short}") from error
             log.debug("%s failed", does, exc_info=error)
             raise StepError(f"{does}: {failure_text(error, registry)}") from error

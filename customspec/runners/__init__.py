@@ -1,6 +1,7 @@
 """Plan -> Results. A runner schedules steps; `execute` does one, in any process that sees the store.
 
-A plan is run           local, execute, kinds/, work, outcome, limits, warm, watching, stalled, blame
+A plan is run           local, execute, kinds/, work, outcome, limits, warm, watching, stalled, blame,
+                        shortage
 A model answers         bases, answers, choice_scores, likelihood, records, metrics, samples, measure, spending
 Options are found       searching, fitting; a technique is trained: tuning, artifact
 What a run leaves       folder, rows, results, evidence, tokenizer, earlier

@@ -3,7 +3,6 @@ the files that the steps' `sources` name."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +13,7 @@ from customspec.errors import MachineError, StepError
 from customspec.machine import Machine
 from customspec.plan import Kind, Result, Step
 from customspec.runners.blame import failure_text
+from customspec.runners.shortage import shortage
 from customspec.runners.warm import Warm
 from customspec.runners.work import CHECKPOINT_SECONDS, Host, Need, Tell, Work
 from customspec.store import Checkpoints, Store, store_key, trouble
@@ -27,11 +27,6 @@ KINDS: Mapping[Kind, str] = {
     "evaluate": "customspec.runners.kinds.evaluate",
     "decide": "customspec.runners.kinds.decide",
 }
-
-SHORT = (
-    "not enough memory; a smaller model, a technique that trains fewer weights, shorter rows or a machine with more "
-    "memory would do"
-)
 
 
 def find(step: Step, store: Store, machine: Machine) -> Result | None:
@@ -100,18 +95,9 @@ def _run(step: Step, work: Work, folder: Path) -> dict[str, Any]:
     except PASSING:
         raise
     except BaseException as error:
-        if is_short_of_memory(error):
-            raise MachineError(f"{step.id}: {SHORT}") from error
+        if (short := shortage(error)) is not None:
+            raise MachineError(f"{step.id}: {short}") from error
         if (disk_fault := trouble(error, work.cache)) is not None:
             raise disk_fault from error
         # whatever a plugin or a library raises is the step's failure; its own traceback goes to the log
         raise StepError(f"{step.id}: {failure_text(error, work.registry)}") from error
-
-
-def is_short_of_memory(error: BaseException) -> bool:
-    """Looks at what torch says only where torch is loaded already."""
-    if "torch" not in sys.modules:
-        return isinstance(error, MemoryError)
-    from customspec.ml.memory import is_out_of_memory
-
-    return is_out_of_memory(error)

@@ -19,7 +19,7 @@ from customspec.inputs.tokens import Chat
 from customspec.prompts import Example
 from customspec.registry import Registry
 from customspec.runners.blame import failure_text
-from customspec.runners.execute import is_short_of_memory
+from customspec.runners.shortage import is_short_of_memory
 from customspec.runners.work import Work, prompting_of, template_of
 from customspec.spec import PromptingOptions, varied
 
