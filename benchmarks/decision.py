@@ -11,7 +11,6 @@ import platform
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from math import sqrt
@@ -20,11 +19,10 @@ from statistics import NormalDist
 
 import numpy as np
 import scipy
-from scipy.stats import binom
 
+from benchmarks.exact import bounds, margin_bounds, rows_needed
 from benchmarks.simulation import CONFIDENCE, MARGIN, bootstrapped, decisions, families, kinds
-from customspec.decide.intervals import clopper_pearson, wilson
-from customspec.decide.power import rows_by_normal, rows_for_power
+from benchmarks.table import Table
 
 RUNS = 2000
 ROWS = (100, 400, 1600)
@@ -32,23 +30,6 @@ DIFFERENCES = (0.0, 0.03, 0.10)
 BASE = 0.8
 RUNGS = 8
 ALPHA = 1 - CONFIDENCE
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """What is shown, and which promises it breaks."""
-
-    title: str
-    note: str
-    head: tuple[str, ...]
-    lines: Sequence[Sequence[str]]
-    broken: Sequence[str] = ()
-
-    def markdown(self) -> str:
-        rows = [self.head, tuple("---" for _ in self.head), *self.lines]
-        table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-        verdict = "\n".join(f"**Not kept: {broken}**" for broken in self.broken)
-        return f"## {self.title}\n\n{self.note}\n\n{table}\n" + (f"\n{verdict}\n" if verdict else "")
 
 
 def limit(runs: int) -> float:
@@ -195,38 +176,6 @@ def bootstraps(runs: int, seed: Iterator[int]) -> Table:
     )
 
 
-def bounds() -> Table:
-    """Computed, not simulated: the size of the three one-sided tests at the threshold."""
-    lines = []
-    for n in (20, *ROWS):
-        for threshold in (0.8, 0.9, 0.95):
-            right = np.arange(n + 1)
-            mass = binom.pmf(right, n, threshold)
-            exact = sum(m for k, m in enumerate(mass) if clopper_pearson(k, n, CONFIDENCE, "lower") >= threshold)
-            middle = mass[binom.sf(right, n, threshold) + mass / 2 <= ALPHA].sum()
-            score = sum(m for k, m in enumerate(mass) if wilson(k, n, 2 * CONFIDENCE - 1)[0] >= threshold)
-            lines.append((str(n), f"{threshold:g}", *(f"{100 * share:.2f} %" for share in (exact, middle, score))))
-    return Table(
-        "Why the claim is Clopper and Pearson's",
-        "The exact probability that each one-sided bound at 95 % declares a goal met whose threshold is the true "
-        "accuracy. Only the exact bound never passes 5 %.",
-        ("rows", "threshold", "Clopper-Pearson", "mid-p", "Wilson"),
-        lines,
-    )
-
-
-def rows_needed() -> Table:
-    cases = ((0.8, 0.83), (0.8, 0.9), (0.9, 0.93), (0.9, 0.95), (0.95, 0.97), (0.99, 0.995))
-    ways = (rows_by_normal, rows_for_power)
-    lines = [(f"{goal:g}", f"{true:g}", *(str(way(goal, true, CONFIDENCE)) for way in ways)) for goal, true in cases]
-    return Table(
-        "Rows for 80 % power",
-        "Of the claim's exact test, from that number of rows on; and by the normal approximation.",
-        ("goal", "true accuracy", "approximation", "exact"),
-        lines,
-    )
-
-
 def percent(share: float) -> str:
     return "" if share != share else f"{100 * share:.1f} %"
 
@@ -254,7 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"scipy {scipy.__version__}, numpy {np.__version__}.\n\n"
     )
     broken = 0
-    for make in (*makers, bounds, rows_needed):
+    for make in (*makers, bounds, margin_bounds, rows_needed):
         table = make()
         sys.stdout.write(table.markdown() + "\n")
         sys.stdout.flush()

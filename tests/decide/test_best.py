@@ -9,7 +9,7 @@ import pytest
 from measures import ACCURACY, ERRORS
 
 from customspec.decide.best import Loss, losses
-from customspec.decide.pairs import newcombe
+from customspec.decide.pairs import tango
 from customspec.decide.samples import Measure, Sample
 
 
@@ -25,7 +25,7 @@ def test_a_loss_is_bounded_against_each_other_candidate_at_a_shared_level() -> N
     loss = found({"a": rows(800), "b": rows(790, skip=20), "c": rows(700)})
     level = 1 - 0.05 / 2
     assert loss["b"].value == pytest.approx(0.01)
-    assert loss["b"].bound == pytest.approx(newcombe(780, 20, 10, 190, 2 * level - 1)[1])
+    assert loss["b"].bound == pytest.approx(tango(20, 10, 1000, level))
     assert loss["a"].value == 0.0
     assert loss["c"].bound > 0.1
 

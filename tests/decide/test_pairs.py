@@ -12,18 +12,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from measures import ACCURACY, ERRORS, SCORE
+from measures import ACCURACY, ERRORS, SCORE, macro, of_table
 from scipy.stats import binom
 
 from customspec.decide.pairs import Pair, compare_all, difference_interval, holm, mcnemar, newcombe, p_value, table_of
 from customspec.decide.samples import Measure, Sample, Totals, shared
-
-
-def of_table(both: int, only_first: int, only_second: int, neither: int) -> tuple[Sample, Sample]:
-    """Two candidates' rows with these counts."""
-    first = [1.0] * (both + only_first) + [0.0] * (only_second + neither)
-    second = [1.0] * both + [0.0] * only_first + [1.0] * only_second + [0.0] * neither
-    return Sample.of_rows(first), Sample.of_rows(second)
 
 
 def pair_of(first: Sample, second: Sample, measure: Measure = ACCURACY) -> Pair:
@@ -236,27 +229,3 @@ def test_the_smallest_difference_shrinks_with_the_root_of_the_rows() -> None:
     assert few is not None
     assert many == pytest.approx(few / 4)
     assert few == pytest.approx((1.95996 + 0.84162) * (0.4 / 100) ** 0.5, rel=1e-4)
-
-
-# --------------------------------------------------------------------------------------------------------- upper bounds
-
-
-def macro(records: Sequence[float]) -> float:
-    return fmean(records) ** 2
-
-
-@pytest.mark.parametrize("n", [10, 400])
-def test_rows_without_any_difference_still_leave_one_possible(n: int) -> None:
-    for sample, measure in (
-        (Sample.of_rows([1.0] * n), ACCURACY),
-        (Sample.of_rows([0.7] * n), SCORE),
-        (Sample(tuple(map(str, range(n))), [0.7] * n, macro), SCORE),
-    ):
-        upper = difference_interval(sample, sample, measure, 0.95, "upper").high
-        assert 1 - 0.05 ** (1 / n) <= upper + 1e-12 < 3 / n + 1e-12
-
-
-def test_an_upper_bound_is_the_upper_end_of_the_interval_of_twice_the_error() -> None:
-    first, second = of_table(60, 10, 8, 22)
-    upper = difference_interval(first, second, ACCURACY, 0.95, "upper").high
-    assert upper == pytest.approx(newcombe(60, 10, 8, 22, 0.9)[1])
