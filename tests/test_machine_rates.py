@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from customspec.inputs.tokens import Chat
 from customspec.runners import machine_rates
 from support import Ended, Workspace
 
@@ -34,6 +35,28 @@ def measurements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(machine_rates, "_measure", watched)
     return seen
+
+
+def test_a_process_is_measured_with_the_models_tokenizer_in_it(
+    unmeasured: Workspace, customspec: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every run has one in memory: tens of megabytes that no pass through the model shows."""
+    events: list[str] = []
+    tokenizer, measure = vars(Chat)["tokenizer"], machine_rates.resident
+    load = tokenizer.func
+
+    def loading(self: Chat) -> Any:
+        events.append("tokenizer")
+        return load(self)
+
+    def measuring() -> int | None:
+        events.append("resident")
+        return measure()
+
+    monkeypatch.setattr(tokenizer, "func", loading)
+    monkeypatch.setattr(machine_rates, "resident", measuring)
+    assert customspec("run", unmeasured.spec(SPEC)).code == 0
+    assert events[:2] == ["tokenizer", "resident"]
 
 
 def estimates(ended: Ended) -> list[dict[str, Any]]:

@@ -70,13 +70,14 @@ def _measure(work: Work, machine: Machine) -> Mapping[str, Any]:
     from customspec.ml.memory import release
     from customspec.ml.probe import probe
 
-    header, _ = work.header_and_chat
+    header, chat = work.header_and_chat
+    chat.encode("a run has its tokenizer in memory: tens of megabytes")
     shape, device = Shape.of(header), machine.torch_device
     probed = probe(
         work.model_folder(), machine.compute_dtype, device, shape.body, lambda: gaining(machine.device, device)
     )
     release()
-    # the process without a model, but with what libraries keep once they have computed
+    # the process without a model, but with its tokenizer, and with what libraries keep once they have computed
     without = 0 if machine.device == "cuda" else resident()
     return asdict(_rates(probed, header, shape, machine, without))
 
