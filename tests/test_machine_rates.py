@@ -10,6 +10,7 @@ import pytest
 
 from customspec.inputs.tokens import Chat
 from customspec.runners import machine_rates
+from customspec.runners.measure import resident
 from support import Ended, Workspace
 
 Command = Callable[..., Ended]
@@ -42,21 +43,27 @@ def test_a_process_is_measured_with_the_models_tokenizer_in_it(
 ) -> None:
     """Every run has one in memory: tens of megabytes that no pass through the model shows."""
     events: list[str] = []
-    tokenizer, measure = vars(Chat)["tokenizer"], machine_rates.resident
+    tokenizer, measure = vars(Chat)["tokenizer"], machine_rates._measure
     load = tokenizer.func
 
     def loading(self: Chat) -> Any:
         events.append("tokenizer")
         return load(self)
 
-    def measuring() -> int | None:
-        events.append("resident")
-        return measure()
+    def measuring(work: Any, machine: Any) -> Any:
+        events.append("begins")
+        return measure(work, machine)
+
+    def looking() -> int | None:
+        events.append("looks")
+        return resident()
 
     monkeypatch.setattr(tokenizer, "func", loading)
-    monkeypatch.setattr(machine_rates, "resident", measuring)
+    monkeypatch.setattr(machine_rates, "_measure", measuring)
+    monkeypatch.setattr("customspec.runners.machine_rates.resident", looking)
     assert customspec("run", unmeasured.spec(SPEC)).code == 0
-    assert events[:2] == ["tokenizer", "resident"]
+    begins = events.index("begins")
+    assert events[begins : begins + 3] == ["begins", "tokenizer", "looks"]
 
 
 def estimates(ended: Ended) -> list[dict[str, Any]]:
