@@ -26,6 +26,7 @@ LONGEST = 64  # tokens of a row: every model's context holds so many
 SIDE = 1024  # of the square matrix product
 WEIGHTS = 2**22  # that the optimizer is tried on
 ENOUGH = 1.0  # seconds of timed runs
+MOST = 30  # timed runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +146,12 @@ def _optimizer(device: str) -> float:
     return WEIGHTS / _best(run)
 
 
-def _best(run: Callable[[], object], times: int = 3) -> float:
-    """Seconds of the fastest of some runs, after one that warms up. Long ones vary little: ENOUGH seconds will do."""
+def _best(run: Callable[[], object]) -> float:
+    """Seconds of the fastest of some runs, after one that warms up: as many as ENOUGH seconds hold, for beside other
+    work most of them are slowed down, short ones many times over."""
     _timed(run)
-    seconds: list[float] = []
-    while len(seconds) < times and sum(seconds) < ENOUGH:
+    seconds = [_timed(run)]
+    while sum(seconds) < ENOUGH and len(seconds) < MOST:
         seconds.append(_timed(run))
     return min(seconds)
 
