@@ -10,7 +10,7 @@ from math import ceil, inf, log2, sqrt
 from statistics import NormalDist
 from typing import Any, Literal
 
-from customspec.decide.intervals import Interval, bootstrap, held, wilson
+from customspec.decide.intervals import Interval, bootstrap, clopper_pearson, held, wilson
 from customspec.decide.power import POWER, share_showing
 from customspec.decide.randomization import FLIPS, SLOW_FLIPS, flips_for, randomization
 from customspec.decide.samples import (
@@ -126,12 +126,20 @@ def newcombe(both: int, only_first: int, only_second: int, neither: int, confide
 
 
 @lru_cache(maxsize=65_536)
-def tango(only_first: int, only_second: int, n: int, confidence: float) -> float:
-    """The one-sided upper bound of the first proportion less the second, of the same n rows (Tango 1998, Stat. Med.
-    17:891-908).
+def upper_bound(only_first: int, only_second: int, n: int, confidence: float) -> float:
+    """The one-sided upper bound of the first proportion less the second, of the same n rows: Tango's.
 
-    The score test's dual: its variance is that of the difference in question, not of the estimate, so that a bound
-    holds where a handful of rows differ.
+    Where the second has no row alone, it is not below the exact bound of what the first has alone (Clopper and Pearson
+    1934): there Tango's is Wilson's, which errs too often for some n.
+    """
+    bound = tango(only_first, only_second, n, confidence)
+    return bound if only_second else max(bound, clopper_pearson(only_first, n, confidence, "upper"))
+
+
+def tango(only_first: int, only_second: int, n: int, confidence: float) -> float:
+    """The upper bound that is the score test's dual (Tango 1998, Stat. Med. 17:891-908); from 0.5 `confidence` on.
+
+    Its variance is that of the difference in question, not of the estimate, so that it holds where few rows differ.
     """
     from scipy.optimize import brentq
 
@@ -146,7 +154,7 @@ def tango(only_first: int, only_second: int, n: int, confidence: float) -> float
         return found - n * difference + z * sqrt(max(variance, 0.0))
 
     least = found / n + 1e-9  # at the estimate itself the variance can be 0
-    return float(brentq(too_far, least, 1.0)) if found < n else 1.0
+    return float(brentq(too_far, least, 1.0)) if found < n and too_far(least) > 0 else found / n
 
 
 def p_value(first: Sample, second: Sample, measure: Measure, flips: int = FLIPS) -> tuple[float, str]:
@@ -188,7 +196,7 @@ def _difference_interval(
         error = sqrt(max(discordant / n - difference**2, 0.0) / n)
         if side == "two-sided":
             return Interval(*newcombe(*table, confidence), "Newcombe", error)
-        return Interval(-inf, tango(table[1], table[2], n, confidence), "Tango", error)
+        return Interval(-inf, upper_bound(table[1], table[2], n, confidence), "Tango", error)
     return bootstrap(_difference_of(first, second), confidence=confidence, side=side)
 
 
