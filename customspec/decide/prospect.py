@@ -108,6 +108,11 @@ def sentences(found: Prospect | None, claim: PlannedClaim) -> list[str]:
     if found.true is not None:
         line = f"if the true {name} is {found.true:.3g}, {found.for_true} show it four times in five (80 % power)"
         lines.append(line + (f"; {found.rows} do if it is {found.shows:.3f}" if found.shows is not None else ""))
+        if not claim.measure.mean:
+            lines.append(
+                f"that is counted for a mean over rows, which {name} is not: where some classes have few rows, it can "
+                "take several times as many"
+            )
     return lines
 
 

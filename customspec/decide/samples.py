@@ -10,7 +10,7 @@ from math import isfinite
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from customspec.hookspecs import Metric
+from customspec.hookspecs import Metric, ScoresRows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,19 +24,22 @@ MARGIN = 0.02  # of a metric's range
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A metric, as far as statistics ask. `proportion`: every row is right (1) or wrong (0), the metric their mean."""
+    """A metric, as far as statistics ask. `proportion`: every row is right (1) or wrong (0), the metric their mean.
+    `mean`: it is the mean of a number per row, which macro F1, for instance, is not."""
 
     name: str
     lowest: float
     highest: float
     higher_is_better: bool
     proportion: bool
+    mean: bool = True
 
     @classmethod
     def of(cls, metric: Metric, name: str) -> Measure:
         """A metric under the name by which it is reported."""
         lowest, highest = float(metric.lowest), float(metric.highest)
-        return cls(name, lowest, highest, metric.higher_is_better, metric.proportion)
+        mean = metric.proportion or isinstance(metric, ScoresRows)
+        return cls(name, lowest, highest, metric.higher_is_better, metric.proportion, mean)
 
     @property
     def range(self) -> float:

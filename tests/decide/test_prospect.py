@@ -11,6 +11,7 @@ from measures import ACCURACY
 from customspec.decide.claim import PlannedClaim
 from customspec.decide.prospect import prospect, sentences
 from customspec.decide.samples import Measure
+from customspec.registry import discover
 from customspec.spec import Goal
 from customspec.store import Store
 
@@ -25,6 +26,16 @@ def test_a_goal_that_can_be_shown() -> None:
         "to show accuracy at least 0.8 with 95 % confidence takes 14 test rows, every one right; there are 160",
         "if the true accuracy is 0.9, 94 show it four times in five (80 % power); 160 do if it is 0.875",
     ]
+
+
+def test_what_a_metric_of_whole_sets_takes_is_not_promised() -> None:
+    macro_f1 = Measure.of(discover().metric("macro_f1"), "macro_f1")
+    assert lines(Goal(metric="macro_f1", at_least=0.8), 160, macro_f1)[2:] == [
+        "that is counted for a mean over rows, which macro_f1 is not: where some classes have few rows, it can take "
+        "several times as many"
+    ]
+    token_f1 = Measure.of(discover().metric("token_f1"), "token_f1")
+    assert len(lines(Goal(metric="token_f1", at_least=0.8), 160, token_f1)) == 2
 
 
 def test_a_goal_that_cannot_be_shown() -> None:
