@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from customspec.report import numbers
+from customspec.report.page import page_of
 from customspec.report.sides import from_side
 from pages import Page
 from support import Ended, Workspace, colours
@@ -135,6 +136,49 @@ def test_every_figure_can_be_traced(page: Page, folder: Path) -> None:
             rows = next(page.rows(step["id"]))
             assert rows[1:4] == [step["candidate"], "0", "13"]
             assert f"{step['params']['split']}, 13 rows: {step['fingerprint'][7:19]}" in hovered
+        if step["kind"] == "train":
+            assert next(page.rows(step["id"]))[1:4] == [step["candidate"], "0", "25"]
+            assert f"train, 25 rows: {step['fingerprint'][7:19]}" in hovered
+
+
+def test_every_line_of_a_candidate_and_its_facts_tell_where_they_come_from(
+    page: Page, results: Any, customspec: Command, folder: Path
+) -> None:
+    view = customspec("report", folder, "--json").json
+    scores = {"low": 0, "high": 1, "bins": [6, 7], "rows": 13, "mean": 0.5, "quartiles": [0, 0.2, 0.5, 0.7, 1]}
+    spread = {"seeds": [0], "min": 0.5, "max": 0.5, "sd": 0.0}
+    keys = [candidate["key"] for candidate in results["candidates"]]
+    view["distributions"] = [{"key": key, "split": "test", "metric": "accuracy", **scores} for key in keys]
+    view["decision"]["seeds"] = {"lora": {"test": spread}}
+    html = page_of(view)
+    lines = [
+        (name, line)
+        for line, name in re.findall(r'<tr([^>]*)>\s*<th scope="row">([^<]+)</th>', html)
+        if name in [*keys, "lora"]
+    ]
+    assert len(lines) == 3 + 2 * 3 + 3 + 3 + 6 + 1, "results, all metrics, estimates, scores, pairs, seeds"
+    assert [line for name, line in lines if not re.search(f"{name}.* seed 0.*13 .*[0-9a-f]{{12}}", line)] == []
+    chosen = results["decision"]["chosen_key"]
+    step = results["steps"][f"evaluate:{chosen}:test"]["fingerprint"][7:19]
+    facts = [had["title"] for tag, had in page.elements if had.get("class") == "facts"]
+    assert [f"{chosen}, seed 0; steps: " in told and f"test, 13 rows: {step}" in told for told in facts] == [True]
+    told = f"{chosen}, seed 0, 13 test rows, step evaluate:{chosen}:test {step}"
+    recall = [had.get("title") for tag, had in page.elements if tag == "td" and had.get("class") == "recall"]
+    assert recall[:3] == [told] * 3
+
+
+def test_a_line_in_a_picture_is_told_as_a_whole(html: str, results: Any) -> None:
+    told = re.findall(r"<title>([^<]*)</title>", html)
+    assert [one for one in told if re.match("(cost|step|rows|value): ", one)] == []
+    (frontier,) = {one for one in told if one.startswith("the frontier: ")}
+    keys = {candidate["key"] for candidate in results["candidates"]}
+    assert set(frontier.removeprefix("the frontier: ").split(", ")) <= keys
+    origin = (
+        f"lora@0, seed 0, 25 training rows, step train:lora@0 {results['steps']['train:lora@0']['fingerprint'][7:19]}"
+    )
+    assert f"training loss of {origin}" in told
+    assert f"accuracy on the validation rows while training, of {origin}" in told
+    assert any(re.match(r"step 1: loss [\d.]+; ", one) and one.endswith(origin) for one in told)
 
 
 def test_the_confusion_matrix_counts_the_predictions(page: Page, folder: Path, results: Any) -> None:

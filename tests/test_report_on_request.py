@@ -38,6 +38,8 @@ def test_costs_and_the_curve_that_the_spec_asks_for_are_shown(workspace: Workspa
     for id, step in steps.items():
         assert any(row[0] == id for row in page.rows(id)), id
         assert step["fingerprint"] in hovered
+        worked_on = 12 if id.startswith("evaluate") else step["rows"]
+        assert next(page.rows(id))[3] == str(worked_on)
         assert id.startswith("data") or f"evaluate {step['fingerprint'].removeprefix('sha256:')[:12]}" in hovered
 
 

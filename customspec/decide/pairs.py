@@ -33,7 +33,7 @@ class Pair:
 
     `p` is the pair's own two-sided p value, `p_holm` the same adjusted for the family; the verdict goes by that.
     `ci` is the interval of this pair alone. `smallest` is the difference that such rows show four times in five at the
-    level that the family's first step asks; None where no difference could be shown.
+    level that the family's first step asks; None where no difference could be shown, and where it cannot be told.
     """
 
     first: str

@@ -2,6 +2,7 @@
 
 On the terminal         problems, explanations, exchange, tables, side_by_side, curve, logs, text, quantities
 A finished run          finished, view, answers, disagreements, frontier, changes, sides
-Its page                page, pictures, labels, svg, numbers, templates/; a pull request's comment: markdown
+Its page                page, origins, pictures, trainings, labels, svg, numbers, templates/
+For a pull request      markdown
 An export               card, serving
 """

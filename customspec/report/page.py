@@ -11,8 +11,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from customspec.decide.wording import percent
-from customspec.report import numbers, pictures
+from customspec.report import numbers, origins, pictures, trainings
 from customspec.report.disagreements import grouped
+from customspec.report.origins import trace
 from customspec.report.svg import drawing, drawn
 from customspec.report.text import escape_lines
 
@@ -34,6 +35,7 @@ def page_of(view: View, *, draw: bool | None = None) -> str:
     """The page. `draw`: with pictures; by default where they can be drawn."""
     draw = drawing() if draw is None else draw
     environment = _environment()
+    environment.globals.update(_origins(view))  # first: the helpers have macros that use them
     environment.globals.update(_helpers(view, environment))
     context = {
         "view": view,
@@ -64,7 +66,7 @@ def _environment() -> Environment:
     )
     named = ("value", "price", "seconds", "count", "size", "share", "difference", "probability")
     environment.filters.update({name: getattr(numbers, name) for name in named})
-    environment.filters.update(ci=numbers.measured_interval, short=_short, percent=percent)
+    environment.filters.update(ci=numbers.measured_interval, short=origins.short, percent=percent)
     return environment
 
 
@@ -83,13 +85,10 @@ def _helpers(view: View, environment: Environment) -> dict[str, Callable[..., An
     return {
         "sentence": lambda text: _sentence(text, view["decision"].get("chosen")),
         "rate": lambda speed: f"{speed:.3g} rows per second" if speed else "",
-        "trace": trace,
-        "point_trace": lambda point: _point_trace(point, view),
-        "rung_trace": lambda rung: next(trace(one) for one in view["candidates"] if one["key"] == rung["key"]),
         "trained_line": _trained_line,
         "verdict_table": parts.verdict_table,
         "matrix": partial(parts.matrix, most=CLASSES),
-        "disagreement": lambda row: parts.disagreement({**row, "answers": grouped(row)}),
+        "disagreement": lambda row, split: parts.disagreement({**row, "answers": grouped(row)}, split),
         "whisker": lambda one: _whisker(one, view, threshold, parts.whisker),
         "priced": lambda one: f"{one['cost']['price']['per_request']:.3g} a request" if one["cost"]["price"] else "",
         "bounded": bounded,
@@ -98,35 +97,22 @@ def _helpers(view: View, environment: Environment) -> dict[str, Callable[..., An
     }
 
 
+def _origins(view: View) -> dict[str, Callable[..., str]]:
+    """What pointing at a figure, or at a line of a table, tells."""
+    return {
+        "trace": trace,
+        "key_trace": lambda key: next(trace(one) for one in view["candidates"] if one["key"] == key),
+        "point_trace": lambda point: origins.point_origin(point, view),
+        "split_trace": lambda key, split: origins.split_origin(view, key, split),
+        "pair_trace": lambda pair: origins.pair_origin(pair, view),
+        "spread_trace": lambda id, split: origins.spread_origin(id, split, view),
+    }
+
+
 def _sentence(text: str, name: str | None) -> str:
     """The sentence with a capital, unless it begins with a candidate's name, and with a full stop."""
     begun = text if name is not None and text.startswith(name) else text[:1].upper() + text[1:]
     return f"{begun}."
-
-
-def trace(candidate: View) -> str:
-    """Where a candidate's figures come from, in a line: rows, seed, the steps' fingerprints."""
-    steps = "; ".join(f"{_worked_on(step)} {_short(step['fingerprint'])}" for step in candidate["trace"])
-    return f"{candidate['key']}, seed {candidate['seed']}; steps: {steps}"
-
-
-def _point_trace(point: View, view: View) -> str:
-    """Where a point of the learning curve comes from: its own steps, or those of the candidate itself."""
-    key = view["curve"]["candidate"]
-    of = [step for step in view["steps"] if step.get("rows") == point["rows"] and step.get("candidate") == key]
-    if not of:
-        return next((trace(one) for one in view["candidates"] if one["key"] == key), key)
-    steps = "; ".join(f"{step['kind']} {_short(step['fingerprint'])}" for step in of)
-    return f"{key}, seed {of[0]['seed']}, {point['rows']} training rows; steps: {steps}"
-
-
-def _worked_on(step: View) -> str:
-    rows = f", {step['rows']} rows" if step["rows"] else ""
-    return f"{step['split'] or step['kind']}{rows}:"
-
-
-def _short(digest: str | None) -> str:
-    return "–" if digest is None else digest.removeprefix("sha256:")[:12]  # noqa: RUF001
 
 
 def _quality(view: View, *, draw: bool) -> dict[str, Markup | None]:
@@ -141,22 +127,18 @@ def _trained(one: View, view: View, *, draw: bool) -> dict[str, Any]:
     training = one["training"]
     losses, evaluations = dict(training["losses"] or ()), dict(training["evaluations"] or ())
     steps = sorted({*losses, *evaluations})
-    step = next((step for step in one["trace"] if step["kind"] == "train"), None)
     return {
         **one,
         "pictures": list(_curves(one, view)) if draw else [],
         "table": [(step, losses.get(step), evaluations.get(step)) for step in steps],
-        "trace": trace(one) if step is None else f"{one['key']}, seed {one['seed']}, step {step['fingerprint']}",
+        "origin": origins.training_origin(one),
     }
 
 
 def _curves(one: View, view: View) -> Any:
     charts = (
-        ("training loss", pictures.training_loss(one["training"], 240, 120)),
-        (
-            f"{view['metric']}, validation rows",
-            pictures.training_quality(one["training"], view["metric"], 240, 120),
-        ),
+        ("training loss", trainings.training_loss(one, 240, 120)),
+        (f"{view['metric']}, validation rows", trainings.training_quality(one, view["metric"], 240, 120)),
     )
     for place, (name, chart) in enumerate(charts):
         if chart is not None:
@@ -167,8 +149,7 @@ def _learning(view: View) -> Markup | None:
     curve = view["curve"]
     if curve is None:
         return None
-    better = view["measure"].get("higher_is_better", True)
-    chart = pictures.learning_curve(curve, 480, 200, higher_is_better=better)
+    chart = trainings.learning_curve(view, 480, 200)
     return None if chart is None else drawn(chart, f"{curve['metric']} by training rows", "learning-curve")
 
 
@@ -177,7 +158,7 @@ def _histograms(view: View) -> list[dict[str, Any]]:
         {
             "key": one["key"],
             "picture": drawn(
-                pictures.histogram(one, 240, 110),
+                pictures.histogram(one, origins.split_origin(view, one["key"], one["split"]), 240, 110),
                 f"{one['metric']} of {one['key']}, row by row",
                 f"rows-{_id(one['key'])}",
             ),

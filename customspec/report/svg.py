@@ -62,3 +62,21 @@ def _clean(element: ElementTree.Element, name: str) -> None:
         title = ElementTree.Element("title")
         title.text = text
         element.insert(0, title)
+
+
+def upright(field: str, scale: Any) -> Any:
+    import altair as alt
+
+    return alt.Y(field, scale=scale, axis=alt.Axis(title=None, tickCount=5, format=".2f"))
+
+
+def finished(chart: Any, width: int, height: int) -> dict[str, Any]:
+    axis = {
+        "labelColor": MUTED, "gridColor": LINE, "domainColor": LINE, "tickColor": LINE,
+        "labelFontSize": 11, "labelPadding": 6, "tickSize": 4, "domain": False, "titleColor": MUTED,
+        "titleFontSize": 11, "titleFontWeight": "normal", "titlePadding": 10,
+    }  # fmt: skip
+    dressed = chart.properties(width=width, height=height, background="transparent", padding=2)
+    coloured = dressed.configure_axis(**axis).configure_view(stroke=None).configure_text(color=INK)
+    found: dict[str, Any] = coloured.to_dict()
+    return found

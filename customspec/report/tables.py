@@ -150,12 +150,20 @@ def _pair_lines(decision: Mapping[str, Any]) -> Iterator[str]:
         pair = from_side(pair, decision["chosen_key"])
         low, high = pair["ci"]
         difference = f"{pair['difference']:+z.3f} [{low:+z.3f}, {high:+z.3f}]"
-        smallest = pair["smallest"]
-        unseen = "no difference could show" if smallest is None else f"one of {smallest:.3f} would mostly show"
-        hidden = f"; on {pair['n']} rows {unseen}" if pair["verdict"] == "not distinguishable" else ""
+        hidden = f"; on {pair['n']} rows {_unseen(pair)}" if pair["verdict"] == "not distinguishable" else ""
         if hidden and (low > 0 or high < 0):
             hidden = f"; p {probability(pair['p_holm'])} among all pairs, the interval is of this one alone{hidden}"
         yield f"against {pair['second']} on the {pair['split']} rows: {pair['verdict']}, {difference}{hidden}"
+
+
+def _unseen(pair: Mapping[str, Any]) -> str:
+    """How small a difference would have shown. Where no row's score differs, the interval is a point: right and wrong
+    rows tell it even then, and have an interval, but other scores don't."""
+    if pair["smallest"] is not None:
+        return f"one of {pair['smallest']:.3f} would mostly show"
+    if pair["difference"] == 0 and not any(pair["ci"]):
+        return "no score differs, so they do not tell which difference would show"
+    return "no difference could show"
 
 
 def _seed_lines(decision: Mapping[str, Any]) -> Iterator[str]:

@@ -90,7 +90,8 @@ def _trace(run: Finished, candidate: Mapping[str, Any]) -> list[View]:
     for step in run.plan.steps:
         if step.candidate == key:
             measured = (candidate["metrics"].get(step.params.get("split", "")) or {}).get(run.metric, {})
-            source = {"candidate": key, "seed": candidate["seed"], "rows": measured.get("n")}
+            rows = (candidate["training"] or {}).get("rows") if step.kind == "train" else measured.get("n")
+            source = {"candidate": key, "seed": candidate["seed"], "rows": rows}
             found.append({**source, "split": step.params.get("split"), **_step(step, run.results["steps"][step.id])})
     return found
 
@@ -101,12 +102,16 @@ def _step(step: Step, taken: Mapping[str, Any]) -> View:
 
 
 def _curve_steps(curve: Mapping[str, Any] | None) -> Iterator[View]:
-    """The steps behind a learning curve, which are none of the plan's; runs of earlier versions did not name them."""
+    """The steps behind a learning curve, which are none of the plan's; runs of earlier versions did not name them. Each
+    with the rows that it worked on, and with the training rows of its share."""
+    evaluated = {point["rows"]: point.get("n") for point in (curve or {}).get("points", ())}
     for id, taken in (curve or {}).get("steps", {}).items():
         if taken.get("fingerprint") is not None:
             kind = id.partition(":")[0]
             candidate = None if kind == "data" or curve is None else curve["candidate"]
-            yield {"step": id, "kind": kind, "candidate": candidate, **taken}
+            share = taken.get("rows")
+            rows = {"rows": evaluated.get(share) if kind == "evaluate" else share, "training_rows": share}
+            yield {"step": id, "kind": kind, "candidate": candidate, **taken, **rows}
 
 
 def _rungs(run: Finished) -> Iterator[View]:

@@ -15,7 +15,7 @@ from customspec.runners.spending import spending_of
 from customspec.spec import Cost
 
 VERSION = 1
-TRAINING = ("steps", "kept_step", "untrained_loss", "losses", "evaluations", "notes")
+TRAINING = ("rows", "steps", "kept_step", "untrained_loss", "losses", "evaluations", "notes")
 
 
 def results_document(plan: Plan, outcome: Outcome, machine: Machine, run: str) -> dict[str, Any]:

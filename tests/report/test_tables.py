@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from customspec.decide.pairs import compare_all
+from customspec.decide.samples import Measure, Sample
 from customspec.report.tables import decision_lines, results_table
 
 
@@ -66,6 +68,18 @@ def test_a_pair_that_is_not_distinguishable_says_what_could_have_been_seen() -> 
     )
     assert found[2].endswith("not distinguishable, +0.000 [-0.100, +0.200]; on 80 rows one of 0.150 would mostly show")
     assert found[3].endswith("; on 4 rows no difference could show")
+
+
+@pytest.mark.parametrize("rows", [4, 80])
+@pytest.mark.parametrize("proportion", [True, False])
+def test_no_difference_could_show_only_where_that_is_known(rows: int, proportion: bool) -> None:
+    """Where no score differs, right and wrong rows still tell it; other scores don't."""
+    same = Sample.of_rows([0.0, 1.0] * (rows // 2))
+    measure = Measure("quality", 0.0, 1.0, higher_is_better=True, proportion=proportion)
+    (compared,) = compare_all({"b@0": same, "c@0": same}, measure, 0.95)
+    (told,) = lines({**compared.to_json(), "split": "validation"})[2:]
+    assert ("no difference could show" in told) == (rows == 4 and proportion)
+    assert ("no score differs, so they do not tell which difference would show" in told) == (not proportion)
 
 
 def test_an_interval_of_one_pair_beside_a_verdict_on_all_is_explained() -> None:

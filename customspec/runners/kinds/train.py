@@ -150,6 +150,7 @@ def _values(made: _Made, encoded: Encodings) -> dict[str, Any]:
     return {
         "train_seconds": trained.seconds,
         "evaluation_seconds": trained.evaluation_seconds,
+        "rows": len(encoded.rows),
         "steps": trained.steps,
         "kept_step": trained.kept,
         "rows_per_second": trained.rows / (trained.seconds - trained.evaluation_seconds),
