@@ -6,13 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
 from customspec.prompts import TemplateError
+
+UNREPEATABLE: Final = frozenset({"random"})
+"""Jinja2's filters that no template has."""
 
 
 class Template:
@@ -72,7 +75,9 @@ class Template:
 def _environment() -> ImmutableSandboxedEnvironment:
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
     # a row must give the same prompt every time
-    del environment.globals["lipsum"], environment.filters["random"]
+    del environment.globals["lipsum"]
+    for name in UNREPEATABLE:
+        del environment.filters[name]
     return environment
 
 

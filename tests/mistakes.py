@@ -71,6 +71,9 @@ def _rows(space: Workspace) -> None:
     for name, start in (("spaced", 400), ("spaced_test", 500)):
         spaced = [{"Text Body": row["text"], "label": row["label"]} for row in colours(6, start)]
         space.rows(f"{name}.jsonl", spaced)
+    for name, start in (("odd_columns", 400), ("odd_columns_test", 500)):
+        odd = [{"  padded": "-", "Beob. Text": row["text"], "label": row["label"]} for row in colours(6, start)]
+        space.rows(f"{name}.jsonl", odd)
     space.rows("empty_answer.jsonl", [*good, {"text": "number 9 is red", "label": " "}])
     space.rows("null_answer.jsonl", [*good, {"text": "number 9 is red", "label": None}])
     space.rows("long_answer.jsonl", [*good, {"text": "number 9 is red", "label": "warm " * 100}])
@@ -177,6 +180,7 @@ def _with_header(content: bytes, change: Callable[[dict[str, Any]], dict[str, An
 
 def _configured_models(space: Workspace, good: Path) -> None:
     """Copies of the good model with another config, tokenizer or chat template."""
+    make_model(space.root / "models" / "gpt2", "gpt2")
     make_model(space.root / "models" / "state_space", "mamba", state_size=8, conv_kernel=3, expand=2, time_step_rank=8)
     _change(_copy(space, good, "encoder") / "config.json", architectures=["BertModel"], model_type="bert")
     _change(_copy(space, good, "unknown_type") / "config.json", model_type="no_such_type")

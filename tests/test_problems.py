@@ -19,10 +19,10 @@ PROBLEMS = Path(__file__).with_name("problems")
 SPECS = sorted(PROBLEMS.glob("*/*.yaml"))
 PAIRS = {
     "syntax": 58,
-    "schema": 126,
-    "semantics": 116,
+    "schema": 127,
+    "semantics": 120,
     "data": 76,
-    "model": 64,
+    "model": 65,
     "plugin": 9,
     "security": 30,
     "together": 22,

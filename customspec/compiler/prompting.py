@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import chain, takewhile
 from typing import Any
 
+from customspec.compiler.columns import check_answer_hidden, check_columns, check_names_columns
 from customspec.compiler.problems import Problems
 from customspec.compiler.template_faults import filled_otherwise, guess, sentence, unquoted, word
 from customspec.compiler.validation import validate
@@ -21,8 +22,6 @@ from customspec.prompts import (
     PromptTemplate,
     Row,
     TemplateError,
-    is_plain,
-    reference,
 )
 from customspec.sandbox.templates import Known, Sandboxed, TemplateLimitError, TogetherLimitError
 from customspec.source import KeyPath
@@ -85,6 +84,8 @@ def render_all(
         examples[name] = rendered
     if whole.choices == "from_data" and "train" in lacking:
         return None  # an answer may be among theirs
+    if whole.choices is not None and isinstance(template, PromptTemplate) and not template.answer.variables:
+        return None  # one answer for every row is told already
     choices = _choices(whole, examples, rows, places["choices"], problems)
     missing = whole.choices is not None and choices is None
     return None if missing else Rendered(whole, template, examples, choices)
@@ -98,16 +99,16 @@ def _read(
     if prompt.messages is not None and problems.doubts("prompt.messages"):
         return None
     if prompt.messages is not None:
-        is_there = rows is None or _check_columns({prompt.messages}, places["messages"], rows, problems)
+        is_there = rows is None or check_columns({prompt.messages}, places["messages"], rows, problems)
         return ConversationTemplate(prompt.messages) if is_there else None
     columns = () if rows is None else next((part[0].fields for part in map(rows.named, SPLITS) if part), {})
     sources = {part: None if problems.doubts(f"prompt.{part}") else getattr(prompt, part) for part in PARTS}
     templates = {part: _template(source, places[part], problems, known, columns) for part, source in sources.items()}
     if rows is not None:
-        _check_names_columns(templates, places, problems)
-        _check_answer_hidden(templates, places, problems)
+        check_names_columns(templates, places, problems)
+        check_answer_hidden(templates, places, problems)
         named = {part: template.variables for part, template in templates.items() if template is not None}
-        there = [_check_columns(named[part], places[part], rows, problems) for part in named]
+        there = [check_columns(named[part], places[part], rows, problems, sources[part]) for part in named]
         if not all(there):
             return None
     if templates["user"] is None or templates["answer"] is None:
@@ -142,57 +143,6 @@ def _refuse(limit: TemplateLimitError, at: KeyPath, problems: Problems) -> None:
     problems.add(Code.TEMPLATE_LIMIT, at, f"this template is refused: {limit}", hint=LESS)
     if isinstance(limit, TogetherLimitError):
         problems.stop_if_any()
-
-
-def _check_names_columns(
-    templates: Mapping[str, Fillable | None], places: Mapping[str, KeyPath], problems: Problems
-) -> None:
-    """A question or an answer without a column is the same for every row: `{text}` was meant as `{{ text }}`."""
-    for part in ("user", "answer"):
-        template = templates[part]
-        if template is not None and not template.variables:
-            message = f"`{part}` names no column: it would be the same for every row"
-            problems.add(Code.TEMPLATE_VARIABLE, places[part], message, hint="a column is written {{ NAME }}")
-
-
-def _check_answer_hidden(
-    templates: Mapping[str, Fillable | None], places: Mapping[str, KeyPath], problems: Problems
-) -> None:
-    """A question that prints the very column that is the answer gives it away."""
-    answer = templates["answer"]
-    if answer is None or len(answer.variables) != 1 or answer.variables != answer.printed:
-        return
-    (column,) = answer.printed
-    for part in ("system", "user"):
-        template = templates[part]
-        if template is not None and column in template.printed:
-            message = f"`{part}` shows `{column}`, which is the answer: the model would be told it"
-            problems.add(Code.ANSWER_SHOWN, places[part], message, hint="remove it", word=column)
-
-
-def _check_columns(named: Set[str], at: KeyPath, rows: Splits, problems: Problems) -> bool:
-    """Whether every split has the columns; each that is missing is reported once."""
-    missing: dict[str, str] = {}
-    for name in SPLITS:
-        part = rows.named(name)
-        for variable in sorted(named - part[0].fields.keys()) if part else ():
-            missing.setdefault(variable, name)
-    for variable, name in missing.items():
-        columns = sorted(rows.named(name)[0].fields)
-        nearest = closest(variable, columns, {}) if len(columns) > 1 else None
-        listed = f"columns: {', '.join(columns)}"
-        if (odd := next((column for column in columns if not is_plain(column)), None)) is not None:
-            listed += f"; write {reference(odd)} for `{odd}`"
-        if len(columns) == 1 and (other := next((one for one in ";\t|" if one in columns[0]), None)):
-            listed = f"the one column is `{columns[0]}`: save the file with commas instead of `{other}`"
-        problems.add(
-            Code.TEMPLATE_VARIABLE,
-            at,
-            f"`{variable}` is not a column of the {name} rows",
-            hint=f"did you mean `{nearest}`? {listed}" if nearest else listed,
-            word=variable,
-        )
-    return not missing
 
 
 def _render(

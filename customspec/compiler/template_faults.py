@@ -60,11 +60,17 @@ def word(fault: TemplateError, source: str) -> str | None:
     return next(filter(None, named.groups()), None) if named else fault.word
 
 
-def unquoted(source: str, columns: Collection[str]) -> str | None:
-    """How to write a column whose name is none that a template can say as it is, where one stands there."""
-    written = (inner.strip() for inner in re.findall(r"{{-?([^{}]*?)-?}}", source))
-    column = next((one for one in written if one in columns and not is_plain(one)), None)
+def unquoted(source: str, columns: Collection[str], variable: str | None = None) -> str | None:
+    """How to write a column whose name is none that a template can say as it is, where one stands there; with a
+    `variable`, only where that is a part of its name."""
+    inside = re.findall(r"{{-?([^{}]*?)-?}}", source)
+    written = {part.strip() for inner in inside for part in (inner, inner.partition("|")[0])}
+    column = next((one for one in columns if one in written and not is_plain(one) and _has(one, variable)), None)
     return None if column is None else f"write {reference(column)}"
+
+
+def _has(column: str, variable: str | None) -> bool:
+    return variable is None or variable in re.findall(r"\w+", column)
 
 
 def guess(fault: TemplateError) -> str:
@@ -86,10 +92,15 @@ def _near(fault: TemplateError) -> str | None:
     from jinja2.filters import FILTERS
     from jinja2.tests import TESTS
 
+    from customspec.templates import UNREPEATABLE
+
     if unknown := UNKNOWN.search(str(fault)):
-        nearest = closest(unknown[2], FILTERS if unknown[1] == "filter" else TESTS, {})
-        return did_you_mean(nearest)
-    if (method := METHOD.search(str(fault))) and (nearest := closest(method[1], dir(str), {})):
+        if unknown[1] == "filter" and unknown[2] in UNREPEATABLE:
+            return f"`{unknown[2]}` is left out, since a run must be repeatable; remove it"
+        there = FILTERS.keys() - UNREPEATABLE if unknown[1] == "filter" else TESTS.keys()
+        return did_you_mean(closest(unknown[2], sorted(there), {}))
+    public = (name for name in dir(str) if not name.startswith("_"))  # the others are refused
+    if (method := METHOD.search(str(fault))) and (nearest := closest(method[1], public, {})):
         return did_you_mean(nearest)
     if unclosed := UNCLOSED.search(str(fault)):
         return f"add `{{% end{unclosed[1]} %}}`"

@@ -19,7 +19,7 @@ from customspec.compiler.wording import WANTED_KINDS, as_mapping, described, exp
 from customspec.errors import MOST_PROBLEMS, Code
 from customspec.source import KeyPath
 from customspec.spec import RESERVED, MetricEntry, Spec, TechniqueEntry
-from customspec.suggest import NO_KEYS, closest, did_you_mean
+from customspec.suggest import NO_KEYS, certain, closest, did_you_mean
 
 M = TypeVar("M", bound=BaseModel)
 Faults = Mapping[KeyPath, list[ErrorDetails]]
@@ -186,9 +186,21 @@ def _unknown_key(part: _Part, path: KeyPath) -> None:
     *parent, key = path
     nearest = meant_by(model, path)
     rename = certain_rename(problems.document, (*at, *parent), str(key), fields_of(model, tuple(parent)))
+    beside = problems.document.value((*at, *parent))
     hint = did_you_mean(nearest, _elsewhere(model, str(key), tuple(parent), owner))
+    if nearest is not None and isinstance(beside, Mapping) and nearest in beside:
+        hint = _twice(str(key), nearest, fields_of(model, tuple(parent)), beside)
     place = _name((*at, *parent), owner) if parent else owner
     problems.add(Code.UNKNOWN_KEY, (*at, *path), f"unknown key `{key}` in {place}", hint=hint, key=True, rename=rename)
+
+
+def _twice(key: str, meant: str, known: Sequence[str], beside: Mapping[str, object]) -> str:
+    """What to do with a key that means one that stands there as well."""
+    if certain(key, known) == meant:
+        return f"`{key}` means `{meant}`, which is given already: remove `{key}`"
+    free = ", ".join(name for name in sorted(known) if name not in beside)
+    remove = f"if it means `{meant}`, which is given already, remove it"
+    return f"{remove}; what else may stand here: {free}" if free else remove
 
 
 def meant_by(model: type[BaseModel], path: KeyPath) -> str | None:

@@ -8,7 +8,8 @@ from typing import Literal
 from customspec.header import Linear, ModelHeader
 from customspec.hookspecs import Footprint, Refusal
 from customspec.spec import Texts
-from customspec.suggest import closest, did_you_mean
+from customspec.suggest import did_you_mean
+from customspec_tuning.module_names import ends_with, meant_by
 
 ALL_LINEAR: Literal["all-linear"] = "all-linear"
 Targets = Texts | Literal["all-linear"]
@@ -38,7 +39,7 @@ def matching(name: str, model: ModelHeader) -> list[Linear]:
 
 def is_targeted(module: str, targets: Targets) -> bool:
     """PEFT's rule: a module is targeted by its whole name or by its end, from a dot on."""
-    return isinstance(targets, str) or any(module == name or module.endswith(f".{name}") for name in targets)
+    return isinstance(targets, str) or any(ends_with(module, name) for name in targets)
 
 
 def refusal(targets: Targets, model: ModelHeader, *, plain: bool = False) -> Refusal | None:
@@ -52,7 +53,7 @@ def refusal(targets: Targets, model: ModelHeader, *, plain: bool = False) -> Ref
         return _needs_names(model, [name for name in known if name not in bypassed])
     for index, name in enumerate(() if isinstance(targets, str) else targets):
         if not matching(name, model):
-            return _no_match(name, index, model, known)
+            return _no_match(targets, index, model, known)
         if name.rsplit(".", 1)[-1] in bypassed:
             message = f"an adapter on `{name}` of {model.architecture} would have no effect"
             return Refusal(message, option="target_modules", item=index, hint="its weight is used past the module")
@@ -96,11 +97,14 @@ def _needs_names(model: ModelHeader, usable: Sequence[str]) -> Refusal:
     )
 
 
-def _no_match(name: str, index: int, model: ModelHeader, known: Sequence[str]) -> Refusal:
-    nearest = closest(name, known)
+def _no_match(targets: Sequence[str], index: int, model: ModelHeader, known: Sequence[str]) -> Refusal:
+    name = targets[index]
+    meant = meant_by(name, model, known)
+    hint = f"it has: {', '.join(known)}"
+    if meant and all(other in targets for other in meant):
+        hint = f"it is `{'`, `'.join(meant)}` here, which is listed already: remove `{name}`"
+    elif meant:
+        hint = did_you_mean("`, `".join(meant)) or hint
     return Refusal(
-        f"no linear module of {model.architecture} matches `{name}`",
-        option="target_modules",
-        item=index,
-        hint=did_you_mean(nearest, f"it has: {', '.join(known)}"),
+        f"no linear module of {model.architecture} matches `{name}`", option="target_modules", item=index, hint=hint
     )
