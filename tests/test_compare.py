@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from customspec.report.changes import counted
 from support import Ended, Workspace, colours
 
 Command = Callable[..., Ended]
@@ -90,7 +91,29 @@ def test_runs_without_rows_in_common_are_refused(
     assert customspec("run", workspace.spec("techniques: [zero_shot]", name="third.yaml")).code == 0
     ended = customspec("compare", runs[0], workspace.root / "third.yaml")
     assert ended.code == 2
-    assert "colours-0001 and colours-0003 have no rows in common: there is nothing to compare" in ended.err
+    todo = "compare runs whose validation or test files have rows in common"
+    assert f"colours-0001 and colours-0003 have no rows in common: there is nothing to compare; {todo}" in ended.err
+    three = (*runs, workspace.root / "third.yaml")
+    reason = f"no verdict is about colours-0003: the candidates of the other runs answered none of its rows; {todo}"
+    assert customspec("compare", *three).out.endswith(f"\n\n{reason}\n")
+    assert customspec("compare", *three, "--json").json["without_verdict"] == [
+        {"run": "colours-0003", "reason": reason}
+    ]
+    assert customspec("compare", *runs, "--json").json["without_verdict"] == []
+
+
+def test_estimates_of_different_test_rows_are_not_subtracted(runs: tuple[Path, Path], customspec: Command) -> None:
+    first, second = runs
+    lines = customspec("report", second, "--format", "markdown", "--base", first).out.partition("#### Against")[2]
+    assert "The test rows of the two runs differ, so the estimates are not subtracted" in lines
+    assert re.search(r"^\| `zero_shot@0` \| 0\.\d{3} \[.*\] \| 0\.\d{3} \[.*\] \| – \|", lines, re.MULTILINE)
+    itself = customspec("report", first, "--format", "markdown", "--base", first).out.partition("#### Against")[2]
+    assert "subtracted" not in itself
+    assert re.search(r"^\| `zero_shot@0` \| .* \| \+0\.000 \|", itself, re.MULTILINE)
+
+
+def test_one_setting_differs_and_two_differ() -> None:
+    assert [counted(number) for number in (1, 2)] == ["1 setting differs", "2 settings differ"]
 
 
 def test_runs_without_a_common_metric_are_refused(

@@ -216,6 +216,19 @@ def test_a_missing_extra_is_told_while_planning(
     assert not (workspace.root / ".customspec" / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("line", "at"), [("metrics: [rougeL]", "11:11"), ("goal: {metric: rougeL, at_least: 0.5}", "11:16")]
+)
+def test_nobody_is_sent_to_install_a_metric_that_the_task_refuses(
+    line: str, at: str, workspace: Workspace, customspec: Command, without: Callable[[str], None]
+) -> None:
+    spec = workspace.spec("techniques: [zero_shot]", line)
+    installed = customspec("validate", spec)
+    assert f":{at}: CS305 metric `rougeL` is for generation, but the prompt has `choices`" in installed.err
+    without("rouge_score")
+    assert customspec("validate", spec) == installed
+
+
 def test_a_missing_extra_is_told_before_a_saved_plan_runs(
     workspace: Workspace, customspec: Command, without: Callable[[str], None]
 ) -> None:

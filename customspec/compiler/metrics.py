@@ -142,17 +142,26 @@ def _metric(name: str, at: KeyPath, task: str | None, registry: Registry, proble
         message = f"no metric `{name}` is installed"
         problems.add(Code.UNKNOWN_METRIC, at, message, hint=_hint(name, known), key=key, rename=rename)
         return None
+    fits = True
     try:
         metric = registry.metric(name)
+        fits = _fits(metric, at, task, problems, key=key)
         check_extra("metric", metric)
     except PluginError as unusable:
-        problems.add(unusable.code, at, str(unusable), hint=unusable.hint, exit=Exit.ENVIRONMENT, key=key)
+        if fits:  # else nobody is sent to install what the task refuses
+            problems.add(unusable.code, at, str(unusable), hint=unusable.hint, exit=Exit.ENVIRONMENT, key=key)
         return None
-    if task is not None and metric.task not in {task, "any"}:
-        reason = "the prompt has no `choices`" if task == "generation" else "the prompt has `choices`"
-        message = f"metric `{name}` is for {metric.task}, but {reason}"
-        problems.add(Code.METRIC_TASK, at, message, hint=f"for {task}: {', '.join(DEFAULTS[task])}", key=key)
     return metric
+
+
+def _fits(metric: Metric, at: KeyPath, task: str | None, problems: Problems, *, key: bool) -> bool:
+    """Whether the metric is for the task, as far as that is known; else a problem is added."""
+    if task is None or metric.task in {task, "any"}:
+        return True
+    reason = "the prompt has no `choices`" if task == "generation" else "the prompt has `choices`"
+    message = f"metric `{metric.name}` is for {metric.task}, but {reason}"
+    problems.add(Code.METRIC_TASK, at, message, hint=f"for {task}: {', '.join(DEFAULTS[task])}", key=key)
+    return False
 
 
 def _hint(name: str, known: Sequence[str]) -> str | None:
@@ -164,17 +173,22 @@ def _check_range(metric: Metric, goal: Goal, problems: Problems) -> None:
     bound = "at_least" if goal.at_least is not None else "at_most"
     value = goal.at_least if goal.at_least is not None else goal.at_most
     if value is not None and not metric.lowest <= value <= metric.highest:
-        message = f"`{metric.name}` lies between {metric.lowest:g} and {metric.highest:g}; {value:g} is outside"
-        hint = (
-            f"did you mean {value / 100:g}?"
-            if metric.highest == 1 < value <= 100
-            else f"for instance {_within(metric)}"
-        )
-        problems.add(Code.GOAL_RANGE, ("goal", bound), message, hint=hint)
+        is_percent = metric.highest == 1 and 2 < value <= 100  # 1.5 is rather a slip of another kind
+        hint = f"did you mean {value / 100:g}?" if is_percent else f"for instance {_within(metric)}"
+        problems.add(Code.GOAL_RANGE, ("goal", bound), f"{_range(metric)}; {value:g} is outside", hint=hint)
     elif (bound == "at_least") != metric.higher_is_better:
         better, other = ("higher", "at_least") if metric.higher_is_better else ("lower", "at_most")
         message, hint = f"for `{metric.name}`, {better} is better", f"write `{other}: {value:g}`"
         problems.add(Code.GOAL_RANGE, ("goal", bound), message, hint=hint, key=True)
+
+
+def _range(metric: Metric) -> str:
+    """Which values the metric has, said of ends that it has."""
+    if isfinite(metric.lowest) and isfinite(metric.highest):
+        return f"`{metric.name}` lies between {metric.lowest:g} and {metric.highest:g}"
+    # one that is infinite both ways is never outside
+    end = f"{metric.lowest:g} or more" if isfinite(metric.lowest) else f"{metric.highest:g} or less"
+    return f"`{metric.name}` is {end}"
 
 
 def _within(metric: Metric) -> str:

@@ -29,7 +29,9 @@ def decimals(value: float | None) -> str:
 
 
 def percent(confidence: float) -> str:
-    return f"{100 * confidence:.4g} %"
+    """Four digits of it, but as many as a level below 1 needs to stay below 100 %."""
+    digits = next((digits for digits in range(4, 17) if float(f"{100 * confidence:.{digits}g}") < 100), 4)
+    return f"{100 * confidence:.{digits}g} %"
 
 
 def short_run(shortened: Mapping[str, int] | None) -> str | None:

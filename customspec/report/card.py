@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from customspec import __version__
-from customspec.decide.wording import short_run
+from customspec.decide.wording import percent, short_run
 from customspec.report.serving import ELSEWHERE, Base, Form, Served
 
 WORDS: Mapping[Form, str] = {
@@ -111,8 +111,8 @@ def _results(facts: Facts) -> Iterator[str]:
     for split, metrics in facts.candidate["metrics"].items():
         for metric, found in (metrics or {}).items():
             low, high = (_number(end) for end in found["ci"])
-            percent = f"{100 * found['confidence']:g} %"
-            yield f"| {metric} | {split} | {_number(found['value'])} | {low} to {high} ({percent}) | {found['n']} |"
+            interval = f"{low} to {high} ({percent(found['confidence'])})"
+            yield f"| {metric} | {split} | {_number(found['value'])} | {interval} | {found['n']} |"
     cost = facts.candidate["cost"]
     yield f"\nTrained parameters: {_count(cost['trainable_parameters'])} of {_count(cost['total_parameters'])}."
     yield f"Prompt tokens per request: {_number(cost['prompt_tokens_per_example'])}."

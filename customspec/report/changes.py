@@ -43,6 +43,11 @@ def changes(base: Plan, plan: Plan) -> list[Change]:
     ]
 
 
+def counted(settings: int) -> str:
+    """`2 settings differ`."""
+    return "1 setting differs" if settings == 1 else f"{settings} settings differ"
+
+
 def _shared(plan: Plan) -> dict[str, Any]:
     decide, data = plan.step("decide").params, plan.step("data")
     goal = decide["goal"] or {}

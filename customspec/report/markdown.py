@@ -8,7 +8,7 @@ from typing import Any
 
 from customspec.decide.decision import CHOICES
 from customspec.report import numbers
-from customspec.report.changes import Change, changes
+from customspec.report.changes import Change, changes, counted
 from customspec.report.finished import Finished
 from customspec.report.text import clipped, escape
 
@@ -119,24 +119,36 @@ def _against(view: View, run: Finished, base: Finished) -> Iterator[str]:
     found = changes(base.plan, run.plan)
     if found:
         rows = [_change(change) for change in found]
-        yield _folded(f"{len(found)} settings differ", table(("setting", "before", "after"), rows), opened=True)
+        yield _folded(counted(len(found)), table(("setting", "before", "after"), rows), opened=True)
     else:
         yield "The specs say the same."
     metric = view["metric"]
     if metric not in base.plan.metrics:
         yield f"The base has no {code(metric)} to compare with."
         return
+    same = _test_rows(run) == _test_rows(base)
+    if not same:
+        yield (
+            "The test rows of the two runs differ, so the estimates are not subtracted; "
+            "`customspec compare` compares on the rows that both runs have."
+        )
     head = ("candidate", f"{plain(metric)}, test, before", "after", "difference", "a request, before", "after")
-    yield table(head, list(_moved(view, base, metric)), right=range(1, 6))
+    yield table(head, list(_moved(view, base, metric, same=same)), right=range(1, 6))
 
 
-def _moved(view: View, base: Finished, metric: str) -> Iterator[list[str]]:
-    """Each candidate of either run, with the difference; whether that could be chance, `customspec compare` tells."""
+def _test_rows(run: Finished) -> tuple[Any, Any]:
+    """What tells whether two runs evaluated the same test rows: the data's digest, and how many rows were taken."""
+    return run.plan.step("data").params["splits"].get("test"), run.plan.shortened.get("limit")
+
+
+def _moved(view: View, base: Finished, metric: str, *, same: bool) -> Iterator[list[str]]:
+    """Each candidate of either run, with the difference where both answered the same rows; whether that could be
+    chance, `customspec compare` tells."""
     before = {one["key"]: one for one in base.candidates}
     after = {one["key"]: one for one in view["candidates"]}
     for key in dict.fromkeys([*before, *after]):
         old, new = (_measured(found.get(key), metric) for found in (before, after))
-        both = old is not None and new is not None
+        both = same and old is not None and new is not None
         yield [
             code(key, cell=True),
             numbers.interval(old),

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from customspec.decide.decision import CHOICES
 from customspec.report import numbers
+from customspec.report.changes import counted
 from customspec.report.tables import plain_table
 from customspec.report.text import clipped, escape
 
@@ -72,7 +73,7 @@ def change_lines(changed: Mapping[str, Any]) -> Iterator[str]:
     """What a run's spec says otherwise than the first one's."""
     settings: Sequence[Mapping[str, Any]] = changed["settings"]
     title = f"{escape(changed['from'])} to {escape(changed['to'])}"
-    yield f"{title}: {len(settings)} settings differ" if settings else f"{title}: the specs say the same"
+    yield f"{title}: {counted(len(settings))}" if settings else f"{title}: the specs say the same"
     for change in settings:
         before, after = (
             clipped(escape(str(value)), LONG) if there else "absent"

@@ -23,23 +23,21 @@ Named = Mapping[str, Finished]
 
 def compare_runs(runs: Named, registry: Registry) -> dict[str, Any]:
     """`metric`, and for each split that has rows in common `pairs`: candidates of the same key in two runs, and the
-    chosen ones. Raises UsageError where no rows are shared, or the runs have no metric in common."""
+    chosen ones; `without_verdict` has the runs of no pair, each with the reason. Raises UsageError where no run has
+    one, or the runs have no metric in common."""
     scoring = _scoring(runs, registry)
     confidence = next(iter(runs.values())).plan.step("decide").params["confidence"]
     measure = Measure.of(scoring.metric, scoring.id)
     found = []
     for split in SPLITS[1:]:
-        samples = {
-            f"{name}:{candidate['key']}": sample
-            for name, run in runs.items()
-            for candidate in run.candidates
-            if (sample := _sample(run, candidate["key"], split, scoring)) is not None
-        }
+        samples = _samples(runs, split, scoring)
         pairs = compare_all(samples, measure, confidence, _couples(runs, samples))
         found += [{"split": split, "confidence": confidence, "family": len(pairs), **pair_json(pair)} for pair in pairs]
     if not found:
-        raise UsageError(f"{_and(list(runs))} have no rows in common: there is nothing to compare")
-    return {"metric": scoring.id, "pairs": found}
+        raise UsageError(f"{_and(list(runs))} have no rows in common: there is nothing to compare; {_TO_DO}")
+    paired = {pair[end]["run"] for pair in found for end in ENDS}
+    alone = [{"run": name, "reason": _why_alone(name)} for name in runs if name not in paired]
+    return {"metric": scoring.id, "pairs": found, "without_verdict": alone}
 
 
 def pair_json(pair: Pair) -> dict[str, Any]:
@@ -49,6 +47,21 @@ def pair_json(pair: Pair) -> dict[str, Any]:
 
 
 ENDS = ("first", "second")
+_TO_DO = "compare runs whose validation or test files have rows in common"
+
+
+def _why_alone(run: str) -> str:
+    return f"no verdict is about {run}: the candidates of the other runs answered none of its rows; {_TO_DO}"
+
+
+def _samples(runs: Named, split: str, scoring: Scoring) -> dict[str, Sample]:
+    """The answers of every candidate of every run, by `RUN:KEY`."""
+    return {
+        f"{name}:{candidate['key']}": sample
+        for name, run in runs.items()
+        for candidate in run.candidates
+        if (sample := _sample(run, candidate["key"], split, scoring)) is not None
+    }
 
 
 def _couples(runs: Named, samples: Mapping[str, Sample]) -> list[tuple[str, str]]:

@@ -23,3 +23,11 @@ def test_an_amount_that_rests_on_an_estimate_has_two_digits(rows: int, text: str
 
 def test_a_confidence_keeps_the_digits_that_it_has() -> None:
     assert [percent(one) for one in (0.95, 0.99375, 0.5)] == ["95 %", "99.38 %", "50 %"]
+
+
+@pytest.mark.parametrize(
+    ("level", "text"),
+    [(0.99999, "99.999 %"), (0.999999, "99.9999 %"), (0.99996, "99.996 %"), (1 - 2**-53, "99.99999999999999 %")],
+)
+def test_a_level_below_1_is_never_rounded_up_to_certainty(level: float, text: str) -> None:
+    assert percent(level) == text

@@ -58,6 +58,8 @@ def command(runs: tuple[str, ...], store: Path | None, allow_root: tuple[Path, .
         show_json(document)
     else:
         _print(lines, tables)
+        for alone in document["without_verdict"]:
+            click.echo(f"\n{escape(alone['reason'])}")
     return Exit.DONE
 
 
