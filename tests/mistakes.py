@@ -46,6 +46,7 @@ def customspec_techniques(): return [Shouting()]
 def make_folder(space: Workspace, model: Path) -> None:
     """Fills the folder; `model` is the good one, which is linked to and copied from."""
     (space.root / "model").symlink_to(model)
+    make_model(space.root / "larger", hidden_size=64)
     for name, count, start in (("train", 24, 0), ("validation", 12, 100), ("test", 12, 200), ("small", 6, 300)):
         space.rows(f"{name}.jsonl", colours(count, start))
     _rows(space)

@@ -231,6 +231,7 @@ def test_a_training_that_measures_more_than_the_budget_is_not_chosen(workspace: 
     assert lora["reason"].endswith("; `artifact` allows 8.59 KiB")
     assert {step["reason"] for id, step in document["steps"].items() if "lora" in id} == {lora["reason"]}
     assert document["decision"]["chosen"] is None
+    assert document["decision"]["reasons"] == [f"lora@0 was stopped by the budget: {lora['reason']}"]
     again = run(customspec, spec)  # what the store holds is held to the budget, too
     assert statuses(again) == {"zero_shot": "done", "lora": "skipped"}
     assert again["decision"]["chosen"] == "zero_shot"
@@ -257,6 +258,18 @@ def test_a_rung_that_measures_more_than_the_budget_does_not_end_the_climb(
     assert document["steps"]["evaluate:zero_shot@0:validation"]["status"] == "done"
     assert document["decision"]["chosen"] == "terse"
     assert "zero_shot" not in str(document["decision"])
+
+
+def test_what_the_budget_stopped_is_named_with_what_it_had_reached(workspace: Workspace, customspec: Command) -> None:
+    """Its longer test rows break the limit after its validation rows have reached the goal."""
+    workspace.rows("test.jsonl", [{**row, "text": f"{row['text']} {'and so on ' * 20}"} for row in colours(12, 200)])
+    lines = ("goal: {metric: accuracy, at_least: 0.01}", "strategy: ladder", "budget: {prompt_tokens: 150}")
+    document = run(customspec, workspace.spec("techniques: [zero_shot]", *lines))
+    (zero,), (reason,) = document["candidates"], document["decision"]["reasons"]
+    assert reason.startswith(
+        f"zero_shot@0 was stopped by the budget: {zero['reason']}; its accuracy on the validation "
+    )
+    assert reason.endswith(", reaches at least 0.01")
 
 
 def test_the_minutes_hold_for_the_curve_as_well(

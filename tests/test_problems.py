@@ -20,7 +20,7 @@ SPECS = sorted(PROBLEMS.glob("*/*.yaml"))
 PAIRS = {
     "syntax": 58,
     "schema": 127,
-    "semantics": 122,
+    "semantics": 123,
     "data": 76,
     "model": 65,
     "plugin": 9,

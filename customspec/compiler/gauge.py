@@ -37,3 +37,14 @@ def check_gauge(spec: Spec, drafts: Sequence[Draft], problems: Problems) -> None
     message = "`gauge` speaks of a first entry of `techniques` that prompts a `base_model` of its own; there is none"
     hint = "remove it, or begin `techniques` with such an entry: {zero_shot: {}, base_model: {path: FOLDER}}"
     problems.add(Code.WRONG_VALUE, ("gauge",), message, hint=hint, key=True)
+
+
+def check_company(spec: Spec, gauge: str | None, ready: Sequence[Ready], base: object, problems: Problems) -> None:
+    """Add a problem where the gauge stands alone: it is never chosen, and there is nothing else. Without both models'
+    sizes it may yet be no gauge."""
+    known = isinstance(base, ResolvedModel) and all(one.total is not None for one in ready)
+    if gauge is None or not known or spec.techniques is None or len(spec.techniques) > 1:
+        return
+    message = f"`{gauge}` prompts a larger model than the spec's: it is the gauge, is never chosen, and stands alone"
+    hint = "add a candidate to `techniques`, or write `gauge: candidate` to make it one"
+    problems.add(Code.WRONG_VALUE, FIRST, message, hint=hint)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from customspec.compiler.budget import check_budget, over_budget
 from customspec.compiler.candidates import Ready
-from customspec.compiler.gauge import gauge_of
+from customspec.compiler.gauge import check_company, gauge_of
 from customspec.compiler.models import ResolvedModel
 from customspec.compiler.problems import Problems
 from customspec.inputs.models import Unresolved
@@ -57,6 +57,7 @@ class Lineup:
 def line_up(spec: Spec, ready: Sequence[Ready], base: ResolvedModel | Unresolved | None, problems: Problems) -> Lineup:
     """`base` is the spec's own model. A budget that no candidate fits is added to `problems`."""
     gauge = gauge_of(spec, ready, base)
+    check_company(spec, gauge, ready, base, problems)
     rungs: dict[str, list[Ready]] = {}
     for candidate in ready:
         rungs.setdefault(candidate.draft.id, []).append(candidate)

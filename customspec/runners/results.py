@@ -8,11 +8,12 @@ from typing import Any
 
 from customspec.decide.decision import Decision
 from customspec.decide.seeds import spread_of
+from customspec.decide.wording import bound
 from customspec.machine import Machine
 from customspec.plan import Candidate, Plan, Step
 from customspec.runners.outcome import Outcome, StepOutcome
 from customspec.runners.spending import spending_of
-from customspec.spec import Cost
+from customspec.spec import Cost, Goal
 
 VERSION = 1
 TRAINING = ("rows", "steps", "kept_step", "untrained_loss", "losses", "evaluations", "notes")
@@ -169,7 +170,31 @@ def _price(cost: Mapping[str, Any] | None, steps: Sequence[tuple[Step, StepOutco
 def _decision(plan: Plan, outcome: Outcome) -> dict[str, Any]:
     decided = outcome.steps["decide"]
     if decided.result is not None:
-        return dict(decided.values)
+        values = decided.values
+        left_out = _stopped(plan, outcome) if values["ending"] in {"not_reached", "nothing"} else ()
+        return {**values, "reasons": [*values["reasons"], *left_out]}
     missed = False if plan.goal is not None else None
     nothing = Decision("nothing", decided.reason or "nothing was decided", missed)
     return {**nothing.to_json(), "pairs": []}
+
+
+def _stopped(plan: Plan, outcome: Outcome) -> list[str]:
+    """Which candidates the budget stopped while they ran, and what each had reached on the validation rows by then."""
+    said: dict[str, str] = {}
+    for candidate in plan.candidates:
+        steps = [(step, outcome.steps[step.id]) for step in plan.steps if step.candidate == candidate.key]
+        why = next((taken.reason for _, taken in steps if taken.cause == "budget"), None)
+        if why is not None and not candidate.gauge and candidate.id not in said:
+            said[candidate.id] = f"{candidate.key} was stopped by the budget: {why}{_had_reached(plan, steps)}"
+    return list(said.values())
+
+
+def _had_reached(plan: Plan, steps: Sequence[tuple[Step, StepOutcome]]) -> str:
+    metric = plan.metrics[0]
+    choosing = (one for step, one in steps if step.kind == "evaluate" and step.params["split"] == "validation")
+    taken = next((one for one in choosing if one.result), None)
+    if taken is None or plan.goal is None:
+        return ""
+    goal, value = Goal.model_validate(plan.goal), taken.values["metrics"][metric]["value"]
+    does = "reaches" if goal.reached_by(value) else "does not reach"
+    return f"; its {metric} on the validation rows, {value:.3f}, {does} {bound(goal)}"
