@@ -9,13 +9,14 @@ from functools import cached_property
 from typing import ParamSpec, TypeVar
 
 from customspec.compiler.costs import Counted, Shared, count, estimate_of
-from customspec.compiler.counting import longest_answer, tree_nodes
+from customspec.compiler.counting import tree_nodes
 from customspec.compiler.data import ResolvedData, chooses_by_validation
 from customspec.compiler.demonstrations import check_prompting, check_shots
 from customspec.compiler.entries import ChosenTechnique, Draft, blaming_plugin, prompting_of, tuning_of
 from customspec.compiler.judging import check_judging
 from customspec.compiler.lengths import check_lengths_once
 from customspec.compiler.models import ResolvedModel, with_most_weights, with_recipe
+from customspec.compiler.new_tokens import generation_of, with_new_tokens
 from customspec.compiler.problems import Problems
 from customspec.compiler.prompting import Rendered, render_all
 from customspec.compiler.quantization import check_quantization
@@ -23,7 +24,7 @@ from customspec.containment import PASSING, contained, plugin_error
 from customspec.errors import Code
 from customspec.estimate import Estimate, memory
 from customspec.estimate.rates import UNKNOWN
-from customspec.hookspecs import Converses, Decodes, Reads, Writes
+from customspec.hookspecs import Converses, Writes
 from customspec.inputs.encoding import Asking
 from customspec.inputs.models import Unresolved
 from customspec.machine import Machine
@@ -32,7 +33,6 @@ from customspec.spec import BaseModelSpec, Generation, Spec, TrainingOptions
 
 P = ParamSpec("P")
 R = TypeVar("R")
-DEFAULT_NEW_TOKENS = 256  # where no answer's length is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,16 +201,17 @@ def make_ready(
         options = with_recipe(draft, model, len(train), problems)
     if rendered is None or model is None or data.lacking or len(problems) > before:
         return ()
-    generation = _generation(spec, draft, rendered, model)
+    generation = generation_of(spec, draft, rendered)
     seeds = draft.entry.seeds or spec.seeds
     ready = tuple(
         Ready(draft, seed, seed == seeds[0], rendered, model, ref, options, generation, choices, shared)
         for seed in seeds
     )
+    ready = with_new_tokens(ready, refuses=spec.data.on_long == "error")
     in_doubt = problems.doubts("prompt", "generation", "data")
-    if isinstance(model, ResolvedModel) and data.rows is not None and spec.data.on_long == "error" and not in_doubt:
+    if isinstance(model, ResolvedModel) and data.rows is not None and not in_doubt:
         for candidate in ready:
-            check_lengths_once(candidate, model, data.rows, problems)
+            check_lengths_once(candidate, model, data.rows, spec.data.on_long, problems)
     return ready
 
 
@@ -230,32 +231,3 @@ def render(draft: Draft | None, resolved: Resolved, shared: Shared, problems: Pr
     if draft is None or patch is None:
         return shared.once("prompt", lambda: render_all(prompt, data.rows, problems, known=known, lacking=data.lacking))
     return render_all(prompt, data.rows, problems, patch=patch, at=draft.at, known=known, lacking=data.lacking)
-
-
-def _generation(spec: Spec, draft: Draft, rendered: Rendered, model: ResolvedModel | Unresolved) -> Generation | None:
-    """The generation settings with a maximum from the training answers' lengths; None where choices are scored."""
-    chosen = prompting_of(draft)
-    reads = chosen is not None and isinstance(chosen[0], Reads)
-    if rendered.prompt.choices is not None and not reads:
-        return None
-    if spec.generation.max_new_tokens is not None or isinstance(model, Unresolved):
-        return spec.generation
-    limit = _new_tokens(draft, rendered, model)
-    return spec.generation.model_copy(update={"max_new_tokens": limit})
-
-
-def _new_tokens(draft: Draft, rendered: Rendered, model: ResolvedModel) -> int:
-    chosen, named = prompting_of(draft), draft.prompting
-    known = rendered.examples.get("train") or rendered.examples.get("validation") or ()
-    texts = [example.answer for example in known]
-    if chosen is not None and named is not None:
-        technique, options = chosen
-        with blaming_plugin(named):
-            sampling = technique.decoding(options) if isinstance(technique, Decodes) else None
-            if sampling is not None and sampling.max_new_tokens is not None:
-                return sampling.max_new_tokens
-            if isinstance(technique, Writes):
-                texts = [technique.written(options, example) for example in known]
-    longest = longest_answer(texts, model.chat)
-    # a quarter more than the longest answer seen, so that the limit cuts runaways and not answers
-    return longest + longest // 4 + 1 if longest else DEFAULT_NEW_TOKENS

@@ -1,9 +1,9 @@
-"""Whether every prompt fits the model's context: of each candidate once, under `on_long: error`."""
+"""Whether every prompt fits the model's context, or one at least where the others are cut or dropped."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from customspec.compiler.counting import longest_answer
@@ -14,7 +14,16 @@ from customspec.compiler.problems import Problems
 from customspec.errors import Code, Exit
 from customspec.hookspecs import Judging
 from customspec.inputs.chat_errors import ChatError
-from customspec.inputs.encoding import Asking, TooLongError, check_plainly, encode, plainly_fits, surely_fit
+from customspec.inputs.encoding import (
+    Asking,
+    OnLong,
+    TooLongError,
+    check_plainly,
+    encode,
+    no_shots,
+    plainly_fits,
+    surely_fit,
+)
 from customspec.inputs.splits import SPLITS, Splits
 from customspec.inputs.tokens import Chat
 from customspec.prompts import Example, Message, Row
@@ -25,6 +34,7 @@ if TYPE_CHECKING:
 
 ROWS_AT_ONCE = 256  # rows whose prompts are there at once while their lengths are checked
 AT_ONCE = 1 << 20  # characters that are tokenized at once; the check ends at the first row that is too long
+_KIND = {"train": "training", "validation": "validation", "test": "test"}
 ALL = 1 << 25  # characters that are tokenized to check lengths: some ten seconds
 
 
@@ -67,7 +77,7 @@ def reserve_for(ready: Ready, chat: Chat) -> int | None:
     return longest_answer(ready.rendered.choices or (), chat)
 
 
-def check_lengths_once(ready: Ready, model: ResolvedModel, rows: Splits, problems: Problems) -> None:
+def check_lengths_once(ready: Ready, model: ResolvedModel, rows: Splits, on_long: OnLong, problems: Problems) -> None:
     """Check a candidate's prompts, unless another that asks in the same way was checked already and found to fit."""
     seed = ready.seed if shots_of(ready.draft) else None
     generated = None if ready.generation is None else ready.generation.max_new_tokens
@@ -75,12 +85,12 @@ def check_lengths_once(ready: Ready, model: ResolvedModel, rows: Splits, problem
 
     def is_fine() -> bool:
         before = len(problems)
-        _check_lengths(ready, model, rows, problems)
+        _check_lengths(ready, model, rows, on_long, problems)
         return len(problems) == before
 
     with ready.contained():
         if not ready.shared.once(key, is_fine):
-            _check_lengths(ready, model, rows, problems)
+            _check_lengths(ready, model, rows, on_long, problems)
 
 
 def _taught_texts(draft: Draft) -> tuple[str, ...] | None:
@@ -93,28 +103,94 @@ def _taught_texts(draft: Draft) -> tuple[str, ...] | None:
     return (technique.name, str(draft.main.offer), options.model_dump_json()) if own else ("answer",)
 
 
-def _check_lengths(ready: Ready, model: ResolvedModel, rows: Splits, problems: Problems) -> None:
+def _check_lengths(ready: Ready, model: ResolvedModel, rows: Splits, on_long: OnLong, problems: Problems) -> None:
     chat, limit = model.chat, model.known.header.context_length
     reserve = reserve_for(ready, chat)
     if reserve is not None and reserve >= limit:
         given = "max_new_tokens" in (problems.document.data.get("generation") or {})
         at = ("generation", "max_new_tokens") if given else ("prompt", "answer")
         message = f"an answer of {reserve} tokens fills the whole context of {limit}"
-        problems.add(Code.WRONG_VALUE, at, message, hint=_shorter(limit, given=given))
+        problems.add(Code.WRONG_VALUE, at, message, hint=_shorter(ready, limit, given=given))
         return
     for name in SPLITS if ready.draft.tuning else SPLITS[1:]:
         # training feeds a row's own texts; scoring and generating need room for whatever may come
         room = _longest_text(ready, chat) if name == "train" else reserve
-        for some in ready.shared.length_budget.some(_unsure(ready.rendered.examples[name], ready.asking, model, room)):
-            fault = _fault(some, ready.asking, model, room)
-            if fault is not None:
-                _tell(fault, ready, some, rows.named(name), problems)
-                break
+        if on_long == "error":
+            _check_each(ready, model, name, room, rows, problems)
+        else:
+            _check_some(ready, model, name, room, rows, on_long, problems)
 
 
-def _shorter(limit: int, *, given: bool) -> str:
-    fewer = f"write a smaller number, such as {max(1, limit // 8)}" if given else "write shorter answers"
+def _check_each(
+    ready: Ready, model: ResolvedModel, name: str, room: int | None, rows: Splits, problems: Problems
+) -> None:
+    for some in ready.shared.length_budget.some(unsure(ready.rendered.examples[name], ready.asking, model, room)):
+        fault = _fault(some, ready.asking, model, room)
+        if fault is not None:
+            _tell(fault, ready, some, rows.named(name), None if name == "train" else room, problems)
+            return
+
+
+def _check_some(
+    ready: Ready, model: ResolvedModel, name: str, room: int | None, rows: Splits, on_long: OnLong, problems: Problems
+) -> None:
+    """Not every row of a split is dropped."""
+    examples, asking = ready.rendered.examples[name], ready.asking
+    if on_long == "truncate":
+        # what is left of a prompt in the end: no demonstration, no earlier turn, no character of the query
+        examples, asking = [bare(row) for row in examples], replace(asking, select=no_shots)
+    if not examples or _one_fits(examples, asking, model, room):
+        return
+    fault = _fault(examples[:1], asking, model, room)
+    if not isinstance(fault, TooLongError):
+        return
+    also = ", however short its prompt is cut" if on_long == "truncate" else ""
+    message = f"every {_KIND[name]} row is too long and would be dropped{also}: {_placed(fault, rows.named(name))}"
+    hint = "write shorter rows, or take a base model with a longer context"
+    less = "" if name == "train" else _less(ready, fault, room)
+    problems.add(Code.TOO_LONG, ("data", "on_long"), message, hint=f"{less}{hint}")
+
+
+def _one_fits(examples: Sequence[Example], asking: Asking, model: ResolvedModel, room: int | None) -> bool:
+    """Whether a row fits, or there are too many to know."""
+    budget = LengthBudget()
+    for start in range(0, len(examples), ROWS_AT_ONCE):
+        some = examples[start : start + ROWS_AT_ONCE]
+        in_doubt = list(unsure(some, asking, model, room))
+        if len(in_doubt) < len(some) or budget.room <= 0:
+            return True
+        for few in budget.some(in_doubt):
+            if any(not isinstance(_fault([row], asking, model, room), TooLongError) for row in few):
+                return True
+    return budget.left > 0
+
+
+def bare(row: Example) -> Example:
+    """The row with the least that truncation leaves of its prompt."""
+    return replace(row, user="", history=())
+
+
+def _shorter(ready: Ready, limit: int, *, given: bool) -> str:
+    some = max(1, limit // 8)
+    derived = f"write shorter answers, set `generation: {{max_new_tokens: {some}}}`"
+    fewer = (
+        f"write a smaller number, such as {some}" if given else derived if ready.generation else "write shorter answers"
+    )
     return f"{fewer}, or take a base model with a longer context"
+
+
+def _less(ready: Ready, fault: TooLongError, room: int | None) -> str:
+    """Advice to generate less, where that makes the row fit."""
+    fits = fault.limit - (fault.tokens - room) if room is not None and not fault.at_least else 0
+    if ready.generation is None or fits < 1:
+        return ""
+    return f"leave less for the answer: `generation: {{max_new_tokens: {fits}}}` fits this row; or "
+
+
+def _placed(fault: TooLongError, read: Sequence[Row]) -> str:
+    """What is told of a row, with its place in the file."""
+    place = next(row.place for row in read if row.id == fault.id)
+    return str(fault).replace(f"row {fault.id}", place)
 
 
 def _fault(
@@ -132,20 +208,25 @@ def _fault(
 
 
 def _tell(
-    fault: TooLongError | ChatError, ready: Ready, some: Sequence[Example], read: Sequence[Row], problems: Problems
+    fault: TooLongError | ChatError,
+    ready: Ready,
+    some: Sequence[Example],
+    read: Sequence[Row],
+    room: int | None,
+    problems: Problems,
 ) -> None:
-    """`read`: the split's rows, with their places."""
+    """`read`: the split's rows, with their places; `room`: what is kept for an answer that is not known."""
     at = _what_makes_long(ready)
     if isinstance(fault, ChatError):
         problems.add(Code.MODEL_UNUSABLE, at, str(fault), hint=fault.hint, exit=Exit.ENVIRONMENT)
         return
     long = next(row for row in some if row.id == fault.id)
-    message = str(fault).replace(f"row {long.id}", next(row.place for row in read if row.id == long.id))
     fewer = "use fewer shots" if ready.asking.select(long) else "shorten it"
-    problems.add(Code.TOO_LONG, at, message, hint=f"{fewer}, or set `data.on_long` to truncate or drop")
+    hint = f"{_less(ready, fault, room)}{fewer}, or set `data.on_long` to truncate or drop"
+    problems.add(Code.TOO_LONG, at, _placed(fault, read), hint=hint)
 
 
-def _unsure(
+def unsure(
     rows: Sequence[Example], asking: Asking, model: ResolvedModel, reserve: int | None
 ) -> Iterator[tuple[Example, int]]:
     """Rows that must be tokenized to know whether they fit, each with its prompt's characters."""

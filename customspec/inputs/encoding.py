@@ -93,6 +93,7 @@ class TooLongError(ValueError):
         count = f"at least {tokens}" if at_least else tokens
         super().__init__(f"row {id} needs {count} tokens; the model's context holds {limit}")
         self.id = id
+        self.tokens, self.limit, self.at_least = tokens, limit, at_least
 
 
 def encode(
