@@ -127,6 +127,28 @@ def test_rows_that_differ_in_a_column_that_the_prompt_does_not_show_are_the_same
     assert customspec("validate", workspace.spec(TWO, prompt=both)).code == 0
 
 
+def test_rows_that_ask_the_same_and_answer_otherwise_are_told(workspace: Workspace, customspec: Command) -> None:
+    again = [{**row, "text": f" {row['text'].upper()} "} for row in colours(6)]
+    other = [{**row, "label": "cold" if row["label"] == "warm" else "warm"} for row in again[:4]]
+    workspace.rows("train.jsonl", [*colours(12), *again[4:], *other])
+    spec = workspace.spec("techniques: [zero_shot]")
+    note = "in `train`, 4 rows answer otherwise than an earlier row that asks the same: train.jsonl:15 than train.jsonl"
+    for command in ("validate", "plan"):
+        out = customspec(command, spec).out
+        assert f"note: {note}:1, train.jsonl:16 than train.jsonl:2, train.jsonl:17 than train.jsonl:3 and 1 more" in out
+    # by what the answer's template makes of them they are alike
+    alike = 'prompt: {user: "{{ text }}", answer: "{{ label | length }}"}'
+    assert "otherwise" not in customspec("plan", workspace.spec("techniques: [zero_shot]", prompt=alike)).out
+    turns = [[{"role": "user", "content": "red"}, {"role": "assistant", "content": word}] for word in ("warm", "cold")]
+    workspace.rows("train.jsonl", [{"talk": turn} for turn in [*turns, turns[0]]])
+    for name, word in (("validation", "blue"), ("test", "green")):
+        talk = [{"role": "user", "content": word}, {"role": "assistant", "content": "cold"}]
+        workspace.rows(f"{name}.jsonl", [{"talk": talk}])
+    chat = workspace.spec("techniques: [zero_shot]", prompt="prompt: {messages: talk}")
+    told = customspec("plan", chat).out
+    assert "in `train`, 1 row answers otherwise than an earlier row that asks the same: train.jsonl:2 than" in told
+
+
 # ------------------------------------------------------------------------------------------------------ what a run says
 
 

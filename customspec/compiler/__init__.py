@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from customspec.compiler.candidates import Choices, Ready, Resolved, make_ready, render
+from customspec.compiler.conflicts import conflict_notes
 from customspec.compiler.costs import Shared, comparison_notes
 from customspec.compiler.data import ResolvedData, resolve_data
 from customspec.compiler.entries import Draft
@@ -191,7 +192,8 @@ def _notes(resolved: Resolved, prompts: Sequence[Prompt], remembered: Remembered
     """What the person should know of the models and the data."""
     given = resolved.data.given
     overlapping = () if given is None else overlap_notes(prompts, given, remembered)
-    return (*model_notes(resolved.models.values()), *overlapping)
+    conflicting = () if given is None else conflict_notes(prompts, given, remembered)
+    return (*model_notes(resolved.models.values()), *overlapping, *conflicting)
 
 
 def _only(drafts: tuple[Draft, ...], only: Sequence[str], found: Problems) -> tuple[Draft, ...]:

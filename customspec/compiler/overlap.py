@@ -23,7 +23,7 @@ NAMED = 3  # rows in one message
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class Question:
     """The columns that a prompt asks with; none where its templates cannot be read. `turns`: one holds the turns of a
     conversation."""
 
@@ -49,7 +49,7 @@ def check_overlap(spec: Spec, prompts: Sequence[Prompt], rows: Splits, problems:
     """
     questions = _questions(prompts, known)
     same, allowed = _shared(rows, "test", "train", questions), spec.data.allow_overlap
-    if allowed is not None and not all(_are_there(one.columns, rows.test, rows.train) for one in questions):
+    if allowed is not None and not all(are_there(one.columns, rows.test, rows.train) for one in questions):
         return  # reported where the template is read
     if allowed is not None and len(same) != allowed:
         message = f"`allow_overlap` must be the exact number of test rows that are also in `train`: {len(same)}"
@@ -71,7 +71,7 @@ def overlap_notes(prompts: Sequence[Prompt], rows: Splits, known: Known) -> tupl
     )
 
 
-def _are_there(columns: Sequence[str], *splits: Sequence[Row]) -> bool:
+def are_there(columns: Sequence[str], *splits: Sequence[Row]) -> bool:
     return bool(columns) and all(column in rows[0].fields for rows in splits if rows for column in columns)
 
 
@@ -84,9 +84,13 @@ def _named(same: list[tuple[Row, Row]]) -> str:
     return named + (f" and {len(same) - NAMED} more" if len(same) > NAMED else "")
 
 
-def _questions(prompts: Iterable[Prompt], known: Known) -> Sequence[_Question]:
+def _questions(prompts: Iterable[Prompt], known: Known) -> Sequence[Question]:
     """What the prompts ask, each once: rows are compared by columns, however the text around them is."""
-    return tuple(dict.fromkeys(_Question(_columns(one, known), one.messages is not None) for one in prompts))
+    return tuple(dict.fromkeys(question_of(one, known) for one in prompts))
+
+
+def question_of(prompt: Prompt, known: Known) -> Question:
+    return Question(_columns(prompt, known), prompt.messages is not None)
 
 
 def _columns(prompt: Prompt, known: Known) -> tuple[str, ...]:
@@ -101,18 +105,18 @@ def _columns(prompt: Prompt, known: Known) -> tuple[str, ...]:
         return ()  # reported where the prompt is read
 
 
-def _shared(rows: Splits, later: str, earlier: str, questions: Iterable[_Question]) -> list[tuple[Row, Row]]:
+def _shared(rows: Splits, later: str, earlier: str, questions: Iterable[Question]) -> list[tuple[Row, Row]]:
     """The rows of one split that ask, by any of the prompts, what a row of the other asks; with the first of those."""
     first, second = rows.named(later), rows.named(earlier)
     found: dict[int, int] = {}
     for question in questions:
-        if _are_there(question.columns, first, second):
-            same = overlap(_asked(first, question), _asked(second, question))
+        if are_there(question.columns, first, second):
+            same = overlap(asked(first, question), asked(second, question))
             found = {**dict(same), **found}  # a column that is not there is reported where the template is read
     return [(first[one], second[found[one]]) for one in sorted(found)]
 
 
-def _asked(rows: Iterable[Row], question: _Question) -> Iterable[str]:
+def asked(rows: Iterable[Row], question: Question) -> Iterable[str]:
     """A row's question as one text, with a mark between the columns that no text has."""
     for row in rows:
         values = [row.fields.get(column) for column in question.columns]

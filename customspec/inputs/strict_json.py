@@ -17,6 +17,8 @@ _TOKEN: Final = re.compile(
     r"|(?P<number>-?(?:NaN|Infinity|\d[\d.eE+-]*+))"
 )
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+_NUL: Final = r"\u0000"
+_ESCAPED_NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*+\\u0000")
 _UNFINISHED: Final = re.compile(r'[^{}\[\],:"\s]{0,6}\s*')  # at most the start of a literal or of an escape
 _LONGEST_QUOTE: Final = 60
 _QUOTES: Final = 'keys and texts stand in double quotes, as in {"text": "…"}; no comma stands before `}`'
@@ -39,13 +41,15 @@ def decode_object(text: str, start: int = 0) -> tuple[dict[str, Any], int]:
     """The object whose brace is at `start`, and the offset behind it. Raises JsonError.
 
     Beyond the grammar these are faults: a key twice in one object, a number that is not finite,
-    half of a surrogate pair.
+    half of a surrogate pair, a NUL character.
     """
     try:
         fields: dict[str, Any]
         fields, end = _DECODER.raw_decode(text, start)
         if _SURROGATE.search(text, start, end):
             json.dumps(fields, ensure_ascii=False).encode()  # refuses a half of a pair
+        if text.find(_NUL, start, end) >= 0 and _ESCAPED_NUL.search(text, start, end):
+            raise ValueError("a NUL character is not text")
     except json.JSONDecodeError as error:
         hint = _QUOTES if "double quotes" in error.msg else _LIBRARY
         raise JsonError(f"not JSON: {_lower(error.msg)}", error.pos, cut=_is_cut(text, error), hint=hint) from error
@@ -131,6 +135,8 @@ def _number_faults(word: str, offset: int) -> Iterator[JsonError]:
 
 
 def _text_faults(value: str, offset: int, where: str) -> Iterator[JsonError]:
+    if "\0" in value:
+        yield JsonError(f"a NUL character in {where} is not text", offset, hint=r"remove the `\u0000`")
     try:
         value.encode()
     except UnicodeEncodeError as error:

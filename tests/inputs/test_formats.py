@@ -76,6 +76,14 @@ JSONL = {
         '{"t\\udc00": 1}',
         f"CS404 t:1:2: unpaired surrogate U+DC00 in a key; {HALF}",
     ),
+    "an escaped NUL": (
+        '{"text": "\\\\u0000"}\n{"a": 1, "text": "a \\u0000 b"}',
+        r"CS404 t:2:18: a NUL character in `text` is not text | remove the `\u0000`",
+    ),
+    "an escaped NUL in a key": (
+        '{"t\\\\\\u0000": 1}',
+        r"CS404 t:1:2: a NUL character in a key is not text | remove the `\u0000`",
+    ),
     "a list": (
         '\n  [{"a": 1}]\n',
         "CS404 t:2:3: expected an object on each line, found a list | is this a JSON list? Name the file .json",

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from customspec.inputs.rows import read_rows
 
-TEXT = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(["\u2028\u2029", "\x85\f", "\ufeff", "\r"])
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12) | st.sampled_from(
+    ["\u2028\u2029", "\x85\f", "\ufeff", "\r"]
+)
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "text": TEXT,
     "number": st.integers(-(10**30), 10**30) | st.floats(allow_nan=False, allow_infinity=False),

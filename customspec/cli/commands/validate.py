@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -20,7 +21,16 @@ from customspec.report.problems import as_json
 from customspec.report.text import escape
 from customspec.source import SPEC, Document, parse
 
-Found = Mapping[Path, Sequence[Problem]]
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What is wrong with a spec, or else what the person should know of it."""
+
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...] = ()
+
+
+Found = Mapping[Path, Checked]
 
 
 @click.command("validate")
@@ -50,39 +60,43 @@ def command(
     roots = {spec: roots_of(spec, allow_root) for spec in specs}
     for spec in specs if wants_fix else ():
         _fix(spec, store, registry, roots[spec])
-    found = {spec: find_problems(spec, store, registry, roots[spec]) for spec in specs}
+    found = {spec: _check(spec, store, registry, roots[spec]) for spec in specs}
     show(found, "json" if as_json else form)
-    ends = [min(problem.exit for problem in problems) for problems in found.values() if problems]
+    ends = [min(problem.exit for problem in one.problems) for one in found.values() if one.problems]
     return min(ends, default=Exit.DONE)
 
 
 def find_problems(spec: Path, store: Path | None, registry: Registry, roots: Roots) -> tuple[Problem, ...]:
     """Every problem of one spec; none when it can run."""
-    return _problems(lambda: read_document(spec), spec, store, registry, roots)
+    return _check(spec, store, registry, roots).problems
 
 
-def _problems(
+def _check(spec: Path, store: Path | None, registry: Registry, roots: Roots) -> Checked:
+    return _checked(lambda: read_document(spec), spec, store, registry, roots)
+
+
+def _checked(
     document: Callable[[], Document], spec: Path, store: Path | None, registry: Registry, roots: Roots
-) -> tuple[Problem, ...]:
+) -> Checked:
     try:
-        compile_document(document(), registry, roots=roots, cache=store_root(spec, store))
+        compiled = compile_document(document(), registry, roots=roots, cache=store_root(spec, store))
     except SpecError as error:
-        return error.problems
-    return ()
+        return Checked(error.problems)
+    return Checked((), compiled.notes)
 
 
 def _fix(spec: Path, store: Path | None, registry: Registry, roots: Roots) -> None:
     from customspec.cli.fixing import fix
 
     if spec.is_file() and spec.stat().st_size <= SPEC.most_bytes:
-        fix(spec, lambda text: _problems(lambda: parse(text, str(spec)), spec, store, registry, roots))
+        fix(spec, lambda text: _checked(lambda: parse(text, str(spec)), spec, store, registry, roots).problems)
 
 
 def show(found: Found, form: str) -> None:
     """Tell problems in one of the forms."""
-    every = [problem for problems in found.values() for problem in problems]
+    every = [problem for one in found.values() for problem in one.problems]
     if form == "json":
-        show_json([{"spec": str(spec), "problems": [as_json(p) for p in problems]} for spec, problems in found.items()])
+        show_json([{"spec": str(spec), "problems": [as_json(p) for p in one.problems]} for spec, one in found.items()])
     elif form == "text":
         _show_text(found)
     else:
@@ -90,11 +104,13 @@ def show(found: Found, form: str) -> None:
 
 
 def _show_text(found: Found) -> None:
-    for spec, problems in found.items():
-        if problems:
-            show_problems(problems)
+    for spec, one in found.items():
+        if one.problems:
+            show_problems(one.problems)
         else:
             click.echo(f"{escape(str(spec))}: valid")
+        for note in one.notes:
+            click.echo(f"note: {escape(note)}")
 
 
 def _show_for_others(problems: Sequence[Problem], form: str) -> None:
