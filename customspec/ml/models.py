@@ -65,7 +65,7 @@ def _told(where: Path) -> Iterator[None]:
 def _whole(loaded: object, where: Path) -> PreTrainedModel:
     """The model of what `from_pretrained` returns under `_WITH_LOADING_INFO`."""
     model, loading_info = cast("tuple[PreTrainedModel, dict[str, Any]]", loaded)
-    if fault := fault_of(loading_info):
+    if fault := fault_of(model, loading_info):
         raise MachineError(f"the model {where} cannot be used: {fault}")
     return model
 

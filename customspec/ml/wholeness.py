@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
@@ -29,12 +30,12 @@ def fault_of_shapes(
         ignore_mismatched_sizes=True,  # told, not raised
         output_loading_info=True,
     )
-    _, loading_info = cast(tuple[PreTrainedModel, dict[str, Any]], loaded)
-    return fault_of(loading_info)
+    return fault_of(*cast(tuple[PreTrainedModel, dict[str, Any]], loaded))
 
 
-def fault_of(loading_info: Mapping[str, Any]) -> str | None:
-    """What transformers' loading info finds wrong, in a sentence; None when every weight was there."""
+def fault_of(model: PreTrainedModel, loading_info: Mapping[str, Any]) -> str | None:
+    """What transformers' loading info finds wrong, in a sentence; None when every weight was there, and every layer of
+    the weights is the model's."""
     if loading_info["missing_keys"]:
         return f"its weights lack {_first(loading_info['missing_keys'])}"
     if loading_info["mismatched_keys"]:
@@ -42,7 +43,23 @@ def fault_of(loading_info: Mapping[str, Any]) -> str | None:
         name = min(shapes)
         found, expected = shapes[name]
         return f"config.json does not fit the weights: `{name}` is {found} there, and {expected} by config.json"
+    if beyond := _layers_beyond(model, loading_info["unexpected_keys"]):
+        return f"config.json does not fit the weights: they have {_first(beyond)}, of layers that it does not count"
     return next(iter(loading_info["error_msgs"]), None)
+
+
+def _layers_beyond(model: PreTrainedModel, left_over: Iterable[str]) -> list[str]:
+    """Weights that are named as the model's are but for a layer's number: the model would run without those layers.
+    What else is left over is harmless: buffers that are computed anew, a head that is tied."""
+    if getattr(model.config, "num_nextn_predict_layers", None):
+        return []  # layers that only guess at further tokens stand behind those that are counted
+    prefix = f"{model.base_model_prefix}."
+    own = {_unnumbered(name.removeprefix(prefix)) for name in model.state_dict()}
+    return [name for name in left_over if "#" in (plain := _unnumbered(name.removeprefix(prefix))) and plain in own]
+
+
+def _unnumbered(name: str) -> str:
+    return re.sub(r"(?<=\.)\d+(?=\.)", "#", f".{name}")
 
 
 def _first(names: Iterable[str]) -> str:

@@ -13,11 +13,11 @@ from typing import Any, Final
 from customspec.inputs.paths import resolved
 from customspec.inputs.regular import read_regular
 from customspec.store import Store
-from customspec.store.occupancy import is_held
+from customspec.store.occupancy import abandoned
 from customspec.store.upkeep import RUNNING
 
 LOG: Final = "log.txt"
-SETTLED: Final = 5.0  # seconds; a run that begins has its file before it holds it
+SETTLED: Final = 5.0  # seconds; a run that begins has its file before it holds it, and holds it before it writes there
 BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 COUNTERS: Final = Path("/proc/vmstat")
 
@@ -31,11 +31,21 @@ def killed_runs(store: Store) -> Iterator[str]:
     """A sentence of each run that ended without a word; each is told once."""
     runs = resolved(store.runs)
     for file in sorted(store.runs.glob(f"*/{RUNNING}")):
-        with suppress(FileNotFoundError):
-            own = not file.is_symlink() and resolved(file.parent) == runs / file.parent.name
-            if own and abs(time.time() - file.lstat().st_mtime) > SETTLED and not is_held(file):
-                yield _sentence(file.parent, _noted(file))
+        own = not file.is_symlink() and resolved(file.parent) == runs / file.parent.name
+        if not own:
+            continue
+        with abandoned(file) as is_abandoned:
+            told = _sentence(file.parent, _noted(file)) if is_abandoned and _has_begun(file) else None
+            if told is not None:
                 file.unlink()
+        if told is not None:
+            yield told
+
+
+def _has_begun(file: Path) -> bool:
+    """Whether the run came so far as to hold its file."""
+    found = file.stat()
+    return found.st_size > 0 or abs(time.time() - found.st_mtime) > SETTLED
 
 
 def _sentence(folder: Path, noted: Any) -> str:

@@ -39,6 +39,21 @@ def is_held(file: Path) -> bool:
 
 
 @contextmanager
+def abandoned(file: Path) -> Iterator[bool]:
+    """Whether the file is there and no process holds it; if so, it is held alone meanwhile."""
+    try:
+        descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        # who held it may have removed it before it let go
+        yield _taken(descriptor, until=0) and os.fstat(descriptor).st_nlink > 0
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
 def _opened(file: Path) -> Iterator[int]:
     private_folder(file.parent)
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

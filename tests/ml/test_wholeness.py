@@ -67,6 +67,11 @@ BAD: dict[str, tuple[Change, dict[str, Any], str]] = {
         {"num_hidden_layers": 3},
         r"its weights lack `model.layers.2.input_layernorm.weight` and 8",
     ),
+    "fewer-layers": (
+        drop(),
+        {"num_hidden_layers": 1},
+        "config.json does not fit the weights: they have `model.layers.1.input_layernorm.weight` and 8",
+    ),
 }
 
 
@@ -106,7 +111,22 @@ def test_the_weights_of_the_body_alone_are_enough_where_the_head_is_tied(tmp_pat
         assert torch.equal(*(load_model(one, torch.float32)(ids).logits for one in (folder, tied)))
 
 
+def test_a_body_alone_has_no_layers_beyond_either(tmp_path: Path) -> None:
+    tied = make_model(tmp_path / "tied", tie_word_embeddings=True)
+
+    def without_prefix(weights: dict[str, torch.Tensor]) -> None:
+        for name in list(weights):
+            weights[name.removeprefix("model.")] = weights.pop(name)
+
+    folder = changed(tmp_path / "model", tied, without_prefix, num_hidden_layers=1)
+    with pytest.raises(ModelError, match="of layers that it does not count"):
+        read_header(folder)
+
+
 def test_weights_that_nobody_needs_are_no_obstacle(tiny_folder: Path, tmp_path: Path) -> None:
-    folder = changed(tmp_path / "model", tiny_folder, lambda weights: weights.update(extra=torch.zeros(2)))
+    extra = ("extra", "model.layers.1.self_attn.rotary_emb.inv_freq", "model.layers.9.attn.masked_bias")
+    folder = changed(
+        tmp_path / "model", tiny_folder, lambda weights: weights.update({name: torch.zeros(2) for name in extra})
+    )
     read_header(folder)
     load_model(folder, torch.float32)

@@ -12,7 +12,7 @@ import pytest
 
 from customspec.runners import killed
 from customspec.runners.killed import BOOT, killed_runs, note_beginning
-from customspec.store import Store
+from customspec.store import Store, occupancy
 from customspec.store.occupancy import shared
 from customspec.store.upkeep import RUNNING
 from support import Ended, Workspace
@@ -66,11 +66,35 @@ def test_the_kernels_part_and_a_machines_are_told(tmp_path: Path, counted: Calla
 
 def test_runs_that_are_on_or_begin_are_left_alone(tmp_path: Path, counted: Callable[[int], None]) -> None:
     store = Store(tmp_path / "store")
-    beginning = left(store, age=1.0)
+    beginning = left(store)
+    (beginning / RUNNING).write_text("")  # it is there before it is held, and written to when it is
     on = left(store)
     with shared(on / RUNNING):
         assert list(killed_runs(store)) == []
     assert (beginning / RUNNING).exists()
+
+
+def test_a_run_that_was_killed_a_moment_ago_is_told(tmp_path: Path, counted: Callable[[int], None]) -> None:
+    store = Store(tmp_path / "store")
+    left(store, age=0.0)
+    assert "colours-0001 was killed" in next(killed_runs(store))
+
+
+def test_a_run_that_ends_while_it_is_looked_at_was_not_killed(
+    tmp_path: Path, counted: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It removes its file before it lets go of it."""
+    store = Store(tmp_path / "store")
+    file = left(store) / RUNNING
+    taken = occupancy._taken
+
+    def ended(descriptor: int, until: float) -> bool:
+        file.unlink()
+        return taken(descriptor, until)
+
+    monkeypatch.setattr(occupancy, "_taken", ended)
+    assert list(killed_runs(store)) == []
+    assert not file.exists()
 
 
 def test_what_lies_elsewhere_is_not_touched(tmp_path: Path, counted: Callable[[int], None]) -> None:
