@@ -77,6 +77,7 @@ def _rows(space: Workspace) -> None:
         space.rows(f"{name}.jsonl", odd)
     space.rows("empty_answer.jsonl", [*good, {"text": "number 9 is red", "label": " "}])
     space.rows("null_answer.jsonl", [*good, {"text": "number 9 is red", "label": None}])
+    space.rows("null_text.jsonl", [*good, {"text": None, "label": "warm"}])
     space.rows("long_answer.jsonl", [*good, {"text": "number 9 is red", "label": "warm " * 100}])
     space.rows("one_class.jsonl", [row for row in colours(24) if row["label"] == "warm"])
     space.rows("one_class_test.jsonl", [row for row in colours(12, 200) if row["label"] == "warm"])

@@ -21,7 +21,7 @@ PAIRS = {
     "syntax": 58,
     "schema": 127,
     "semantics": 123,
-    "data": 76,
+    "data": 77,
     "model": 65,
     "plugin": 9,
     "security": 30,

@@ -9,7 +9,7 @@ from typing import Any
 
 from customspec.compiler.columns import check_answer_hidden, check_columns, check_names_columns
 from customspec.compiler.problems import Problems
-from customspec.compiler.template_faults import filled_otherwise, guess, sentence, unquoted, word
+from customspec.compiler.template_faults import filled_otherwise, guess, null_shown, sentence, unquoted, why_empty, word
 from customspec.compiler.validation import validate
 from customspec.errors import Code
 from customspec.inputs.packed import pack_examples
@@ -168,9 +168,14 @@ def _render_some(
         _cannot_fill(fault, template, rows[fault.row or 0], places, problems)
         return []
     for row, example in zip(rows, examples, strict=True):
-        if isinstance(template, PromptTemplate) and (empty := _why_empty(example.answer, template.answer, row)):
+        if isinstance(template, PromptTemplate) and (empty := why_empty(example.answer, template.answer, row)):
             message, hint = f"{row.place}: {empty}", "write that row's answer, or remove the row"
             problems.add(Code.ANSWER_EMPTY, places["answer"], message, hint=hint)
+            return []
+        if null := null_shown(template, example, row):
+            part, column, hint = null
+            message = f"{row.place}: `{column}` is null, which would be shown as `None`"
+            problems.add(Code.TEMPLATE_RENDER, places[part], message, hint=hint, word=column)
             return []
     return examples
 
@@ -186,14 +191,6 @@ def _cannot_fill(
     named = word(fault, getattr(template, part).source)
     hint = filled_otherwise(fault, row.fields)
     problems.add(Code.TEMPLATE_RENDER, places[part], message, hint=hint, word=named)
-
-
-def _why_empty(answer: str, template: Fillable, row: Row) -> str | None:
-    if not answer:
-        return "the answer is empty"
-    null = [name for name in sorted(template.variables) if row.fields[name] is None]
-    # Jinja prints null as this word
-    return f"the answer is empty: `{null[0]}` is null" if null and answer == "None" else None
 
 
 def _choices(

@@ -6,7 +6,16 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from customspec.prompts import TemplateError, is_plain, reference
+from customspec.prompts import (
+    AnyTemplate,
+    Example,
+    Fillable,
+    PromptTemplate,
+    Row,
+    TemplateError,
+    is_plain,
+    reference,
+)
 from customspec.suggest import closest, did_you_mean
 
 UNCLOSED = re.compile(r"innermost block that needs to be closed is '(\w+)'")
@@ -109,3 +118,34 @@ def _near(fault: TemplateError) -> str | None:
         return f"remove it, or begin its block before it: `{{% {block} … %}}`"
     operator = re.search("unexpected char '([&|!?])'", str(fault))
     return f"write `{OPERATORS[operator[1]]}`" if operator else None
+
+
+def why_empty(answer: str, template: Fillable, row: Row) -> str | None:
+    if not answer:
+        return "the answer is empty"
+    null = [name for name in sorted(template.variables) if row.fields[name] is None]
+    # Jinja prints null as this word
+    return f"the answer is empty: `{null[0]}` is null" if null and answer == "None" else None
+
+
+def null_shown(template: AnyTemplate, example: Example, row: Row) -> tuple[str, str, str] | None:
+    """The part of a prompt that shows a column that is null in the row, the column, and a hint: Jinja prints `None`."""
+    if not isinstance(template, PromptTemplate):
+        return None
+    for part, text in (("system", example.system), ("user", example.user), ("answer", example.answer)):
+        fill: Fillable | None = getattr(template, part)
+        if fill is None or text is None or "None" not in text:
+            continue
+        for column in sorted(fill.printed):
+            if row.fields[column] is None and _shows(fill, column, text, row):
+                instead = reference(column).replace(" }}", " or '' }}")
+                return part, column, f"write that row's value, remove the row, or write {instead}"
+    return None
+
+
+def _shows(fill: Fillable, column: str, text: str, row: Row) -> bool:
+    """Whether the null is what says `None`: the word may be the row's own, and the column behind a condition."""
+    try:
+        return fill.render({**row.fields, column: ""}).count("None") < text.count("None")
+    except TemplateError:
+        return False
