@@ -143,6 +143,16 @@ def test_a_range_is_drawn_from_by_the_seed(log: bool) -> None:
 # ------------------------------------------------------------------------------------------------------------- in a run
 
 
+def test_the_plan_counts_the_time_of_a_search(workspace: Workspace, customspec: Command) -> None:
+    one, *_ = customspec("plan", workspace.spec(f"techniques: [{RATES}]"), "--json").json["candidates"]
+    plain = RATES.replace(", search: {learning_rate: [1e-4, 1e-2, 0.1]}", "")
+    without, *_ = customspec("plan", workspace.spec(f"techniques: [{plain}]"), "--json").json["candidates"]
+    told, alone = one["estimate"], without["estimate"]
+    assert alone["search_seconds"] == 0
+    assert alone["train_seconds"] < told["search_seconds"] < 3 * alone["train_seconds"]
+    assert told["seconds"] == pytest.approx(alone["seconds"] + told["search_seconds"])
+
+
 def test_the_plan_has_one_search_that_the_training_needs(workspace: Workspace, customspec: Command) -> None:
     plan = customspec("plan", workspace.spec(f"techniques: [{RATES}]", "seeds: [0, 1]"), "--json").json
     steps = {step["id"]: step for step in plan["steps"]}

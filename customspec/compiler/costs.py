@@ -20,6 +20,7 @@ from customspec.estimate.loads import EvaluationLoad, Trained, TrainingLoad
 from customspec.estimate.passes import common_length
 from customspec.estimate.predicted import artifact_bytes
 from customspec.estimate.rates import Rates
+from customspec.estimate.schedule import KEPT, searched
 from customspec.estimate.shape import Shape
 from customspec.hookspecs import Decodes, Footprint, Footprints, Judging
 from customspec.inputs.remembered import Remembered
@@ -178,7 +179,21 @@ class _Costs:
         training = self.training()
         if training is not None:
             known = self._with_training(known, training, dtype)
-        return replace(known, seconds=(known.train_seconds or 0.0) + (known.evaluate_seconds or 0.0))
+        known = replace(known, search_seconds=self.search(known.train_seconds or 0.0, training))
+        times = (known.search_seconds, known.train_seconds, known.evaluate_seconds)
+        return replace(known, seconds=sum(time or 0.0 for time in times))
+
+    def search(self, train_seconds: float, training: TrainingLoad | None) -> float:
+        """Trials of a training are measured as often as it compares its states, those of a prompt on growing parts of
+        the validation rows."""
+        planned = self.ready.draft.search
+        if planned is None:
+            return 0.0
+        if training is not None:
+            return searched(planned.tried, max(1, self.comparisons(training.steps))) * train_seconds
+        answered = self.evaluation("validation")
+        whole = 0.0 if answered is None else seconds.evaluation(self.shape, answered, self.trained, self.rates)
+        return searched(planned.tried, KEPT**2) * whole
 
     def _with_training(self, known: Estimate, load: TrainingLoad, dtype: str) -> Estimate:
         shape, rates, trained = self.shape, self.rates, self.trained

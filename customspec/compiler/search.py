@@ -33,6 +33,12 @@ class PlannedSearch:
     trials: int
     at: KeyPath
 
+    @property
+    def tried(self) -> int:
+        """How many combinations: of lists no more than there are."""
+        sizes = [len(part["values"]) if "values" in part else self.trials for part in self.space.values()]
+        return min(self.trials, prod(sizes))
+
     def ends(self, option: str) -> Sequence[tuple[KeyPath, Any]]:
         """The values of a list, or both ends of a range, each with its place."""
         return list(_written(self.space[option], (*self.at, option)))

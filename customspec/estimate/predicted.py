@@ -14,8 +14,8 @@ class Estimate:
 
     `prompt_tokens` is the mean of a request. Operations (FLOPs) are those of matrix products, a multiplication and an
     addition counting two. `peak_memory_bytes` is the largest of the candidate's steps, the model included; `seconds`
-    is the time of training and evaluating, without what a library takes to load. `calibrated`: the time rests on what
-    this machine was measured to do, not on an assumption about machines of its kind.
+    is the time of searching, training and evaluating, without what a library takes to load. `calibrated`: the time
+    rests on what this machine was measured to do, not on an assumption about machines of its kind.
     """
 
     trainable_parameters: int | None = None
@@ -27,6 +27,7 @@ class Estimate:
     peak_memory_bytes: int | None = None
     train_seconds: float | None = None
     evaluate_seconds: float | None = None
+    search_seconds: float | None = None
     seconds: float | None = None
     calibrated: bool = False
 

@@ -9,11 +9,10 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
 from customspec.errors import StepError
+from customspec.estimate.schedule import KEPT
 
 if TYPE_CHECKING:
     import optuna
-
-KEPT = 3  # of so many trials that reach a rung, one goes on; the rungs are the 1st, 3rd, 9th … measurement
 
 Combination = Mapping[str, Any]
 """An option's value for each option that is searched."""

@@ -7,6 +7,7 @@ from math import ceil
 import pytest
 
 from customspec.estimate import comparisons, evaluation_interval, training_steps
+from customspec.estimate.schedule import searched
 from customspec.spec import TrainingOptions
 
 
@@ -28,6 +29,14 @@ def test_a_training_told_in_steps_is_compared_as_one_told_in_epochs() -> None:
     assert evaluation_interval(options(max_steps=150), 150, 200) == 25
     assert evaluation_interval(options(max_steps=150), 150, 2000) == 38
     assert evaluation_interval(options(max_steps=3), 3, 200) == 1
+
+
+@pytest.mark.parametrize(
+    ("trials", "measurements", "worth"),
+    [(1, 10, 1.0), (9, 1, 9.0), (9, 3, (9 * 1 + 3 * 2) / 3), (9, 10, (9 * 1 + 3 * 2 + 1 * 6 + 1 * 1) / 10)],
+)
+def test_a_search_is_worth_fewer_trials_than_it_makes(trials: int, measurements: int, worth: float) -> None:
+    assert searched(trials, measurements) == pytest.approx(worth)
 
 
 def test_a_state_that_stands_alone_is_not_compared() -> None:

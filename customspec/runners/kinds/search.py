@@ -12,6 +12,7 @@ from typing import Any
 
 from customspec.compiler.models import fill
 from customspec.errors import StepError
+from customspec.estimate.schedule import KEPT
 from customspec.inputs.chat_errors import ChatError
 from customspec.plan import REVISION, Step, digest
 from customspec.runners.answers import answer, load_candidate, reserve_of
@@ -22,7 +23,7 @@ from customspec.runners.measure import measuring
 from customspec.runners.metrics import Scoring, answers_of
 from customspec.runners.records import records_of
 from customspec.runners.rows import write_json
-from customspec.runners.searching import KEPT, Combination, Ended, Search, StoppedError, Trial, best_of, search
+from customspec.runners.searching import Combination, Ended, Search, StoppedError, Trial, best_of, search
 from customspec.runners.tuning import consulted
 from customspec.runners.work import Work, encode_rows, located, with_options
 from customspec.store import Checkpoints, Store, room
