@@ -108,6 +108,17 @@ NAMES: Mapping[str, str] = MappingProxyType(
 )
 """What techniques and metrics are called elsewhere, and their names here."""
 
+_BY_INIT = "write `lora: {{init_lora_weights: {}}}`"
+RECIPES: Mapping[str, str] = MappingProxyType(
+    {
+        "qlora": "write `lora`, and `quantization: {bits: 4}` beside it",
+        "dora": "write `lora: {use_dora: true}`",
+        "rslora": "write `lora: {use_rslora: true}`",
+        **{name: _BY_INIT.format(name) for name in ("pissa", "olora", "eva")},
+    }
+)
+"""Names of techniques that are another one here, with an option, and how it is written."""
+
 NO_KEYS: Mapping[str, str] = MappingProxyType(
     {
         "attn_implementation": "customspec chooses the attention by the model; a spec cannot name code",

@@ -147,6 +147,8 @@ def _models(space: Workspace, good: Path) -> None:
     header = json.dumps({"lm_head.weight": {"dtype": "F32", "shape": [300, 32], "data_offsets": [0, 38_400]}}).encode()
     truncated = _copy(space, good, "truncated") / "model.safetensors"
     truncated.write_bytes(struct.pack("<Q", len(header)) + header + bytes(20_000))
+    longer = _copy(space, good, "longer") / "model.safetensors"
+    longer.write_bytes(longer.read_bytes() + bytes(99))
     index = {"metadata": {}, "weight_map": {"lm_head.weight": "model-00001-of-00002.safetensors"}}
     shards = _copy(space, good, "missing_shard", "*.safetensors") / "model.safetensors.index.json"
     shards.write_text(json.dumps(index))
@@ -185,6 +187,8 @@ def _configured_models(space: Workspace, good: Path) -> None:
     make_model(space.root / "models" / "gpt2", "gpt2")
     make_model(space.root / "models" / "state_space", "mamba", state_size=8, conv_kernel=3, expand=2, time_step_rank=8)
     _change(_copy(space, good, "encoder") / "config.json", architectures=["BertModel"], model_type="bert")
+    _change(_copy(space, good, "encoder_decoder") / "config.json", is_encoder_decoder=True)
+    _change(_copy(space, good, "of_t5") / "config.json", model_type="t5")
     _change(_copy(space, good, "unknown_type") / "config.json", model_type="no_such_type")
     _change(_copy(space, good, "no_end") / "tokenizer_config.json", eos_token=None)
     _change(_copy(space, good, "wide_tokenizer") / "config.json", vocab_size=200)

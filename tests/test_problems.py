@@ -19,10 +19,10 @@ PROBLEMS = Path(__file__).with_name("problems")
 SPECS = sorted(PROBLEMS.glob("*/*.yaml"))
 PAIRS = {
     "syntax": 58,
-    "schema": 127,
-    "semantics": 123,
-    "data": 77,
-    "model": 65,
+    "schema": 128,
+    "semantics": 125,
+    "data": 80,
+    "model": 68,
     "plugin": 9,
     "security": 30,
     "together": 22,

@@ -91,6 +91,15 @@ def test_a_result_that_nobody_measured_is_told(lived_in: Workspace, customspec: 
     assert customspec("run", lived_in.root / "spec.yaml", "--store", lived_in.root / "other").code == 0
 
 
+def test_a_store_that_is_a_file_is_refused_as_one(workspace: Workspace, customspec: Run) -> None:
+    spec = workspace.spec("techniques: [zero_shot]")
+    for command in ("run", "plan"):
+        ended = customspec(command, spec, "--store", spec)
+        assert ended.code == 2
+        assert f"{spec} is no folder; the store must be one" in " ".join(ended.err.split())
+    assert spec.read_text().endswith("techniques: [zero_shot]\n")
+
+
 @pytest.mark.parametrize("how", ["file", "pipe", "link"])
 def test_a_model_is_read_again_where_its_folder_is_none(lived_in: Workspace, customspec: Run, how: str) -> None:
     for folder in (lived_in.root / ".customspec" / "headers").iterdir():

@@ -18,7 +18,7 @@ from customspec.hookspecs import PromptingTechnique, Technique, TuningTechnique
 from customspec.registry import Offer, Registry, check_extra
 from customspec.source import KeyPath
 from customspec.spec import LADDER, RESERVED, Options, PromptingOptions, TechniqueEntry, TrainingOptions
-from customspec.suggest import NAMES, NO_KEYS, closest, did_you_mean
+from customspec.suggest import NAMES, NO_KEYS, RECIPES, closest, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -173,8 +173,9 @@ def _choose(name: str, raw: object, at: KeyPath, registry: Registry, problems: P
     if ("technique", name) not in registry.offers:
         known = registry.names("technique")
         nearest = closest(name, known, NAMES)
-        hint = did_you_mean(nearest, f"installed: {', '.join(known)}")
-        rename = certain_rename(problems.document, at[:-1], name, known, {})
+        hint = RECIPES.get(name.casefold()) or did_you_mean(nearest, f"installed: {', '.join(known)}")
+        is_other = name.casefold() in RECIPES
+        rename = None if is_other else certain_rename(problems.document, at[:-1], name, known, {})
         message = f"no technique `{name}` is installed"
         problems.add(Code.UNKNOWN_TECHNIQUE, at, message, hint=hint, key=True, rename=rename)
         return None

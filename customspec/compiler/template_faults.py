@@ -27,6 +27,12 @@ UNKNOWN = re.compile(r"(filter|test) named '(\w+)'")
 LOST_END = re.compile(r"unknown tag '(else|elif|end\w+)'")
 METHOD = re.compile(r"'str object' has no attribute '(\w+)'")
 BLOCKS = {"else": "if", "elif": "if"}
+LACKING = re.compile(r"^(?:sync_)?(?:do_)?(\w+)\(\) missing \d+ required positional arguments?: (.+)$")
+NUMBERS_ONLY = re.compile(r"bad operand type for (\w+)\(\): '(\w+)'|type (\w+) doesn't define __(\w+)__ method")
+OPERANDS = re.compile(r"unsupported operand type\(s\) for (\S+): '(\w+)' and '(\w+)'")
+NO_NUMBER = re.compile(r"could not convert string to float: '(.*)'$", re.DOTALL)
+COUNTED = ("linecount", "slices")
+QUOTED = re.compile(r"'(\w+)'")
 WRITTEN = "a column is written {{ NAME }}, a condition {% if NAME %} … {% endif %}"
 REMEDIES = (
     (re.compile("access to attribute|access to `_"), "take a value itself, or its items: {{ NAME.ITEM }}"),
@@ -36,6 +42,12 @@ REMEDIES = (
     (re.compile("nested too deeply"), "take the inner blocks or brackets apart by {% set NAME = … %}"),
     (UNKNOWN, "they are Jinja2's own, such as upper, lower, trim, replace and join"),
     (re.compile("unknown tag"), "tags are Jinja2's own: if, for, set, macro, filter, raw"),
+    (NUMBERS_ONLY, "make a number of it first: {{ NAME | float }}"),
+    (NO_NUMBER, "make a number of it first, which is 0 where it is none: {{ NAME | float }}"),
+    (
+        re.compile("can only concatenate|" + OPERANDS.pattern),
+        "texts are joined by {{ A ~ B }}; {{ NAME | float }} is a number",
+    ),
     (re.compile("by zero"), "write what stands there when the divisor is 0: {{ A / B if B else 0 }}"),
 )
 NUMBER = "a number"
@@ -49,15 +61,27 @@ def sentence(fault: TemplateError) -> str:
         return f"`{{% {unclosed[1]} %}}` is never closed"
     if lost := LOST_END.search(str(fault)):
         return f"`{{% {lost[1]} %}}` stands outside of a block that it could belong to"
+    if (lacking := LACKING.search(str(fault))) is not None:
+        return f"`{lacking[1]}` needs {lacking[2]}".replace("'", "`")
+    if (refused := NUMBERS_ONLY.search(str(fault))) is not None:
+        return f"`{refused[1] or refused[4]}` takes a number, and was given {_kind(refused[2] or refused[3])}"
+    if (operands := OPERANDS.search(str(fault))) is not None:
+        return f"`{operands[1]}` does not go with {_kind(operands[2])} and {_kind(operands[3])}"
+    if (no_number := NO_NUMBER.search(str(fault))) is not None:
+        return f"`{no_number[1]}` is no number"
     text = re.sub(r" at \d+$", "", str(fault).removesuffix("."))
     text = (
         text.replace("'end of template'", "end of template")
         .replace("'end of print statement'", "`}}`")
         .replace("'end of statement block'", "`%}`")
     )
-    text = re.sub(r"'(\w+) object'", lambda found: KINDS.get(found[1], found[0]), text)
+    text = re.sub(r"'(\w+) object'|'(\w+)' object", lambda found: KINDS.get(found[1] or found[2], found[0]), text)
     text = re.sub(r"'([^']*)'", r"`\1`", text)
     return text[:1].lower() + text[1:]
+
+
+def _kind(name: str) -> str:
+    return KINDS.get(name, f"`{name}`")
 
 
 def word(fault: TemplateError, source: str) -> str | None:
@@ -116,6 +140,9 @@ def _near(fault: TemplateError) -> str | None:
     if lost := LOST_END.search(str(fault)):
         block = BLOCKS.get(lost[1], lost[1].removeprefix("end"))
         return f"remove it, or begin its block before it: `{{% {block} … %}}`"
+    if lacking := LACKING.search(str(fault)):
+        arguments = ", ".join("2" if name in COUNTED else f"'{name.upper()}'" for name in QUOTED.findall(lacking[2]))
+        return f"write {{{{ NAME | {lacking[1]}({arguments}) }}}}"
     operator = re.search("unexpected char '([&|!?])'", str(fault))
     return f"write `{OPERATORS[operator[1]]}`" if operator else None
 

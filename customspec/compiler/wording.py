@@ -51,6 +51,7 @@ REQUIRED: Mapping[str, tuple[str, str]] = {"data": ("train", "test"), "prompt": 
 COUNTS = ("shots", "r", "num_virtual_tokens")  # what a bare number after a technique's name means
 OWNER_AND_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 TYPOGRAPHIC = re.compile("[\u2018-\u201f](.*)[\u2018-\u201f]")
+DASH = re.compile("[\u2010-\u2015\u2212]")  # what word processors make of a hyphen
 PLAIN_TEXT = re.compile(r"[A-Za-z_./][\w./ -]*")
 WANTED_KINDS = {"int_type", "float_type", "string_type", "bool_type", "tuple_type"}
 
@@ -131,6 +132,8 @@ def _as_list(value: object) -> str | None:
         return "start each item with `- `"
     if isinstance(value, str) and re.match(r"-\w", value):
         return "write a space after each `-`"
+    if isinstance(value, str) and (dash := DASH.match(value)):
+        return f"write `- `, a hyphen and a space, instead of `{dash[0]}`"
     return f"write [{as_yaml(value)}]"
 
 

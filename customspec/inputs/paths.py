@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from customspec.suggest import closest
 
 LISTED: Final = 8  # names in one hint
 STORE_FOLDER: Final = ".customspec"  # beside a spec, where the person names no other store
+VARIABLE: Final = re.compile(r"\$\{\w+\}|(?:^|/)\$\w+|%\w+%")
+DRIVE: Final = re.compile(r"[A-Za-z]:")
 LONGEST: Final = 10_000  # characters: more than a kernel takes, and to follow more takes long
 ALLOWING = "files elsewhere are allowed by who runs it: `--allow-root FOLDER`, or `allow_roots` in the configuration"
 
@@ -72,6 +75,11 @@ def there(names: Sequence[str], what: str) -> str:
 
 def beside(written: str, path: Path, what: str, fits: Callable[[Path], bool] = lambda _: True) -> str:
     """The hint for a path that leads to nothing: what is nearly called so, or else what is there that fits."""
+    if VARIABLE.search(written):
+        return "variables are not expanded in a spec: write the path itself, relative to the spec"
+    if "\\" in written:
+        is_of_windows = DRIVE.match(written) or written.startswith("\\")
+        return "a path is relative to the spec, its folders parted by `/`" if is_of_windows else _slashed(written)
     if not path.parent.is_dir():
         return f"there is no folder {PurePath(written).parent}"
     found: list[str] = []
@@ -81,6 +89,10 @@ def beside(written: str, path: Path, what: str, fits: Callable[[Path], bool] = l
     if near:
         return f"did you mean {PurePath(written).with_name(near)}?"
     return there([name for name in found if fits(path.parent / name)], what)
+
+
+def _slashed(written: str) -> str:
+    return f"folders are parted by `/`: write {written.replace(chr(92), '/')}"
 
 
 def check_tree(path: Path, roots: Roots) -> Path:

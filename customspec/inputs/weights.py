@@ -42,7 +42,9 @@ def check_safetensors(path: Path, label: str) -> Mapping[str, Any]:
         except (ValueError, AttributeError, LookupError, TypeError, RecursionError) as error:
             raise unusable(f"{label} has an unreadable safetensors header", ANEW) from error
     promised = 8 + length + data
-    if promised != size:
+    if size > promised:
+        raise unusable(f"{label} has more than it promises: {size} bytes instead of {promised}", ANEW)
+    if size < promised:
         raise unusable(f"{label} is incomplete: it promises {promised} bytes and has {size}", ANEW)
     return tensors
 

@@ -154,16 +154,31 @@ def _config(where: dict[str, Any]) -> PreTrainedConfig:
         if unknown := re.search(r"model type `(\w+)` but Transformers does not", reason):
             reason, hint = f"transformers {transformers_version} knows no architecture `{unknown[1]}`", NEWER
         raise unusable(reason, hint) from error
+    _check_kind(config)
+    return cast(PreTrainedConfig, config)
+
+
+def _check_kind(config: PreTrainedConfig) -> None:
+    """Raises ModelError for what is no causal decoder."""
     named = (config.architectures or ["?"])[0]
     encoder = type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False)
     decoder = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and not config.is_encoder_decoder and not encoder
-    if not decoder or not (named == "?" or named.endswith(("ForCausalLM", "LMHeadModel"))):
-        raise ModelError(
-            Code.MODEL_KIND,
-            f"{named} is no causal decoder; format 1 of the spec speaks of causal decoders only",
-            hint="name one whose config.json says `…ForCausalLM` under `architectures`",
-        )
-    return cast(PreTrainedConfig, config)
+    what, hint = named, "name one whose config.json says `…ForCausalLM` under `architectures`"
+    if named == "?" or named.endswith(("ForCausalLM", "LMHeadModel")):
+        if decoder:
+            return
+        what, hint = _odd_kind(config), ANOTHER if named == "?" else f"its `architectures` says {named}: {ITS_OWN}"
+    message = f"{what} is no causal decoder; format 1 of the spec speaks of causal decoders only"
+    raise ModelError(Code.MODEL_KIND, message, hint=hint)
+
+
+def _odd_kind(config: PreTrainedConfig) -> str:
+    """What makes it another kind of model, whatever its architecture is called."""
+    if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and config.is_encoder_decoder:
+        return "what has `is_encoder_decoder: true` in config.json"
+    if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING:
+        return f"what has `model_type: {config.model_type}` in config.json, without `is_decoder: true`,"
+    return f"what has `model_type: {config.model_type}` in config.json"
 
 
 def _tokenizer(where: dict[str, Any]) -> PreTrainedTokenizerBase:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from importlib.util import find_spec
 from itertools import zip_longest
 from typing import Annotated, Literal, TypeVar
@@ -111,12 +111,20 @@ def refusal(options: DemonstrationOptions, rows: Sequence[Example]) -> Refusal |
     there = {_number(row) for row in rows} if options.rows else set()
     for place, number in enumerate(options.rows or ()):
         if number not in there:
-            hint = "without `data.validation` some training rows are split off for it"
+            hint = _numbers_there(there)
             return Refusal(f"there is no training row {number}", option="rows", item=place, hint=hint)
     wanted = "model2vec" if options.embeddings else "bm25s" if options.select == "similar" else None
     if wanted is not None and find_spec(wanted) is None:
         return Refusal(f"`select: {options.select}` needs {wanted}", option="select", extra="retrieval")
     return None if options.embeddings is None else _unreadable(options.embeddings)
+
+
+def _numbers_there(there: Set[int]) -> str:
+    """How many training rows there are, and their numbers."""
+    last = max(there, default=0)
+    numbered = f"{len(there)} training rows are there, with numbers from {min(there, default=0)} to {last}"
+    gone = "; without `data.validation` some are split off for it, and their numbers are missing"
+    return numbered + (gone if last - min(there, default=0) >= len(there) else "")
 
 
 def _unreadable(folder: str) -> Refusal | None:
