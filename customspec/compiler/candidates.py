@@ -24,7 +24,7 @@ from customspec.containment import PASSING, contained, plugin_error
 from customspec.errors import Code
 from customspec.estimate import Estimate, memory
 from customspec.estimate.rates import UNKNOWN
-from customspec.hookspecs import Converses, Writes
+from customspec.hookspecs import Converses, Footprints, Writes
 from customspec.inputs.encoding import Asking
 from customspec.inputs.models import Unresolved
 from customspec.machine import Machine
@@ -105,6 +105,19 @@ class Ready:
     def estimate(self) -> Estimate:
         """What it will cost on this machine."""
         return estimate_of(self)
+
+    @cached_property
+    def taken(self) -> int:
+        """Tokens of the context that the technique takes before every prompt: virtual ones, or a prefix."""
+        tuning, model = tuning_of(self.draft), self.model
+        if tuning is None or self.options is None or isinstance(model, Unresolved):
+            return 0
+        technique, main = tuning[0], self.draft.main
+        if not isinstance(technique, Footprints):
+            return 0
+        with blaming_plugin(main):
+            footprint = technique.footprint(self.options, model.header_for(main, self.options))
+        return footprint.virtual_tokens + footprint.prefix_tokens
 
     @property
     def room(self) -> int | None:

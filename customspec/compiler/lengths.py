@@ -81,7 +81,7 @@ def check_lengths_once(ready: Ready, model: ResolvedModel, rows: Splits, on_long
     """Check a candidate's prompts, unless another that asks in the same way was checked already and found to fit."""
     seed = ready.seed if shots_of(ready.draft) else None
     generated = None if ready.generation is None else ready.generation.max_new_tokens
-    key = ("lengths", ready.ask, seed, _taught_texts(ready.draft), generated)
+    key = ("lengths", ready.ask, seed, _taught_texts(ready.draft), generated, ready.taken)
 
     def is_fine() -> bool:
         before = len(problems)
@@ -104,7 +104,13 @@ def _taught_texts(draft: Draft) -> tuple[str, ...] | None:
 
 
 def _check_lengths(ready: Ready, model: ResolvedModel, rows: Splits, on_long: OnLong, problems: Problems) -> None:
-    chat, limit = model.chat, model.known.header.context_length
+    chat, whole = model.chat, model.known.header.context_length
+    model = model.beside(ready.taken)
+    limit = model.known.header.context_length
+    if limit <= 0:
+        message = f"{ready.taken} tokens before every prompt fill the whole context of {whole}"
+        problems.add(Code.TOO_LONG, ready.draft.main.at, message, hint=f"take fewer than {whole} virtual tokens")
+        return
     reserve = reserve_for(ready, chat)
     if reserve is not None and reserve >= limit:
         given = "max_new_tokens" in (problems.document.data.get("generation") or {})
@@ -222,7 +228,8 @@ def _tell(
         return
     long = next(row for row in some if row.id == fault.id)
     fewer = "use fewer shots" if ready.asking.select(long) else "shorten it"
-    hint = f"{_less(ready, fault, room)}{fewer}, or set `data.on_long` to truncate or drop"
+    before = f"take fewer than {ready.taken} virtual tokens, which leave {fault.limit}; or " if ready.taken else ""
+    hint = f"{before}{_less(ready, fault, room)}{fewer}, or set `data.on_long` to truncate or drop"
     problems.add(Code.TOO_LONG, at, _placed(fault, read), hint=hint)
 
 

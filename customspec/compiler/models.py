@@ -47,6 +47,11 @@ class ResolvedModel:
         """Its sizes."""
         return Shape.of(self.known.header)
 
+    def beside(self, taken: int) -> ResolvedModel:
+        """The model with so many tokens less of context."""
+        left = self.known.header.context_length - taken
+        return replace(self, known=replace(self.known, header=replace(self.known.header, context_length=left)))
+
     def header_for(self, chosen: ChosenTechnique, options: Options) -> ModelHeader:
         """The header, with what the technique asked to know of it."""
         header, technique = self.known.header, chosen.technique

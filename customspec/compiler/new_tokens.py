@@ -58,7 +58,7 @@ def _new_tokens(ready: Ready, model: ResolvedModel, *, refuses: bool) -> int:
     if not longest:
         return DEFAULT
     with ready.contained():
-        return _Room(ready, model).most(longest, texts, refuses=refuses)
+        return _Room(ready, model.beside(ready.taken)).most(longest, texts, refuses=refuses)
 
 
 @dataclass(frozen=True, slots=True)

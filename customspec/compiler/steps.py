@@ -190,6 +190,7 @@ def _common(inputs: StepInputs) -> dict[str, Any]:
         "technique": None,
         "seed": ready.seed,
         "on_long": inputs.spec.data.on_long,
+        **({"taken": ready.taken} if ready.taken else {}),
         **({} if quantization is None else {"quantization": quantization}),
     }
 

@@ -68,6 +68,7 @@ class Forward:
 
     def answer_logits(self, model: nn.Module, batch: Batch, predicting: Tensor) -> Tensor:
         """(answer tokens, vocabulary), at the places that `predicting` (batch, length; bool) marks."""
+        batch, predicting = _within(model, batch, predicting, len(self.shared) + learned_length(model))
         if self.apart:
             run = self._in_line if self._fits(model, batch) else self._continued
             return run(model, batch, predicting)
@@ -100,6 +101,17 @@ class Forward:
         more = {"position_ids": places[None], "past_key_values": prefix.shown(), "use_cache": True}
         shown = {"input_ids": batch["input_ids"], "attention_mask": mask, **more}
         return _kept(bare(model), shown, predicting)
+
+
+def _within(model: nn.Module, batch: Batch, predicting: Tensor, before: int) -> tuple[Batch, Tensor]:
+    """Without padding beyond the model's last position, of which some models have a table; `before` positions are taken
+    already."""
+    last, width = getattr(bare(model).config, "max_position_embeddings", None), predicting.shape[1]
+    if last is None or before + width <= last:
+        return batch, predicting
+    keep = max(last - before, int(batch["attention_mask"].sum(1).max()))
+    cut = {name: batch[name][:, :keep] for name in ("input_ids", "attention_mask", "labels")}
+    return {**batch, **cut}, predicting[:, :keep]
 
 
 def _kept(model: nn.Module, shown: dict[str, Any], predicting: Tensor) -> Tensor:

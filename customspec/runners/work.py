@@ -193,6 +193,7 @@ def encode_rows(
         "seed": None if params["prompting"] is None else params["seed"],
         "choices": params.get("choices") is not None,
         "reserve": reserve,
+        "taken": params.get("taken", 0),
         "answered": answered,
     }
     return work.warm.encodings(question, lambda: _encode_rows(params, queries, work, reserve, answered=answered))
@@ -211,7 +212,7 @@ def _encode_rows(
         template.render_all(queries, answered=answered),
         asking_of(params, train, work.registry),
         chat,
-        context=header.context_length,
+        context=header.context_length - params.get("taken", 0),  # what stands before the prompt takes its places too
         reserve=reserve,
         on_long=on_long,
     )

@@ -13,6 +13,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from customspec.prompts import TemplateError
+from customspec.templates import UNREPEATABLE
 
 
 class ChatTemplate:
@@ -33,6 +34,8 @@ def _environment() -> ImmutableSandboxedEnvironment:
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, optimized=False, extensions=["jinja2.ext.loopcontrols", _Generation]
     )
+    for name in UNREPEATABLE:
+        del environment.filters[name]
     environment.filters["tojson"] = lambda value, **options: json.dumps(value, ensure_ascii=False, **options)
     environment.globals["raise_exception"] = _refuse
     environment.globals["strftime_now"] = _fixed_date

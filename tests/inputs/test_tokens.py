@@ -182,6 +182,11 @@ def test_a_date_in_the_template_is_the_same_on_every_day(save: Save, monkeypatch
     assert re.match(r"\d\d \w{3} \d{4} \w+day\|", filled)
 
 
+def test_a_template_that_draws_at_random_is_no_template(save: Save) -> None:
+    with pytest.raises(ChatError, match="random"):
+        Chat.load(save("{{ range(100000) | random }}{% for m in messages %}{{ m.content }}{% endfor %}"))
+
+
 def test_a_tokenizers_own_limit_and_padding_are_not_applied(tmp_path: Path) -> None:
     tokenizer = make_tokenizer()
     tokenizer.backend_tokenizer.enable_truncation(4)
