@@ -27,7 +27,7 @@ from customspec.registry import Registry, discover
 from customspec.sandbox.templates import Sandboxed
 from customspec.source import Document, parse, read
 from customspec.spec import RESERVED, Spec
-from support import Workspace
+from support import Workspace, make_model
 
 SPECS = sorted(Path(__file__).parents[1].glob("specs/*.yaml"))
 CPU = 1.0  # seconds
@@ -164,10 +164,10 @@ def check_template(source: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path, shared_headers: Path) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, shared_headers: Path) -> Path:
     """The example specs' data, a few rows of each file, and a tiny model."""
     space = Workspace(tmp_path_factory.mktemp("mutations"))
-    (space.root / "model").symlink_to(tiny_folder)
+    make_model(space.root / "model", max_position_embeddings=8192)  # the examples' rows fit, a byte being a token
     (space.root / ".customspec").mkdir(mode=0o700)
     (space.root / ".customspec" / "headers").symlink_to(shared_headers)
     for file in (SPECS[0].parent / "data").rglob("*.jsonl"):

@@ -17,7 +17,7 @@ from customspec.errors import SpecError
 from customspec.registry import discover
 from customspec.source import KeyPath, parse
 from customspec.spec import Spec
-from support import Workspace, colours
+from support import Workspace, colours, make_model
 
 # every part decides about something: with the default in its place, another part would be wrong
 GOOD: dict[str, Any] = {
@@ -43,7 +43,7 @@ GOOD: dict[str, Any] = {
     "metrics": ["accuracy", {"id": "mine", "macro_f1": {}}],
     "techniques": [
         {"zero_shot": {"calibrate": "contextual"}, "id": "larger", "base_model": {"path": "model2"}},
-        {"few_shot": {"shots": 23}, "prompt": {"user": "Now: {{ text }}"}},
+        {"few_shot": {"shots": 23}, "prompt": {"user": "Now: {{ text[:60] }}"}},
         {"lora": {"r": 2}, "search": {"lora_alpha": [2, 4], "trials": 2}, "seeds": [1, 2]},
     ],
     "goal": {"metric": "accuracy", "at_least": 0.75},
@@ -58,14 +58,14 @@ WRONG: tuple[Any, ...] = (None, 5, [5], {"a": 1})
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     space = Workspace(tmp_path_factory.mktemp("mending"))
     for name in ("model", "model2"):
-        (space.root / name).symlink_to(tiny_folder)
+        make_model(space.root / name, max_position_embeddings=4096)
     row = colours(1, 200)[0]
     for name, count, start in (("train", 22, 0), ("validation", 8, 100), ("test", 8, 200)):
         space.rows(f"{name}.jsonl", [{**one, "customer": f"{name} {i}"} for i, one in enumerate(colours(count, start))])
-    long = {"text": "red " * 400, "label": "warm", "customer": "long"}
+    long = {"text": "red " * 1100, "label": "warm", "customer": "long"}
     with (space.root / "train.jsonl").open("a") as file:
         file.writelines(json.dumps(one) + "\n" for one in ({**row, "customer": "twice"}, long))
     return space.root

@@ -2,9 +2,9 @@
 
 The spec is read        limits, reading, validation, mending, wording, suggesting, renames, repair, secrets;
                         entries, search, quantization, metrics
-What it names is found  local_files, option_files, data, overlap, models
-Candidates are made     candidates, prompting, template_faults, demonstrations, judging, fitting,
-                        unread
+What it names is found  local_files, option_files, data, overlap, conflicts, models
+Candidates are made     candidates, prompting, template_faults, columns, demonstrations, judging, fitting,
+                        new_tokens, unread
 What they will cost     costs, counting, lengths, memory_fit
 The plan is made        gauge, goal, budget, lineup, steps, curve
 Beside it               problems (what is wrong, with its place); locking, packages, difference; advising

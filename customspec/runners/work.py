@@ -184,7 +184,23 @@ def asking_of(params: Mapping[str, Any], train: tuple[Example, ...], registry: R
 def encode_rows(
     params: Mapping[str, Any], queries: tuple[Row, ...], work: Work, *, reserve: int | None, answered: bool = True
 ) -> Encodings:
-    """Rows as this candidate's prompts, demonstrations included; those that a step of this run had before are kept."""
+    """Rows as this candidate's prompts, demonstrations included; those that a step of this run had before are kept.
+
+    What stands before every prompt takes places in the model's context: most rows fit beside it, and are then the same
+    for all candidates that ask alike.
+    """
+    taken = params.get("taken", 0)
+    whole = _kept_rows(params, queries, work, reserve, answered=answered, taken=0)
+    room = work.header_and_chat[0].context_length - taken
+    needed = (len(row.prompt) + (len(row.answer) if reserve is None else reserve) for row in whole.rows)
+    if not taken or (not whole.dropped and not whole.cut and max(needed, default=0) <= room):
+        return whole
+    return _kept_rows(params, queries, work, reserve, answered=answered, taken=taken)
+
+
+def _kept_rows(
+    params: Mapping[str, Any], queries: tuple[Row, ...], work: Work, reserve: int | None, *, answered: bool, taken: int
+) -> Encodings:
     question = {
         "model": work.need("model").step.params["digest"],
         "data": work.need("data").result.key,
@@ -193,14 +209,16 @@ def encode_rows(
         "seed": None if params["prompting"] is None else params["seed"],
         "choices": params.get("choices") is not None,
         "reserve": reserve,
-        "taken": params.get("taken", 0),
+        "taken": taken,
         "answered": answered,
     }
-    return work.warm.encodings(question, lambda: _encode_rows(params, queries, work, reserve, answered=answered))
+    return work.warm.encodings(
+        question, lambda: _encode_rows(params, queries, work, reserve, answered=answered, taken=taken)
+    )
 
 
 def _encode_rows(
-    params: Mapping[str, Any], queries: tuple[Row, ...], work: Work, reserve: int | None, *, answered: bool
+    params: Mapping[str, Any], queries: tuple[Row, ...], work: Work, reserve: int | None, *, answered: bool, taken: int
 ) -> Encodings:
     template = template_of(params)
     technique, options = prompting_of(params, work.registry)
@@ -212,7 +230,7 @@ def _encode_rows(
         template.render_all(queries, answered=answered),
         asking_of(params, train, work.registry),
         chat,
-        context=header.context_length - params.get("taken", 0),  # what stands before the prompt takes its places too
+        context=header.context_length - taken,
         reserve=reserve,
         on_long=on_long,
     )
