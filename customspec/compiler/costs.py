@@ -234,7 +234,7 @@ class _Costs:
         # a learned prompt's weights are met once a pass, and not by every token
         met = self.weights if adds.adapted or self.weights >= self.shape.parameters else 0
         per_token = met if adds.per_token is None else adds.per_token
-        return Trained(self.weights, per_token, adds.adapted, adds.per_pass, adds.copies, adds.frozen)
+        return Trained(self.weights, per_token, adds.adapted, adds.per_pass, adds.copies, adds.kept, adds.frozen)
 
     @property
     def texts(self) -> int:

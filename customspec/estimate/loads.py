@@ -102,4 +102,5 @@ class Trained:
     adapted: Sequence[Linear] = ()
     per_pass: float = 0.0
     copies: float = 0.0
+    kept: float = 0.0
     frozen: int = 0

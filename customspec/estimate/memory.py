@@ -57,9 +57,10 @@ def inputs(shape: Shape, load: TrainingLoad, adapted: Sequence[Linear] | None, d
 
 
 def made(load: TrainingLoad, trained: Trained, dtype: str, sharing: Sharing) -> float:
-    """Bytes of what is as large as weights, made in each call of the model and kept for the backward pass."""
-    weights = sum(linear.inputs * linear.outputs for linear in trained.adapted)
-    return BYTES[dtype] * trained.copies * weights * load.a_pass(sharing, longest=True).launches
+    """Bytes of what is as large as weights, made in each call of the model and kept for the backward pass; and of what
+    each token keeps beside."""
+    weights, run = sum(linear.inputs * linear.outputs for linear in trained.adapted), load.a_pass(sharing, longest=True)
+    return BYTES[dtype] * (trained.copies * weights * run.launches + trained.kept * run.tokens)
 
 
 def logits(shape: Shape, load: TrainingLoad, dtype: str) -> float:

@@ -115,7 +115,8 @@ class Footprint:
     `per_token`: weights that every token is multiplied with there, where they are not those that train.
     `per_pass`: multiplications forward, whatever the number of tokens, where something as large as weights is made of
     what trains; as many are counted backward. `copies`: numbers in the compute type that are made so and kept for the
-    backward pass, for every weight of these maps. `frozen`: numbers of 4 bytes that lie beside the base and do not
+    backward pass, for every weight of these maps. `kept`: numbers in the compute type that every token keeps for the
+    backward pass, beyond what LoRA keeps. `frozen`: numbers of 4 bytes that lie beside the base and do not
     train. `saved`: how many numbers of 4 bytes the artifact holds, where they are not those that train.
     """
 
@@ -125,6 +126,7 @@ class Footprint:
     per_token: int | None = None
     per_pass: float = 0.0
     copies: float = 0.0
+    kept: float = 0.0
     frozen: int = 0
     saved: int | None = None
 

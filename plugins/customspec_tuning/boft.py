@@ -64,7 +64,12 @@ class Boft(MergingAdapter):
         blocks = options.boft_block_size * sum(linear.inputs for linear in targets)
         kept = 2 * rotation + 4 * blocks  # blocks are kept as Cayley's transform solves for them
         return Footprint(
-            adapted=targets, per_token=rotation, per_pass=products, copies=kept / weights(targets), frozen=rotation
+            adapted=targets,
+            per_token=rotation,
+            per_pass=products,
+            copies=kept / weights(targets),
+            kept=sum(linear.inputs for linear in targets),  # rotated, each map's own
+            frozen=rotation,
         )
 
     def adapt(self, options: BoftOptions, model: PreTrainedModel, task: Task) -> nn.Module:

@@ -50,7 +50,9 @@ class Ia3(BesideQuantized, MergingAdapter):
         return sum(linear.inputs if _closes_a_block(linear.name) else linear.outputs for linear in targets)
 
     def footprint(self, options: Ia3Options, model: ModelHeader) -> Footprint:
-        return Footprint(adapted=linears(options.target_modules, model))
+        targets = linears(options.target_modules, model)
+        # what is scaled is kept in place of the inputs: the outputs, or the inputs of a block's last map
+        return Footprint(adapted=targets, kept=0.6 * sum(linear.outputs for linear in targets))
 
     def adapt(self, options: Ia3Options, model: PreTrainedModel, task: Task) -> nn.Module:
         from peft import IA3Config

@@ -101,12 +101,16 @@ class Lora(BesideQuantized, MergingAdapter):
 
     def footprint(self, options: LoraOptions, model: ModelHeader) -> Footprint:
         trained, targets = self.trainable_parameters(options, model), linears(options.target_modules, model)
+        # with dropout, each map keeps its own inputs and what was dropped of them
+        kept = 1.5 * sum(linear.inputs for linear in targets) if options.lora_dropout else 0.0
         if not options.use_dora:
-            return Footprint(adapted=targets, saved=2 * trained if options.init_lora_weights in MOVING else None)
+            saved = 2 * trained if options.init_lora_weights in MOVING else None
+            return Footprint(adapted=targets, kept=kept, saved=saved)
         # norms are of whole maps, the update in them; with dropout, the base multiplies once more what is left
         norms = options.r * sum(linear.inputs * (linear.inputs + linear.outputs) for linear in targets)
         again = weights(targets) if options.lora_dropout else 0
-        return Footprint(adapted=targets, per_token=trained + again, per_pass=norms)
+        kept += 2 * sum(linear.outputs for linear in targets)  # the base's and the adapter's, which magnitudes scale
+        return Footprint(adapted=targets, per_token=trained + again, per_pass=norms, kept=kept)
 
     def adapt(self, options: LoraOptions, model: PreTrainedModel, task: Task) -> nn.Module:
         from customspec.ml.adapters import attach

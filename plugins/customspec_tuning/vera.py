@@ -62,6 +62,8 @@ class Vera(BesideQuantized, MergingAdapter):
         return Footprint(
             adapted=targets,
             per_token=options.r * sum(linear.inputs + linear.outputs for linear in targets),
+            # the outputs, scaled; not the inputs, which LoRA keeps
+            kept=sum(linear.outputs for linear in targets) / 2,
             frozen=projections,
             saved=self.trainable_parameters(options, model) + projections,
         )

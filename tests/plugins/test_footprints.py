@@ -23,6 +23,7 @@ SHORT, LONG = 16, 48  # tokens
 CASES: dict[str, dict[str, Any]] = {
     "lora": {"r": 4},
     "lora, some": {"r": 4, "target_modules": ["q_proj", "down_proj"]},
+    "lora, dropout": {"r": 4, "lora_dropout": 0.1},
     "lora, dora": {"r": 4, "use_dora": True},
     "lora, dora, dropout": {"r": 4, "use_dora": True, "lora_dropout": 0.1},
     "lora, pissa": {"r": 4, "init_lora_weights": "pissa"},
@@ -123,6 +124,19 @@ def test_what_is_made_of_the_size_of_weights_is_kept(adapted: Adapted) -> None:
     _, fixed = adapted.line(kept)
     small = 8 * adapted.trained + 0.06 * 4 * adapted.weights  # factors before they are scaled, permuted, multiplied
     assert 4 * said == pytest.approx(fixed, abs=small)
+
+
+def test_what_each_token_keeps(adapted: Adapted) -> None:
+    """LoRA keeps each input once, but what attention gives to its last map: the base keeps that."""
+    shared = {"k_proj": "q_proj", "v_proj": "q_proj", "up_proj": "gate_proj"}
+    inputs = {}
+    for one in adapted.says.adapted:
+        block, _, end = one.name.rpartition(".")
+        if end != "o_proj":
+            inputs[block, shared.get(end, end)] = one.inputs
+    numbers = sum(one.inputs + one.outputs for one in adapted.says.adapted)
+    each, _ = adapted.line(kept)
+    assert each / 4 == pytest.approx(sum(inputs.values()) + adapted.says.kept, abs=max(320, 0.1 * numbers))
 
 
 def test_what_lies_beside_the_base_and_does_not_train(adapted: Adapted) -> None:
